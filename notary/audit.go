@@ -1,0 +1,184 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// contradictionError: two things that must agree do not. It is never retried.
+type contradictionError struct{ what string }
+
+func (e *contradictionError) Error() string { return e.what }
+
+func contradiction(format string, args ...any) error {
+	return &contradictionError{fmt.Sprintf(format, args...)}
+}
+
+// auditStart compares the ledger with every anchor before anything is accepted,
+// and audits the right edge of the tree.
+func (n *Notary) auditStart(ctx context.Context) error {
+	head, err := n.Ledger.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the head: %w", err)
+	}
+	if head.Size == 0 {
+		return errors.New("the log has no genesis entry: it was never initialised")
+	}
+	now, err := n.Ledger.Now(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the clock: %w", err)
+	}
+	if gap := now.Sub(head.Time); gap > clockGap && !n.AcceptClock {
+		return fmt.Errorf("%w: it is %v past the newest entry of %s; if the clock is right, start with --accept-clock",
+			ErrClock, gap.Round(1e9), proofs.FormatTime(head.Time))
+	}
+	n.clock = startClock(now)
+	for i := range n.Anchors {
+		if err := n.auditAnchor(ctx, i, head); err != nil {
+			return err
+		}
+	}
+	for i, held := range n.sealer.anchored {
+		if string(held) != n.sealer.sealed.String() {
+			n.Logger.Warn("an anchor lags and will be advanced before the next seal", "anchor", i)
+		}
+	}
+	if err := n.auditEdge(ctx, head); err != nil {
+		return err
+	}
+	n.ready.commit(head.Size)
+	return nil
+}
+
+// auditAnchor holds the ledger against one anchor.
+func (n *Notary) auditAnchor(ctx context.Context, i int, head Head) error {
+	held, err := n.Anchors[i].Load(ctx)
+	if err != nil {
+		return fmt.Errorf("reading anchor %d: %w", i, err)
+	}
+	cp, err := proofs.ParseCheckpoint(string(held))
+	switch {
+	case err != nil:
+		return contradiction("anchor %d holds no checkpoint: %v", i, err)
+	case cp.Origin != n.key.Name:
+		return contradiction("anchor %d is of the log %s, the policy of %s", i, cp.Origin, n.key.Name)
+	case cp.Size > head.Size:
+		return contradiction("the ledger has %d entries, but %d are sealed at anchor %d: the ledger was rolled back; restore one with at least %d entries",
+			head.Size, cp.Size, i, cp.Size)
+	}
+	root, err := proofs.RootAt(cp.Size, storedTiles{ctx, n.Ledger})
+	if err != nil {
+		return fmt.Errorf("root at size %d: %w", cp.Size, err)
+	}
+	if root != cp.Root {
+		return contradiction("the ledger's root at size %d is %s, sealed at anchor %d (ledger size %d) is %s: the ledger is another history",
+			cp.Size, root, i, head.Size, cp.Root)
+	}
+	n.sealer.anchored, n.sealer.doubt = append(n.sealer.anchored, held), append(n.sealer.doubt, nil)
+	if i == 0 || cp.Size > n.sealer.sealed.Size {
+		n.sealer.sealed = cp
+	}
+	return nil
+}
+
+// auditEdge re-hashes what a crash or a flipped bit would hurt first: all that is
+// not sealed yet, and the whole of the right-most tile.
+func (n *Notary) auditEdge(ctx context.Context, head Head) error {
+	from := min(n.sealer.sealed.Size, head.Size-1) / proofs.TileWidth * proofs.TileWidth
+	root, err := proofs.RootAt(from, storedTiles{ctx, n.Ledger})
+	if err != nil {
+		return fmt.Errorf("root at size %d: %w", from, err)
+	}
+	return n.auditGrowth(ctx,
+		proofs.Checkpoint{Origin: n.key.Name, Size: from, Root: root},
+		proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root})
+}
+
+// auditGrowth checks, from what is stored and by another way than the sequencer
+// took, that the log grew from one checkpoint to the next: every new entry hashes
+// to its stored leaf, every tile completed on the way hashes to its stored parent,
+// the stored tiles give next's root by the definition of RFC 6962, and from is a
+// prefix of next. Start-up, sealing and fsck are all this one function.
+func (n *Notary) auditGrowth(ctx context.Context, from, next proofs.Checkpoint) error {
+	stored := storedTiles{ctx, n.Ledger}
+	for lo := from.Size; lo < next.Size; {
+		hi := min(next.Size, (lo/proofs.TileWidth+1)*proofs.TileWidth)
+		if err := n.auditLeaves(ctx, lo, hi); err != nil {
+			return err
+		}
+		if hi%proofs.TileWidth == 0 {
+			if err := auditParents(stored, hi); err != nil {
+				return err
+			}
+		}
+		lo = hi
+	}
+	root, err := proofs.RootAt(next.Size, stored)
+	if err != nil {
+		return err
+	}
+	if root != next.Root {
+		return contradiction("stored tiles give root %s at size %d, the head says %s", root, next.Size, next.Root)
+	}
+	path, err := proofs.ConsistencyProof(from.Size, next.Size, stored)
+	if err != nil {
+		return err
+	}
+	if err := proofs.VerifyConsistency(path, from.Size, next.Size, from.Root, next.Root); err != nil {
+		return contradiction("%v", err)
+	}
+	return nil
+}
+
+// auditLeaves checks entries lo to hi, within one tile, against their leaf hashes.
+func (n *Notary) auditLeaves(ctx context.Context, lo, hi uint64) error {
+	entries, err := n.Ledger.Entries(ctx, lo, hi)
+	if err != nil {
+		return fmt.Errorf("entries %d to %d: %w", lo, hi, err)
+	}
+	hashes, err := n.Ledger.Hashes(ctx, 0, lo, hi)
+	if err != nil {
+		return fmt.Errorf("leaf hashes %d to %d: %w", lo, hi, err)
+	}
+	if len(entries) != len(hashes) || uint64(len(entries)) != hi-lo {
+		return contradiction("entries %d to %d are not all there", lo, hi)
+	}
+	for i, e := range entries {
+		if proofs.LeafHash(e) != hashes[i] {
+			return contradiction("the bytes of entry %d do not hash to its stored leaf", lo+uint64(i))
+		}
+	}
+	return nil
+}
+
+// auditParents checks the tiles that end at size against the hashes stored for
+// them one level up.
+func auditParents(stored storedTiles, size uint64) error {
+	for level := 0; size%proofs.TileWidth == 0; level++ {
+		size /= proofs.TileWidth // now: full tiles of this level, hashes of the next
+		hashes, err := stored.ledger.Hashes(stored.ctx, level, (size-1)*proofs.TileWidth, size*proofs.TileWidth)
+		if err != nil {
+			return err
+		}
+		parent, err := stored.ledger.Hashes(stored.ctx, level+1, size-1, size)
+		if err != nil {
+			return err
+		}
+		if treeHash(hashes) != parent[0] {
+			return contradiction("tile %d of level %d does not hash to its stored parent", size-1, level)
+		}
+	}
+	return nil
+}
+
+// treeHash is MTH of RFC 6962 §2.1 over a full tile.
+func treeHash(hashes []proofs.Hash) proofs.Hash {
+	if len(hashes) == 1 {
+		return hashes[0]
+	}
+	half := len(hashes) / 2
+	return proofs.NodeHash(treeHash(hashes[:half]), treeHash(hashes[half:]))
+}

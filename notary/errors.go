@@ -1,0 +1,61 @@
+package notary
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What a caller may be told, beside the errors of ports.go. service maps each to
+// one problem type.
+var (
+	// ErrForbidden: the principal's role does not allow it.
+	ErrForbidden = errors.New("the role does not allow this")
+	// ErrKeyReused: the idempotency key stands for a deposit of other content.
+	ErrKeyReused = errors.New("the idempotency key was used for other content")
+	// ErrErased: the deposit was lawfully erased; its entry remains.
+	ErrErased = errors.New("the deposit was erased")
+	// ErrNotHeld: the deposit is digest-only, so there is no document to read.
+	ErrNotHeld = errors.New("the depository never received the document")
+	// ErrDigest: the document's SHA-256 or size is not the claimed one.
+	ErrDigest = errors.New("the document is not the one that was announced")
+	// ErrBusy: the pool of waiting deposits is full. Nothing was kept; retry later.
+	ErrBusy = errors.New("too many deposits are waiting")
+	// ErrBacklog: too much is committed and not yet published. Nothing was kept.
+	ErrBacklog = errors.New("too many entries wait for their seal")
+	// ErrClock: the clock jumped, so no honest time can be given. Nothing was kept.
+	ErrClock = errors.New("the clock is not to be trusted")
+	// ErrUnavailable: storage did not answer in time or failed. Whether the deposit
+	// was kept is unknown; the same key tells.
+	ErrUnavailable = errors.New("storage did not answer")
+	// ErrStopped: the notary is stopping, or has stopped itself.
+	ErrStopped = errors.New("the depository is stopping")
+	// ErrDamaged: something stored does not read back as it was written.
+	ErrDamaged = errors.New("stored data is damaged")
+	// ErrNotYet: the log has published nothing that covers what was asked for.
+	ErrNotYet = errors.New("not published yet")
+)
+
+// InvalidError refuses a deposit's description. Nothing was kept.
+type InvalidError struct {
+	Member string // the member at fault; empty when it is the whole
+	Reason string // one clause that says what to do
+}
+
+func (e *InvalidError) Error() string {
+	if e.Member == "" {
+		return e.Reason
+	}
+	return e.Member + ": " + e.Reason
+}
+
+func invalid(member, format string, args ...any) error {
+	return &InvalidError{Member: member, Reason: fmt.Sprintf(format, args...)}
+}
+
+// SealingDelayedError: the deposit is committed, and time ran out before its seal
+// was published. The same key later returns the same id, index and entry.
+type SealingDelayedError struct{ ID ID }
+
+func (e *SealingDelayedError) Error() string {
+	return "the deposit " + e.ID.String() + " is committed and waits for its seal"
+}

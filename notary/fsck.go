@@ -1,0 +1,265 @@
+package notary
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// maxFindings bounds what a report names one by one.
+const maxFindings = 1000
+
+// Report is what Fsck found.
+type Report struct {
+	Entries   uint64   `json:"entries"`   // read and re-hashed
+	Documents uint64   `json:"documents"` // read, decrypted and re-hashed
+	Bytes     uint64   `json:"bytes"`     // of those documents
+	Orphans   uint64   `json:"orphans"`   // blobs that no entry refers to; swept after 24 h
+	Findings  uint64   `json:"findings"`  // what is wrong, all of it
+	Named     []string `json:"named"`     // the first 1,000 of them, in words
+}
+
+// Clean reports whether nothing is wrong.
+func (r *Report) Clean() bool { return r.Findings == 0 }
+
+func (r *Report) find(format string, args ...any) {
+	r.Findings++
+	if len(r.Named) < maxFindings {
+		r.Named = append(r.Named, fmt.Sprintf(format, args...))
+	}
+}
+
+// checker is one run over everything stored.
+type checker struct {
+	n        *Notary
+	report   *Report
+	progress func(done, total uint64)
+	head     Head
+	last     time.Time         // entry time of the row before
+	cases    map[caseKey]*Case // about 100 bytes a contract
+}
+
+// Fsck reads everything, re-hashes it, and reports what does not fit: anchors,
+// entries, tiles, root, records, look-ups, cases and documents. It changes nothing
+// and needs no running Notary. progress, unless nil, is called with entries done
+// and in all. The error is that the check itself could not go on.
+func Fsck(ctx context.Context, c Config, progress func(done, total uint64)) (*Report, error) {
+	n, err := prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	return n.Fsck(ctx, progress)
+}
+
+// Fsck is the function Fsck on a running Notary: it covers what was committed
+// when it began.
+func (n *Notary) Fsck(ctx context.Context, progress func(done, total uint64)) (*Report, error) {
+	if progress == nil {
+		progress = func(uint64, uint64) {}
+	}
+	c := &checker{n: n, report: &Report{Named: []string{}}, progress: progress, cases: map[caseKey]*Case{}}
+	var err error
+	// The anchors first: they only move forward, and never beyond the head read after.
+	anchors := c.loadAnchors(ctx)
+	if c.head, err = n.Ledger.Head(ctx); err != nil {
+		return nil, fmt.Errorf("reading the head: %w", err)
+	}
+	if c.head.Size == 0 {
+		c.report.find("the log has no genesis entry")
+		return c.report, nil
+	}
+	for i, cp := range anchors {
+		c.anchor(ctx, i, cp)
+	}
+	for lo := uint64(0); lo < c.head.Size; lo += proofs.TileWidth {
+		if err := c.tile(ctx, lo, min(lo+proofs.TileWidth, c.head.Size)); err != nil {
+			return nil, err
+		}
+	}
+	c.root(ctx)
+	c.orphans(ctx)
+	return c.report, ctx.Err()
+}
+
+func (c *checker) loadAnchors(ctx context.Context) map[int]proofs.Checkpoint {
+	out := map[int]proofs.Checkpoint{}
+	for i, a := range c.n.Anchors {
+		held, err := a.Load(ctx)
+		if err != nil {
+			c.report.find("anchor %d cannot be read: %v", i, err)
+			continue
+		}
+		cp, err := proofs.ParseCheckpoint(string(held))
+		if err != nil || cp.Origin != c.n.key.Name {
+			c.report.find("anchor %d holds no checkpoint of %s", i, c.n.key.Name)
+			continue
+		}
+		out[i] = cp
+	}
+	return out
+}
+
+func (c *checker) anchor(ctx context.Context, i int, cp proofs.Checkpoint) {
+	if cp.Size > c.head.Size {
+		c.report.find("the ledger has %d entries, but %d are sealed at anchor %d: the ledger was rolled back", c.head.Size, cp.Size, i)
+		return
+	}
+	root, err := proofs.RootAt(cp.Size, storedTiles{ctx, c.n.Ledger})
+	if err != nil {
+		c.report.find("root at size %d of anchor %d: %v", cp.Size, i, err)
+	} else if root != cp.Root {
+		c.report.find("the ledger's root at size %d is %s, sealed at anchor %d is %s", cp.Size, root, i, cp.Root)
+	}
+}
+
+// tile checks the entries from lo to hi, which share a tile, with all that hangs on
+// them.
+func (c *checker) tile(ctx context.Context, lo, hi uint64) error {
+	if err := c.n.auditLeaves(ctx, lo, hi); err != nil {
+		// Name each entry that is at fault.
+		for i := lo; i < hi; i++ {
+			if err := c.n.auditLeaves(ctx, i, i+1); err != nil {
+				c.report.find("%v", err)
+			}
+		}
+	}
+	if hi%proofs.TileWidth == 0 {
+		if err := auditParents(storedTiles{ctx, c.n.Ledger}, hi); err != nil {
+			c.report.find("%v", err)
+		}
+	}
+	for i := lo; i < hi; i++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c.row(ctx, i)
+		c.progress(i+1, c.head.Size)
+	}
+	return nil
+}
+
+func (c *checker) root(ctx context.Context) {
+	root, err := proofs.RootAt(c.head.Size, storedTiles{ctx, c.n.Ledger})
+	if err != nil {
+		c.report.find("root at size %d: %v", c.head.Size, err)
+	} else if root != c.head.Root {
+		c.report.find("stored tiles give root %s at size %d, the head says %s", root, c.head.Size, c.head.Root)
+	}
+}
+
+// row checks one row: entry, record, look-ups, case, document.
+func (c *checker) row(ctx context.Context, index uint64) {
+	c.report.Entries++
+	row, err := c.n.Ledger.Row(ctx, index)
+	if err != nil {
+		c.report.find("row %d cannot be read: %v", index, err)
+		return
+	}
+	entry, err := proofs.ParseEntry(string(row.Entry))
+	if err != nil {
+		c.report.find("entry %d: %v", index, err)
+		return
+	}
+	if entry.Time.Before(c.last) {
+		c.report.find("entry %d is dated before the one before it", index)
+	}
+	c.last = entry.Time
+	if (index == 0) != (entry.Kind == proofs.KindGenesis) {
+		c.report.find("entry %d is of kind %s", index, entry.Kind)
+	}
+	o, err := c.n.unseal(row)
+	if errors.Is(err, ErrErased) {
+		return
+	}
+	if err != nil {
+		c.report.find("row %d: %v", index, err)
+		return
+	}
+	if entry.Kind == proofs.KindDeposit {
+		c.lookups(ctx, o)
+		c.document(ctx, o)
+	}
+}
+
+// lookups checks that every way to find the row leads to it.
+func (c *checker) lookups(ctx context.Context, o *opened) {
+	row, l := o.row, c.n.Ledger
+	if got, err := l.Deposit(ctx, row.Tenant, row.ID); err != nil || got.Index != row.Index {
+		c.report.find("deposit %s of entry %d is not found by its id", row.ID, row.Index)
+	}
+	if op, err := l.Operation(ctx, row.Tenant, o.body.key); err != nil || row.Index < op.First || row.Index >= op.First+uint64(op.Count) {
+		c.report.find("deposit %s of entry %d is not found by its idempotency key", row.ID, row.Index)
+	}
+	tk, err := c.n.TenantKey(row.Tenant)
+	if err != nil {
+		c.report.find("key of tenant %s: %v", row.Tenant, err)
+		return
+	}
+	terms, contract := tk.terms(o.record)
+	for _, t := range terms {
+		rows, err := l.Deposits(ctx, Query{Tenant: row.Tenant, Term: &t, From: row.Index, Limit: 1})
+		if err != nil || len(rows) == 0 || rows[0].Index != row.Index {
+			c.report.find("deposit %s of entry %d is not found by a look-up term", row.ID, row.Index)
+		}
+	}
+	if contract != nil {
+		c.place(row, *contract)
+	} else if row.CaseSeq != 0 {
+		c.report.find("entry %d has a place in a case but no contract number", row.Index)
+	}
+}
+
+// place checks that the deposits of a case follow one another.
+func (c *checker) place(row Row, contract Term) {
+	k := caseKey{row.Tenant, contract}
+	last := c.cases[k]
+	if last == nil {
+		last = &Case{}
+		c.cases[k] = last
+	}
+	if row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf {
+		c.report.find("entry %d says it is number %d of its case, after number %d", row.Index, row.CaseSeq, last.Seq)
+	}
+	last.Seq, last.Leaf = row.CaseSeq, proofs.LeafHash(row.Entry)
+}
+
+// document reads and re-hashes the held document.
+func (c *checker) document(ctx context.Context, o *opened) {
+	if held, _ := o.record.Get("content.held"); held != proofs.Boolean(true) {
+		return
+	}
+	d, err := c.n.openDocument(ctx, o)
+	if err != nil {
+		c.report.find("%v", err)
+		return
+	}
+	defer d.Close()
+	h := sha256.New()
+	size, err := io.Copy(h, d)
+	if err != nil {
+		c.report.find("document of entry %d (deposit %s) cannot be read whole: %v", o.row.Index, o.row.ID, err)
+		return
+	}
+	if hex.EncodeToString(h.Sum(nil)) != d.SHA256 {
+		c.report.find("document of entry %d (deposit %s) is not the one its record names", o.row.Index, o.row.ID)
+	}
+	c.report.Documents++
+	c.report.Bytes += uint64(size)
+}
+
+// orphans counts blobs that no entry refers to.
+func (c *checker) orphans(ctx context.Context) {
+	now, err := c.n.Ledger.Now(ctx)
+	if err == nil {
+		err = c.n.eachOrphan(ctx, now, func(string) error { c.report.Orphans++; return nil })
+	}
+	if err != nil {
+		c.report.find("listing blobs: %v", err)
+	}
+}

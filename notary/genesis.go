@@ -1,0 +1,87 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// Unsealed returns the body that the anchors of a new log are created with: a tree
+// without entries.
+func Unsealed(origin string) []byte {
+	return []byte(proofs.Checkpoint{Origin: origin, Size: 0, Root: proofs.EmptyRoot}.String())
+}
+
+// Init writes the genesis entry, which names the log and its key, as the first of
+// an empty ledger. Where a genesis stands already, nothing is written.
+func Init(ctx context.Context, c Config) error {
+	n, err := prepare(c)
+	if err != nil {
+		return err
+	}
+	n.run, n.halt = context.WithCancel(ctx)
+	defer n.halt()
+	head, err := n.Ledger.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head.Size > 0 {
+		return nil
+	}
+	now, err := n.Ledger.Now(ctx)
+	if err != nil {
+		return err
+	}
+	n.clock = startClock(now)
+	row, err := n.genesis()
+	if err != nil {
+		return err
+	}
+	p := &pending{ctx: ctx, rows: []*prepared{row}, done: make(chan error, 1)}
+	n.sequence([]*pending{p})
+	if err := <-p.done; err != nil {
+		return fmt.Errorf("writing the genesis entry: %w", err)
+	}
+	if row.row.Index != 0 {
+		return errors.New("another process initialised the log at the same time")
+	}
+	return nil
+}
+
+func (n *Notary) genesis() (*prepared, error) {
+	tk, err := n.TenantKey(ID{})
+	if err != nil {
+		return nil, err
+	}
+	id, err := NewID(n.clock.wall, n.Rand)
+	if err != nil {
+		return nil, err
+	}
+	r := &prepared{kind: proofs.KindGenesis, row: Row{ID: id}}
+	var key dataKey
+	if _, err := io.ReadFull(n.Rand, key[:]); err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(n.Rand, r.seed[:]); err != nil {
+		return nil, err
+	}
+	var members []proofs.Member
+	for name, s := range map[string]string{"id": id.String(), "log.origin": n.key.Name, "log.key": n.key.String()} {
+		v, err := proofs.Text(s)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, proofs.Member{Name: name, Value: v})
+	}
+	record, err := proofs.NewRecord(members...)
+	if err != nil {
+		return nil, err
+	}
+	r.disclosures = record.Disclose(r.seed)
+	r.row.Body = body{record: record}.seal(key, ID{}, id)
+	r.row.Secrets, err = sealSecrets(tk, ID{}, id, key, r.seed, n.Rand)
+	return r, err
+}

@@ -1,0 +1,86 @@
+package notary
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"time"
+)
+
+// An ID is a UUID in its 16 bytes. New ones are UUIDv7 (RFC 9562 §5.7).
+type ID [16]byte
+
+// NewID returns a UUIDv7 for the given time, its other 74 bits read from random.
+func NewID(now time.Time, random io.Reader) (ID, error) {
+	var id ID
+	if _, err := io.ReadFull(random, id[6:]); err != nil {
+		return ID{}, err
+	}
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(id[:6], ms[2:])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id, nil
+}
+
+// String returns the lower-case form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx.
+func (id ID) String() string {
+	var b [36]byte
+	hex.Encode(b[0:8], id[0:4])
+	hex.Encode(b[9:13], id[4:6])
+	hex.Encode(b[14:18], id[6:8])
+	hex.Encode(b[19:23], id[8:10])
+	hex.Encode(b[24:36], id[10:16])
+	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
+	return string(b[:])
+}
+
+// ParseID reads what ID.String writes, and nothing else.
+func ParseID(s string) (ID, error) {
+	var id ID
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return ID{}, ErrNotFound
+	}
+	_, err := hex.Decode(id[:], []byte(s[0:8]+s[9:13]+s[14:18]+s[19:23]+s[24:36]))
+	if err != nil || id.String() != s {
+		return ID{}, ErrNotFound
+	}
+	return id, nil
+}
+
+// Tenant is a lender or a court with isolated data.
+type Tenant struct {
+	ID           ID
+	Name         string // legal name, as it stands in each record
+	Registration string // registered number (USCC, LEI); may be empty
+	Created      time.Time
+}
+
+// Role is what a principal may do for its tenant.
+type Role string
+
+const (
+	Depositor  Role = "depositor"  // deposits and reads
+	Compliance Role = "compliance" // reads
+)
+
+// MayDeposit reports whether the role may add entries for its tenant.
+func (r Role) MayDeposit() bool { return r == Depositor }
+
+// MayRead reports whether the role may read its tenant's deposits.
+func (r Role) MayRead() bool { return r == Depositor || r == Compliance }
+
+// Principal is an authenticated caller.
+type Principal struct {
+	Tenant Tenant
+	Role   Role
+}
+
+// APIKey is what the ledger keeps of an API key: never the key itself.
+type APIKey struct {
+	Hash    [32]byte // SHA-256 of the key's text; the key has 256 random bits
+	Tenant  ID
+	Role    Role
+	Created time.Time
+}

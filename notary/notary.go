@@ -1,0 +1,216 @@
+package notary
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// Bounds. Each can be met by an honest load; beyond it the caller is told to come
+// back.
+const (
+	defaultPool = 8192             // deposits waiting for the sequencer
+	maxBatch    = 4096             // rows in one commit
+	maxBacklog  = 100_000          // entries committed and not published
+	maxAge      = 10 * time.Second // of the oldest of them
+	callTimeout = 10 * time.Second // of one call to ledger or anchor by sequencer or sealer
+	retryPause  = 50 * time.Millisecond
+)
+
+// Config is what a Notary is opened with. Policy, Signer, Ledger, Blobs, Anchors
+// and TenantKey are required.
+type Config struct {
+	// Policy is the log's published policy. Its one log line names the log and the
+	// key; every receipt is judged by it before it is returned.
+	Policy proofs.Policy
+	Signer crypto.Signer // Ed25519, of the policy's log key
+	Ledger Ledger
+	Blobs  Blobs
+	// Anchors all advance before a signature is released. The first comes first.
+	Anchors []Anchor
+	// TenantKey returns the tenant's key; the depository's own entries are under
+	// the zero ID.
+	TenantKey func(tenant ID) (TenantKey, error)
+
+	Pool        int          // deposits that may wait; 0: 8,192
+	AcceptClock bool         // open although the clock is over 24 h past the newest entry
+	Room        func() error // asked before each deposit; nil: there always is room
+	Rand        io.Reader    // nil: crypto/rand
+	Logger      *slog.Logger // nil: slog.Default
+	// Fatal ends the process: the state cannot be explained and nothing more may be
+	// signed. It is called once. nil: panic.
+	Fatal func(error)
+}
+
+// Notary is one open log. Its methods are safe for concurrent use.
+type Notary struct {
+	Config
+	key      proofs.VerifierKey
+	verifier *proofs.Verifier
+	tiles    *tileCache
+	clock    clock
+
+	pool  chan *pending
+	wake  chan struct{} // the sealer's: a batch was committed
+	view  atomic.Pointer[view]
+	ready readiness
+
+	run     context.Context // of sequencer and sealer
+	halt    context.CancelFunc
+	intake  sync.RWMutex // held for reading while a deposit is being offered to pool
+	closing bool         // under intake
+	workers sync.WaitGroup
+	drained chan struct{} // closed when the sequencer has emptied a closed pool
+	died    sync.Once
+
+	frontier *proofs.Range // the sequencer's; nil when memory is in doubt
+	sealer   sealer        // the sealing goroutine's
+}
+
+// view is the newest published checkpoint. next is closed when a newer one is.
+type view struct {
+	size uint64
+	note []byte
+	next chan struct{}
+}
+
+// Open audits the ledger against every anchor, seals and publishes what was
+// committed before, and begins to accept deposits. It refuses a ledger without a
+// genesis entry, one that is behind an anchor, and one that disagrees with it.
+func Open(ctx context.Context, c Config) (*Notary, error) {
+	n, err := prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.auditStart(ctx); err != nil {
+		return nil, err
+	}
+	n.run, n.halt = context.WithCancel(context.Background())
+	if err := n.sealRound(ctx); err != nil {
+		n.halt()
+		return nil, fmt.Errorf("sealing what was committed before: %w", err)
+	}
+	n.workers.Add(3)
+	go n.runSequencer()
+	go n.runSealer()
+	go n.runUpkeep()
+	return n, nil
+}
+
+// prepare checks the configuration and fills its gaps.
+func prepare(c Config) (*Notary, error) {
+	if len(c.Policy.Logs) != 1 {
+		return nil, errors.New("the policy must have exactly one log line")
+	}
+	n := &Notary{Config: c, key: c.Policy.Logs[0]}
+	public, ok := c.Signer.Public().(ed25519.PublicKey)
+	if !ok || string(public) != n.key.Key || n.key.Type != proofs.TypeEd25519 {
+		return nil, fmt.Errorf("the signing key is not the policy's log key %s", n.key)
+	}
+	if _, err := proofs.ParseOrigin(n.key.Name); err != nil {
+		return nil, fmt.Errorf("the policy's log %q: %w", n.key.Name, err)
+	}
+	if len(c.Anchors) == 0 {
+		return nil, errors.New("there is no anchor")
+	}
+	if n.Pool == 0 {
+		n.Pool = defaultPool
+	}
+	if n.Rand == nil {
+		n.Rand = rand.Reader
+	}
+	if n.Logger == nil {
+		n.Logger = slog.Default()
+	}
+	if n.Fatal == nil {
+		n.Fatal = func(err error) { panic(err) }
+	}
+	if n.Room == nil {
+		n.Room = func() error { return nil }
+	}
+	n.verifier = proofs.NewVerifier(c.Policy)
+	n.tiles = newTileCache(c.Ledger)
+	n.pool = make(chan *pending, n.Pool)
+	n.wake = make(chan struct{}, 1)
+	n.drained = make(chan struct{})
+	n.view.Store(&view{next: make(chan struct{})})
+	return n, nil
+}
+
+// Close stops intake, seals and publishes what was accepted, and stops. It returns
+// ctx's error if that takes too long; what was committed is then sealed by the
+// next Open.
+func (n *Notary) Close(ctx context.Context) error {
+	n.intake.Lock()
+	first := !n.closing
+	n.closing = true
+	n.intake.Unlock()
+	if first {
+		close(n.pool)
+	}
+	err := n.settle(ctx)
+	n.halt()
+	n.workers.Wait()
+	return err
+}
+
+// settle waits until everything committed is published.
+func (n *Notary) settle(ctx context.Context) error {
+	select {
+	case <-n.drained:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.run.Done():
+		return ErrStopped
+	}
+	for {
+		v := n.view.Load() // before the backlog is read, so that no publication is missed
+		if n.ready.backlog() == 0 {
+			return nil
+		}
+		select {
+		case <-v.next:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.run.Done():
+			return ErrStopped
+		}
+	}
+}
+
+// die ends everything: an impossible state was met. Nothing is signed after it.
+func (n *Notary) die(err error) {
+	n.died.Do(func() {
+		if n.halt != nil {
+			n.halt()
+		}
+		n.Logger.Error("stopping: the state cannot be explained", "error", err)
+		n.Fatal(err)
+	})
+}
+
+// pause waits before a retry, unless the notary stops.
+func (n *Notary) pause(ctx context.Context) bool {
+	t := time.NewTimer(retryPause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// yield lets other goroutines offer their deposits before a batch is closed.
+func yield() { runtime.Gosched() }

@@ -1,0 +1,53 @@
+package notarytest
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/muniment/muniment/notary"
+)
+
+// CreateTenant implements notary.Accounts.
+func (l *Ledger) CreateTenant(ctx context.Context, t notary.Tenant) error {
+	return l.call(ctx, "CreateTenant", func(s *LedgerState) error {
+		if _, taken := s.Tenants[t.ID]; taken {
+			return notary.ErrExists
+		}
+		s.Tenants[t.ID] = t
+		return nil
+	})
+}
+
+// Tenant implements notary.Accounts.
+func (l *Ledger) Tenant(ctx context.Context, id notary.ID) (notary.Tenant, error) {
+	return read(ctx, l, "Tenant", func(s *LedgerState) (notary.Tenant, error) { return found(s.Tenants, id) })
+}
+
+// Tenants implements notary.Accounts.
+func (l *Ledger) Tenants(ctx context.Context) ([]notary.Tenant, error) {
+	return read(ctx, l, "Tenants", func(s *LedgerState) ([]notary.Tenant, error) {
+		var tenants []notary.Tenant
+		for _, t := range s.Tenants {
+			tenants = append(tenants, t)
+		}
+		slices.SortFunc(tenants, func(a, b notary.Tenant) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+		return tenants, nil
+	})
+}
+
+// CreateAPIKey implements notary.Accounts.
+func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
+	return l.call(ctx, "CreateAPIKey", func(s *LedgerState) error {
+		if _, taken := s.APIKeys[k.Hash]; taken {
+			return notary.ErrExists
+		}
+		s.APIKeys[k.Hash] = k
+		return nil
+	})
+}
+
+// APIKey implements notary.Accounts.
+func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, error) {
+	return read(ctx, l, "APIKey", func(s *LedgerState) (notary.APIKey, error) { return found(s.APIKeys, hash) })
+}

@@ -1,0 +1,225 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// The three interfaces below are all that the notary asks of the outer world.
+// Their drivers live under storage and are judged by storage/storagetest; the
+// fakes in notarytest pass the same suite. A driver returns the sentinel errors
+// named here, wrapped as it likes; every other error means that the call failed
+// and that its effect, if it had one to make, is unknown.
+
+var (
+	// ErrNotFound: there is no such thing, or not for this tenant. The two are
+	// never told apart.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: Anchor.Advance found another body than prev.
+	ErrConflict = errors.New("the anchor holds another checkpoint")
+	// ErrExists: a create-only write found the name taken. Nothing was changed.
+	ErrExists = errors.New("already exists")
+	// ErrNoRoom: the store has no room left for writes. Nothing was changed.
+	ErrNoRoom = errors.New("no room left in storage")
+)
+
+// Head is the newest committed state of the log.
+type Head struct {
+	Size  uint64      // number of entries
+	Root  proofs.Hash // RFC 6962 root over them; proofs.EmptyRoot when Size is 0
+	Time  time.Time   // of the newest entry, UTC, whole milliseconds; zero when Size is 0
+	Batch ID          // of the batch that made this head; zero when Size is 0
+}
+
+// A Term is a keyed digest (truncated HMAC-SHA-256 under the tenant's index key)
+// that stands for a value in the ledger's look-up tables: a contract number, a
+// document's SHA-256, a label, an idempotency key. The ledger can find equal
+// values by it and learns nothing else.
+type Term [16]byte
+
+// Row is one entry with the private things kept beside it.
+type Row struct {
+	Index  uint64
+	Entry  []byte // the leaf's bytes exactly as hashed; public
+	Tenant ID     // zero for the depository's own entries (genesis, key, facts)
+	ID     ID     // UUIDv7, unique over all tenants
+	Body   []byte // the sealed record; opaque to the ledger
+	// Secrets holds the wrapped data key and the sealed seed. It is stored apart
+	// from the rest of the row, so that erasure can destroy it and nothing else;
+	// it reads back empty once erased.
+	Secrets  []byte
+	CaseSeq  uint64      // place in the case, from 1; 0 without a contract number
+	CasePrev proofs.Hash // leaf hash of the deposit before it in the case; zero at CaseSeq 0 and 1
+}
+
+// An Operation is what one idempotency key paid for: Count rows from First on.
+type Operation struct {
+	Tenant ID
+	Key    Term
+	First  uint64
+	Count  uint32
+}
+
+// Case is the state of one contract number of one tenant: how many deposits it
+// has, and the leaf hash of the newest.
+type Case struct {
+	Tenant   ID
+	Contract Term
+	Seq      uint64      // 0: the case has no deposit yet
+	Leaf     proofs.Hash // of deposit number Seq
+}
+
+// Batch is what one Append writes: all of it, or nothing.
+type Batch struct {
+	Head Head // the head after the batch; Head.Batch is the batch's own id
+	Rows []Row
+	// Terms are the look-up keys of each row, parallel to Rows: Find with one of
+	// them finds the row. A driver also finds every row of a tenant without one.
+	Terms [][]Term
+	// Hashes are the new hashes of each tile level (C2SP tlog-tiles): Hashes[L]
+	// continues level L from old size >> 8L to Head.Size >> 8L. Level 0 is leaf hashes.
+	Hashes     [][]proofs.Hash
+	Operations []Operation
+	Cases      []Case // those the batch moved on, each once
+}
+
+// Lookups is what a batch must know before it can be built. Both lists may hold
+// the same item twice.
+type Lookups struct {
+	Operations []Operation // Tenant and Key are read
+	Cases      []Case      // Tenant and Contract are read
+}
+
+// State is what Append found under the head lock.
+type State struct {
+	Head Head
+	Now  time.Time // the ledger's clock, read under the lock
+	// Operations and Cases are parallel to the Lookups. An operation that was not
+	// found has Count 0; a case that was not found has Seq 0.
+	Operations []Operation
+	Cases      []Case
+}
+
+// Query selects deposits of one tenant in ascending order of index.
+type Query struct {
+	Tenant ID
+	Term   *Term     // nil: every deposit of the tenant
+	From   uint64    // the first index that may be returned
+	Since  time.Time // entry time at or after it; zero: no bound
+	Until  time.Time // entry time before it; zero: no bound
+	Limit  int       // 1 to 1,000
+}
+
+// Ledger is the transactional store of rows, leaf and tile hashes, and the head.
+// Its methods are safe for concurrent use.
+type Ledger interface {
+	// Now returns the ledger's clock: the database's, or the process's when embedded.
+	Now(ctx context.Context) (time.Time, error)
+
+	// Append takes the lock of the head, looks up what lookups asks for, hands the
+	// result to build, and commits the batch that build returns in one atomic write.
+	//
+	// A nil error means: the whole batch is durable and visible to every reader.
+	// An error from build is returned as it is, and nothing was written. After
+	// any other error the batch may have been committed or not, and Committed tells.
+	// build is called at most once; a nil batch from it writes nothing and is no error.
+	Append(ctx context.Context, lookups Lookups, build func(State) (*Batch, error)) error
+
+	// Committed takes the lock of the head and reports whether the batch of that id,
+	// the last this process tried to append, has been committed. After a false
+	// answer it never will be. After a true one it is durable.
+	Committed(ctx context.Context, batch ID) (bool, error)
+
+	// Head returns the newest committed head.
+	Head(ctx context.Context) (Head, error)
+
+	// Hashes returns the hashes of tile level `level` with index from <= i < to, at
+	// most 256 of them. Hashes beyond the head are ErrNotFound.
+	Hashes(ctx context.Context, level int, from, to uint64) ([]proofs.Hash, error)
+
+	// Entries returns the entry bytes with index from <= i < to, at most 1,024 of
+	// them, read from where they are stored, not from a cache of what was written.
+	// Entries beyond the head are ErrNotFound.
+	Entries(ctx context.Context, from, to uint64) ([][]byte, error)
+
+	// Row returns the row at index, of whatever tenant.
+	Row(ctx context.Context, index uint64) (Row, error)
+
+	// Deposit returns the row of that id if it is the tenant's, else ErrNotFound.
+	Deposit(ctx context.Context, tenant, id ID) (Row, error)
+
+	// Operation returns what the tenant's idempotency key paid for, or ErrNotFound.
+	Operation(ctx context.Context, tenant ID, key Term) (Operation, error)
+
+	// Case returns the state of a case, or ErrNotFound.
+	Case(ctx context.Context, tenant ID, contract Term) (Case, error)
+
+	// Deposits returns the rows that the query selects.
+	Deposits(ctx context.Context, q Query) ([]Row, error)
+
+	// Publish makes note, a signed checkpoint of that size, the newest published
+	// one, visible to every replica on return. A size not above the published one
+	// changes nothing and is no error. The note may be lost in a crash: it is then
+	// signed again from the anchor.
+	Publish(ctx context.Context, size uint64, note []byte) error
+
+	// Published returns the newest published note, or ErrNotFound before the first.
+	Published(ctx context.Context) ([]byte, error)
+}
+
+// Accounts is who may call: tenants and the hashes of their API keys. The
+// drivers of Ledger implement it too.
+type Accounts interface {
+	// CreateTenant stores a tenant, durable on return. ErrExists if its id is taken.
+	CreateTenant(ctx context.Context, t Tenant) error
+	// Tenant returns the tenant of that id, or ErrNotFound.
+	Tenant(ctx context.Context, id ID) (Tenant, error)
+	// Tenants returns all tenants in ascending order of id.
+	Tenants(ctx context.Context) ([]Tenant, error)
+	// CreateAPIKey stores the hash of a key, durable on return. ErrExists if it is there.
+	CreateAPIKey(ctx context.Context, k APIKey) error
+	// APIKey returns the key of that hash, or ErrNotFound.
+	APIKey(ctx context.Context, hash [32]byte) (APIKey, error)
+}
+
+// Blobs is the object store of documents. Names are <tenant>/<id>, both
+// lower-case UUIDs. Its methods are safe for concurrent use.
+type Blobs interface {
+	// Put stores all of r under a new name and returns the number of bytes: on
+	// return they are durable and will be found by Open after a crash. A name
+	// that is taken is ErrExists and changes nothing. If r or ctx fails, nothing
+	// is found under the name afterwards, and the error is returned.
+	Put(ctx context.Context, name string, r io.Reader) (int64, error)
+	// Open returns the object of that name, or ErrNotFound.
+	Open(ctx context.Context, name string) (Blob, error)
+	// List calls fn with each name stored before the given time, in no order. It
+	// stops at fn's first error and returns it.
+	List(ctx context.Context, before time.Time, fn func(name string) error) error
+	// Delete removes an object; a missing one is no error. Only erasure and the
+	// sweep of orphans call it.
+	Delete(ctx context.Context, name string) error
+}
+
+// Blob is one stored object, open for reading.
+type Blob interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// Anchor is the register that holds the newest sealed head as the unsigned body
+// of its checkpoint. No byte of a signature leaves the process before Advance
+// has returned nil, so the anchor is what keeps the log from forking.
+type Anchor interface {
+	// Load returns the body last stored. A register that is missing, or that
+	// cannot be read whole, is an error and never an older or an empty body.
+	Load(ctx context.Context) ([]byte, error)
+	// Advance replaces prev by next if and only if the register holds exactly
+	// prev, else ErrConflict. On a nil return next is durable. After any other
+	// error the register holds prev or next, and Load tells.
+	Advance(ctx context.Context, prev, next []byte) error
+}

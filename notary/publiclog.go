@@ -1,0 +1,90 @@
+package notary
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// The log as anyone may read it (C2SP tlog-tiles). Only what a published checkpoint
+// covers is shown.
+
+// Checkpoint returns the newest published checkpoint, a signed note.
+func (n *Notary) Checkpoint() []byte { return n.view.Load().note }
+
+// Tile returns the bytes of a tile with that many hashes, 1 to 256.
+func (n *Notary) Tile(ctx context.Context, level int, index uint64, width int) ([]byte, error) {
+	if err := n.shown(level, index, width); err != nil {
+		return nil, err
+	}
+	from := index * proofs.TileWidth
+	hashes, err := n.Ledger.Hashes(ctx, level, from, from+uint64(width))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	out := make([]byte, 0, len(hashes)*proofs.HashSize)
+	for _, h := range hashes {
+		out = append(out, h[:]...)
+	}
+	return out, nil
+}
+
+// Entries returns an entry bundle with that many entries, 1 to 256: each a
+// big-endian 16-bit length and the entry's bytes.
+func (n *Notary) Entries(ctx context.Context, index uint64, width int) ([]byte, error) {
+	if err := n.shown(0, index, width); err != nil {
+		return nil, err
+	}
+	from := index * proofs.TileWidth
+	entries, err := n.Ledger.Entries(ctx, from, from+uint64(width))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	var out []byte
+	for _, e := range entries {
+		out = binary.BigEndian.AppendUint16(out, uint16(len(e)))
+		out = append(out, e...)
+	}
+	return out, nil
+}
+
+// shown reports whether the published tree has that many hashes in the tile.
+func (n *Notary) shown(level int, index uint64, width int) error {
+	size := n.view.Load().size
+	if level < 0 || level > 7 || width < 1 || width > proofs.TileWidth {
+		return ErrNotFound
+	}
+	have := size >> (level * proofs.TileHeight)
+	if index > have/proofs.TileWidth || index*proofs.TileWidth+uint64(width) > have {
+		return ErrNotFound
+	}
+	return nil
+}
+
+// PublicReceipt returns the receipt of an entry whose record is public: genesis, a
+// key or a fact sheet. Any other is ErrNotFound.
+func (n *Notary) PublicReceipt(ctx context.Context, index uint64) (proofs.Receipt, error) {
+	v := n.view.Load()
+	if index >= v.size {
+		return proofs.Receipt{}, ErrNotFound
+	}
+	row, err := n.Ledger.Row(ctx, index)
+	if err != nil {
+		if errors.Is(err, ErrNotFound) {
+			return proofs.Receipt{}, ErrNotFound
+		}
+		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	entry, err := proofs.ParseEntry(string(row.Entry))
+	if err != nil || !entry.Kind.Public() {
+		return proofs.Receipt{}, ErrNotFound
+	}
+	o, err := n.unseal(row)
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	return n.prove(ctx, v, index, o.entry, o.disclosures)
+}

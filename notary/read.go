@@ -1,0 +1,157 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// opened is a row with its private part in the clear.
+type opened struct {
+	row         Row
+	entry       proofs.Entry
+	key         dataKey
+	seed        proofs.Seed
+	body        body
+	record      proofs.Record // complete, with the place in the case
+	disclosures []proofs.Disclosure
+}
+
+// unseal opens a row and checks that it is what its entry commits to.
+func (n *Notary) unseal(row Row) (*opened, error) {
+	tk, err := n.TenantKey(row.Tenant)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	o := &opened{row: row}
+	if o.key, o.seed, err = openSecrets(tk, row); err != nil {
+		return nil, err
+	}
+	if o.body, err = openBody(o.key, row); err != nil {
+		return nil, err
+	}
+	o.record = o.body.record
+	if row.CaseSeq > 0 {
+		if o.record, err = proofs.NewRecord(append(caseMembers(row), o.record...)...); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+	}
+	if o.entry, err = proofs.ParseEntry(string(row.Entry)); err != nil {
+		return nil, fmt.Errorf("%w: entry %d: %w", ErrDamaged, row.Index, err)
+	}
+	o.disclosures = o.record.Disclose(o.seed)
+	if proofs.Commitment(o.disclosures) != o.entry.Record {
+		return nil, fmt.Errorf("%w: the record of entry %d is not the one its entry commits to", ErrDamaged, row.Index)
+	}
+	return o, nil
+}
+
+// prove builds the receipt of an entry under a published checkpoint and verifies it
+// as a court would. A receipt that does not verify leaves nobody's hands.
+func (n *Notary) prove(ctx context.Context, v *view, index uint64, entry proofs.Entry, disclosures []proofs.Disclosure) (proofs.Receipt, error) {
+	path, err := proofs.InclusionProof(index, v.size, n.tiles.reader(ctx))
+	if err != nil {
+		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	r := proofs.Receipt{Entry: entry, Disclosures: disclosures, Index: index, Path: path, Checkpoint: v.note}
+	e, err := n.verifier.Verify(r, nil)
+	if err != nil || e.Outcome() != proofs.Verified {
+		n.tiles.drop()
+		n.ready.damaged(fmt.Sprintf("the receipt of entry %d does not verify: %s", index, e.Reason))
+		return proofs.Receipt{}, fmt.Errorf("%w: the receipt of entry %d does not verify: %s", ErrDamaged, index, e.Reason)
+	}
+	return r, nil
+}
+
+// find returns the tenant's own deposit of that id, opened.
+func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error) {
+	if !who.Role.MayRead() {
+		return nil, ErrForbidden
+	}
+	row, err := n.Ledger.Deposit(ctx, who.Tenant.ID, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	o, err := n.unseal(row)
+	if errors.Is(err, ErrDamaged) {
+		n.ready.damaged(err.Error())
+	}
+	return o, err
+}
+
+// Receipt returns the receipt of one of the principal's deposits under the newest
+// published checkpoint.
+func (n *Notary) Receipt(ctx context.Context, who Principal, id ID) (proofs.Receipt, error) {
+	o, err := n.find(ctx, who, id)
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	v, err := n.published(ctx, o.row.Index)
+	if err != nil {
+		return proofs.Receipt{}, &SealingDelayedError{id}
+	}
+	return n.prove(ctx, v, o.row.Index, o.entry, o.disclosures)
+}
+
+// Document is a held document, open for reading at any offset.
+type Document struct {
+	*io.SectionReader
+	Name   string // content.name, as the depositor claimed; may be empty
+	Type   string // content.type, likewise
+	SHA256 string // hex
+
+	blob Blob
+}
+
+// Close releases the document.
+func (d *Document) Close() error { return d.blob.Close() }
+
+// Document opens the document of one of the principal's deposits. What is read is
+// authenticated piece by piece: a damaged blob fails, and never reads wrong.
+func (n *Notary) Document(ctx context.Context, who Principal, id ID) (*Document, error) {
+	o, err := n.find(ctx, who, id)
+	if err != nil {
+		return nil, err
+	}
+	if held, _ := o.record.Get("content.held"); held != proofs.Boolean(true) {
+		return nil, ErrNotHeld
+	}
+	d, err := n.openDocument(ctx, o)
+	if errors.Is(err, ErrDamaged) {
+		n.ready.damaged(err.Error())
+	}
+	return d, err
+}
+
+func (n *Notary) openDocument(ctx context.Context, o *opened) (*Document, error) {
+	blob, err := n.Blobs.Open(ctx, blobName(o.row.Tenant, o.row.ID))
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("%w: the document of entry %d (deposit %s) is missing", ErrDamaged, o.row.Index, o.row.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	plain, size, err := o.key.openDocument(blob)
+	if err != nil {
+		blob.Close()
+		return nil, err
+	}
+	text := func(name string) string {
+		v, _ := o.record.Get(name)
+		s, _ := v.Text()
+		return s
+	}
+	return &Document{
+		SectionReader: io.NewSectionReader(plain, 0, size),
+		Name:          text("content.name"),
+		Type:          text("content.type"),
+		SHA256:        text("content.sha256"),
+		blob:          blob,
+	}, nil
+}

@@ -1,0 +1,170 @@
+package notary
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// sealer is the state of the one goroutine that signs.
+type sealer struct {
+	sealed   proofs.Checkpoint // the newest that an anchor holds
+	anchored [][]byte          // what each anchor holds, as last seen
+	doubt    [][]byte          // what each was last asked to hold, while the answer is unknown
+}
+
+// errForeign: an anchor holds what this process neither put there nor expected.
+var errForeign = errors.New("another process moved the anchor")
+
+// runSealer seals whenever something was committed, always the newest head, one
+// round at a time.
+func (n *Notary) runSealer() {
+	defer n.workers.Done()
+	for {
+		select {
+		case <-n.wake:
+		case <-n.run.Done():
+			return
+		}
+		for {
+			ctx, cancel := context.WithTimeout(n.run, callTimeout)
+			err := n.sealRound(ctx)
+			cancel()
+			n.ready.report(err)
+			if err == nil {
+				break
+			}
+			if n.run.Err() == nil {
+				n.Logger.Error("sealing failed; trying again", "error", err)
+			}
+			if !n.pause(n.run) {
+				return
+			}
+		}
+	}
+}
+
+// sealRound takes the newest head through sealed to published. An error means that
+// the round may be tried again; a state that must not be signed ends the process.
+func (n *Notary) sealRound(ctx context.Context) error {
+	head, err := n.Ledger.Head(ctx)
+	if err != nil {
+		return err
+	}
+	s := &n.sealer
+	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
+	if head.Size > s.sealed.Size {
+		if err := n.auditGrowth(ctx, s.sealed, next); err != nil {
+			return n.deadly(err)
+		}
+	} else if next != s.sealed {
+		return n.deadly(contradiction("the ledger's head %d %s is not the sealed %d %s", head.Size, head.Root, s.sealed.Size, s.sealed.Root))
+	}
+	signature, err := n.key.Sign(next.String(), n.Signer)
+	if err != nil {
+		return fmt.Errorf("signing: %w", err)
+	}
+	// The signature exists in memory only. It leaves this function, let alone the
+	// process, after every anchor holds the checkpoint durably.
+	for i := range n.Anchors {
+		if err := n.advance(ctx, i, []byte(next.String())); err != nil {
+			return n.deadly(err)
+		}
+	}
+	s.sealed = next
+	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}.Marshal()
+	return n.publish(ctx, next.Size, note)
+}
+
+// deadly ends the process for errors that trying again cannot mend.
+func (n *Notary) deadly(err error) error {
+	var c *contradictionError
+	if errors.As(err, &c) || errors.Is(err, errForeign) {
+		n.tiles.drop()
+		n.die(err)
+	}
+	return err
+}
+
+// advance moves one anchor from what it held to next. While an answer is unknown,
+// nothing more is asked of the anchor before it has been read.
+func (n *Notary) advance(ctx context.Context, i int, next []byte) error {
+	s := &n.sealer
+	if err := n.settleAnchor(ctx, i); err != nil {
+		return err
+	}
+	if bytes.Equal(s.anchored[i], next) {
+		return nil
+	}
+	s.doubt[i] = next
+	if err := n.Anchors[i].Advance(ctx, s.anchored[i], next); err != nil {
+		if settled := n.settleAnchor(ctx, i); settled != nil {
+			return errors.Join(err, settled)
+		}
+		if !bytes.Equal(s.anchored[i], next) {
+			return fmt.Errorf("anchor %d did not move: %w", i, err)
+		}
+	}
+	s.anchored[i], s.doubt[i] = next, nil
+	return nil
+}
+
+// settleAnchor reads an anchor whose answer is unknown: it holds what it was asked
+// to, or what it held before; anything else means that someone else seals this log.
+func (n *Notary) settleAnchor(ctx context.Context, i int) error {
+	s := &n.sealer
+	if s.doubt[i] == nil {
+		return nil
+	}
+	held, err := n.Anchors[i].Load(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading anchor %d: %w", i, err)
+	case bytes.Equal(held, s.doubt[i]):
+		s.anchored[i], s.doubt[i] = held, nil
+	case bytes.Equal(held, s.anchored[i]):
+		s.doubt[i] = nil
+	default:
+		return fmt.Errorf("anchor %d: %w", i, errForeign)
+	}
+	return nil
+}
+
+// publish makes the note visible to every replica, and then to the depositors that
+// wait here.
+func (n *Notary) publish(ctx context.Context, size uint64, note []byte) error {
+	if size == n.view.Load().size {
+		return nil
+	}
+	if err := n.Ledger.Publish(ctx, size, note); err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	// Every receipt of this round needs the edge of the tree; read it once, here.
+	if _, err := proofs.InclusionProof(size-1, size, n.tiles.reader(ctx)); err != nil {
+		return fmt.Errorf("reading the tree's edge: %w", err)
+	}
+	n.ready.publish(size)
+	old := n.view.Swap(&view{size: size, note: note, next: make(chan struct{})})
+	close(old.next)
+	return nil
+}
+
+// published waits until the log is published beyond index.
+func (n *Notary) published(ctx context.Context, index uint64) (*view, error) {
+	for {
+		v := n.view.Load()
+		if v.size > index {
+			return v, nil
+		}
+		select {
+		case <-v.next:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-n.run.Done():
+			return nil, ErrStopped
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package notary
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/minio/sio"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// TenantKey is the secret of one tenant. Wrap seals the data keys of its deposits
+// and may be rotated; Index makes its Terms and never changes, since idempotency
+// keys are kept for ever under it.
+type TenantKey struct {
+	Wrap, Index [32]byte
+}
+
+const tenantKeyHeader = "muniment/tenant-key@v1"
+
+// NewTenantKey reads a new key from random.
+func NewTenantKey(random io.Reader) (TenantKey, error) {
+	var k TenantKey
+	if _, err := io.ReadFull(random, k.Wrap[:]); err != nil {
+		return TenantKey{}, err
+	}
+	_, err := io.ReadFull(random, k.Index[:])
+	return k, err
+}
+
+// Marshal returns the key's file: a header and one line for each half.
+func (k TenantKey) Marshal() []byte {
+	e := base64.StdEncoding.EncodeToString
+	return []byte(tenantKeyHeader + "\nwrap " + e(k.Wrap[:]) + "\nindex " + e(k.Index[:]) + "\n")
+}
+
+// ParseTenantKey reads what TenantKey.Marshal writes. Its errors hold no byte of the key.
+func ParseTenantKey(data []byte) (TenantKey, error) {
+	var k TenantKey
+	lines := strings.Split(string(data), "\n")
+	if len(lines) != 4 || lines[0] != tenantKeyHeader {
+		return k, fmt.Errorf("not a %s file", tenantKeyHeader)
+	}
+	for i, part := range []struct {
+		name string
+		to   *[32]byte
+	}{{"wrap ", &k.Wrap}, {"index ", &k.Index}} {
+		text, ok := strings.CutPrefix(lines[i+1], part.name)
+		b, err := base64.StdEncoding.Strict().DecodeString(text)
+		if !ok || err != nil || len(b) != 32 {
+			return TenantKey{}, fmt.Errorf("line %d of the tenant key file is not %q and 32 bytes in base64", i+2, part.name)
+		}
+		copy(part.to[:], b)
+	}
+	return k, nil
+}
+
+// term returns the Term of a value; what keeps the families apart.
+func (k TenantKey) term(what, value string) Term {
+	mac := hmac.New(sha256.New, k.Index[:])
+	io.WriteString(mac, "muniment/term@v1\n"+what+"\n"+value)
+	return Term(mac.Sum(nil)[:len(Term{})])
+}
+
+// Families of terms.
+const (
+	termKey      = "idempotency-key"
+	termContract = "contract"
+	termSHA256   = "sha256"
+	termLabel    = "label." // followed by the label's name
+)
+
+// dataKey is the key of one deposit. Everything private of the deposit is sealed
+// under keys derived from it, each used once; destroying it destroys all of that.
+type dataKey [32]byte
+
+const (
+	secretsVersion = 1
+	bodyVersion    = 1
+	wrappedSize    = 12 + 32 + 16 // nonce, key, tag
+)
+
+// derive returns the key for one purpose.
+func (k dataKey) derive(purpose string) []byte {
+	key, err := hkdf.Expand(sha256.New, k[:], "muniment/"+purpose+"@v1", 32)
+	if err != nil {
+		panic(err) // only lengths over 8,160 fail
+	}
+	return key
+}
+
+func gcm(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // only a wrong key length fails
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err)
+	}
+	return aead
+}
+
+// A derived key seals one message, ever, so its nonce may be zero.
+var zeroNonce [12]byte
+
+// owner binds what is sealed to the deposit it belongs to, so that rows cannot be
+// exchanged.
+func owner(tenant, id ID) []byte {
+	return append(append(make([]byte, 0, 32), tenant[:]...), id[:]...)
+}
+
+// sealSecrets wraps the data key and seals the seed: Row.Secrets.
+func sealSecrets(tk TenantKey, tenant, id ID, key dataKey, seed proofs.Seed, random io.Reader) ([]byte, error) {
+	out := make([]byte, 13, 1+wrappedSize+len(seed)+16)
+	out[0] = secretsVersion
+	nonce := out[1:13]
+	if _, err := io.ReadFull(random, nonce); err != nil {
+		return nil, err
+	}
+	ad := owner(tenant, id)
+	out = gcm(tk.Wrap[:]).Seal(out, nonce, key[:], ad)
+	return gcm(key.derive("seed")).Seal(out, zeroNonce[:], seed[:], ad), nil
+}
+
+// openSecrets undoes sealSecrets.
+func openSecrets(tk TenantKey, row Row) (key dataKey, seed proofs.Seed, err error) {
+	s := row.Secrets
+	if len(s) == 0 {
+		return key, seed, ErrErased
+	}
+	if len(s) != 1+wrappedSize+len(seed)+16 || s[0] != secretsVersion {
+		return key, seed, fmt.Errorf("%w: secrets of entry %d", ErrDamaged, row.Index)
+	}
+	ad := owner(row.Tenant, row.ID)
+	if _, err := gcm(tk.Wrap[:]).Open(key[:0], s[1:13], s[13:1+wrappedSize], ad); err != nil {
+		return dataKey{}, seed, fmt.Errorf("%w: data key of entry %d does not open under the tenant's key", ErrDamaged, row.Index)
+	}
+	if _, err := gcm(key.derive("seed")).Open(seed[:0], zeroNonce[:], s[1+wrappedSize:], ad); err != nil {
+		return dataKey{}, proofs.Seed{}, fmt.Errorf("%w: seed of entry %d", ErrDamaged, row.Index)
+	}
+	return key, seed, nil
+}
+
+// body is what Row.Body seals: what the record holds apart from the place in the
+// case, and what is needed to recognise a retry.
+type body struct {
+	content [sha256.Size]byte // contentMAC
+	key     Term              // of the operation; zero for the depository's own entries
+	record  proofs.Record
+}
+
+func (b body) seal(key dataKey, tenant, id ID) []byte {
+	plain := append(append(append([]byte(nil), b.content[:]...), b.key[:]...), b.record.JSON()...)
+	return gcm(key.derive("record")).Seal([]byte{bodyVersion}, zeroNonce[:], plain, owner(tenant, id))
+}
+
+func openBody(key dataKey, row Row) (body, error) {
+	damaged := fmt.Errorf("%w: record of entry %d", ErrDamaged, row.Index)
+	if len(row.Body) == 0 || row.Body[0] != bodyVersion {
+		return body{}, damaged
+	}
+	plain, err := gcm(key.derive("record")).Open(nil, zeroNonce[:], row.Body[1:], owner(row.Tenant, row.ID))
+	var b body
+	if err != nil || len(plain) < len(b.content)+len(b.key) {
+		return body{}, damaged
+	}
+	n := copy(b.content[:], plain)
+	n += copy(b.key[:], plain[n:])
+	if b.record, err = proofs.ParseMembers(string(plain[n:])); err != nil {
+		return body{}, damaged
+	}
+	return b, nil
+}
+
+// contentMAC recognises a retry: same operation, same claims, same document.
+func contentMAC(seed proofs.Seed, operation string, claims proofs.Record, digest proofs.Hash, held bool) [sha256.Size]byte {
+	mac := hmac.New(sha256.New, seed[:])
+	fmt.Fprintf(mac, "muniment/content@v1\n%s\nheld %t\n", operation, held)
+	mac.Write(digest[:])
+	io.WriteString(mac, claims.JSON())
+	return [sha256.Size]byte(mac.Sum(nil))
+}
+
+// sealDocument returns r encrypted (DARE 2.0, AES-256-GCM in packages of 64 KiB).
+func (k dataKey) sealDocument(r io.Reader) (io.Reader, error) {
+	return sio.EncryptReader(r, k.documentConfig())
+}
+
+// openDocument returns the plain document over an encrypted blob, and its size.
+func (k dataKey) openDocument(b Blob) (io.ReaderAt, int64, error) {
+	size, err := sio.DecryptedSize(uint64(b.Size()))
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	r, err := sio.DecryptReaderAt(b, k.documentConfig())
+	return r, int64(size), err
+}
+
+func (k dataKey) documentConfig() sio.Config {
+	return sio.Config{
+		MinVersion:   sio.Version20,
+		CipherSuites: []byte{sio.AES_256_GCM},
+		Key:          k.derive("document"),
+	}
+}

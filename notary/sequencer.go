@@ -1,0 +1,311 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// prepared is a row all but placed: everything that can be hashed and sealed
+// without knowing its place in the log.
+type prepared struct {
+	row         Row // without Index, Entry and place in the case
+	kind        proofs.Kind
+	seed        proofs.Seed
+	disclosures []proofs.Disclosure // complete once placed
+	entry       proofs.Entry        // once placed
+	contract    *Term               // nil without a contract number
+	terms       []Term
+}
+
+// pending is one operation that waits for the sequencer.
+type pending struct {
+	ctx  context.Context
+	op   Operation // First and Count are filled in by the sequencer
+	rows []*prepared
+	// again: the key was found taken; op tells by which rows.
+	again bool
+	// done receives exactly one value: nil when op is committed, durable.
+	done chan error
+}
+
+// runSequencer commits what waits in the pool, batch by batch, until the pool is
+// closed and empty.
+func (n *Notary) runSequencer() {
+	defer n.workers.Done()
+	for {
+		batch, open := n.gather()
+		if len(batch) > 0 {
+			n.sequence(batch)
+		}
+		if !open {
+			close(n.drained)
+			return
+		}
+	}
+}
+
+// gather waits for a first operation and takes all that come with it. It yields
+// until nobody adds more: a commit costs the same for one row as for hundreds.
+func (n *Notary) gather() (batch []*pending, open bool) {
+	var first *pending
+	select {
+	case first, open = <-n.pool:
+		if !open {
+			return nil, false
+		}
+	case <-n.run.Done():
+		return nil, false
+	}
+	batch = append(batch, first)
+	rows := len(first.rows)
+	for idle := 0; rows < maxBatch && idle < 3; {
+		select {
+		case p, ok := <-n.pool:
+			if !ok {
+				return batch, false
+			}
+			batch = append(batch, p)
+			rows += len(p.rows)
+			idle = 0
+		default:
+			idle++
+			yield()
+		}
+	}
+	return batch, true
+}
+
+// sequence commits one batch and answers each of its operations.
+func (n *Notary) sequence(batch []*pending) {
+	// Who has gone away by now has not been promised anything.
+	batch = slices.DeleteFunc(batch, func(p *pending) bool {
+		gone := p.ctx.Err() != nil
+		if gone {
+			p.done <- p.ctx.Err()
+		}
+		return gone
+	})
+	if len(batch) == 0 {
+		return
+	}
+	err := n.commit(batch)
+	n.ready.report(err)
+	for _, p := range batch {
+		p.done <- err
+	}
+}
+
+// commit places the operations under the head lock and makes them durable. On any
+// error the frontier in memory is dropped: the ledger alone knows where the log is.
+func (n *Notary) commit(batch []*pending) error {
+	id, err := NewID(n.clock.wall, n.Rand)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	ctx, cancel := context.WithTimeout(n.run, callTimeout)
+	defer cancel()
+	b := builder{n: n, ctx: ctx, id: id, batch: batch}
+	err = n.Ledger.Append(ctx, b.lookups(), b.build)
+	if err != nil && !b.built {
+		n.frontier = nil
+		return unavailable(err)
+	}
+	if err != nil {
+		n.frontier = nil
+		n.Logger.Warn("a commit's answer is unknown; asking the ledger", "error", err)
+		if committed, err2 := n.committed(id); err2 != nil || !committed {
+			return unavailable(errors.Join(err, err2))
+		}
+	}
+	if b.out != nil {
+		if err == nil {
+			n.frontier = b.frontier
+		}
+		n.ready.commit(b.out.Head.Size)
+		select {
+		case n.wake <- struct{}{}:
+		default: // the sealer has not looked yet
+		}
+	}
+	return nil
+}
+
+// committed asks until the ledger answers: a batch that may have been committed
+// must neither be reported lost nor be appended again.
+func (n *Notary) committed(batch ID) (bool, error) {
+	for {
+		ctx, cancel := context.WithTimeout(n.run, callTimeout)
+		ok, err := n.Ledger.Committed(ctx, batch)
+		cancel()
+		if err == nil {
+			return ok, nil
+		}
+		n.ready.report(err)
+		if !n.pause(n.run) {
+			return false, err
+		}
+	}
+}
+
+// unavailable keeps the errors a caller can act on and calls the rest ErrUnavailable.
+func unavailable(err error) error {
+	if errors.Is(err, ErrClock) || errors.Is(err, ErrNoRoom) || errors.Is(err, ErrStopped) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// builder makes one batch out of operations, under the head lock.
+type builder struct {
+	n        *Notary
+	ctx      context.Context
+	id       ID
+	batch    []*pending
+	built    bool // build ran to its end: the commit may have been tried
+	out      *Batch
+	frontier *proofs.Range
+	cases    map[caseKey]*Case
+}
+
+type caseKey struct {
+	tenant   ID
+	contract Term
+}
+
+func (b *builder) lookups() Lookups {
+	var l Lookups
+	for _, p := range b.batch {
+		l.Operations = append(l.Operations, p.op)
+		for _, r := range p.rows {
+			if r.contract != nil {
+				l.Cases = append(l.Cases, Case{Tenant: r.row.Tenant, Contract: *r.contract})
+			}
+		}
+	}
+	return l
+}
+
+func (b *builder) build(s State) (*Batch, error) {
+	at, err := b.n.clock.check(s.Now, s.Head)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.position(s.Head); err != nil {
+		return nil, err
+	}
+	b.cases = map[caseKey]*Case{}
+	for _, c := range s.Cases {
+		b.cases[caseKey{c.Tenant, c.Contract}] = &c
+	}
+	out := &Batch{}
+	taken := map[Operation]*pending{} // by tenant and key: a retry may stand beside its original
+	for i, p := range b.batch {
+		key := Operation{Tenant: p.op.Tenant, Key: p.op.Key}
+		if found := s.Operations[i]; found.Count > 0 {
+			p.op, p.again = found, true
+		} else if first := taken[key]; first != nil {
+			p.op, p.again = first.op, true
+		} else {
+			taken[key] = p
+			b.place(out, p, at)
+		}
+	}
+	b.built = true
+	if len(out.Rows) == 0 {
+		return nil, nil
+	}
+	out.Head = Head{Size: b.frontier.Size(), Root: b.frontier.Root(), Time: at, Batch: b.id}
+	b.moved(out, s.Cases)
+	if err := rehash(out); err != nil {
+		b.n.die(err)
+		return nil, err
+	}
+	b.out = out
+	return out, nil
+}
+
+// position brings the frontier to the head: from memory if it is there, else from
+// the stored hashes.
+func (b *builder) position(head Head) error {
+	f := b.n.frontier
+	if f == nil || f.Size() != head.Size || f.Root() != head.Root {
+		var err error
+		if f, err = proofs.RangeAt(head.Size, storedTiles{b.ctx, b.n.Ledger}); err != nil {
+			return err
+		}
+		if f.Root() != head.Root {
+			err := fmt.Errorf("stored hashes give root %s at size %d, the head says %s", f.Root(), head.Size, head.Root)
+			b.n.die(err)
+			return err
+		}
+	}
+	b.frontier = f.Clone()
+	return nil
+}
+
+// place gives the rows of one operation their indexes and their places in cases.
+func (b *builder) place(out *Batch, p *pending, at time.Time) {
+	p.op.First, p.op.Count = b.frontier.Size(), uint32(len(p.rows))
+	for _, r := range p.rows {
+		r.row.Index = b.frontier.Size()
+		var c *Case
+		if r.contract != nil {
+			c = b.cases[caseKey{r.row.Tenant, *r.contract}]
+			r.join(*c)
+		}
+		r.entry = proofs.Entry{Kind: r.kind, Time: at, Record: proofs.Commitment(r.disclosures)}
+		r.row.Entry = []byte(r.entry.String())
+		leaf := proofs.LeafHash(r.row.Entry)
+		if c != nil {
+			c.Seq, c.Leaf = c.Seq+1, leaf
+		}
+		b.frontier.Append(leaf, func(height int, h proofs.Hash) {
+			if level := height / proofs.TileHeight; height%proofs.TileHeight == 0 {
+				for len(out.Hashes) <= level {
+					out.Hashes = append(out.Hashes, nil)
+				}
+				out.Hashes[level] = append(out.Hashes[level], h)
+			}
+		})
+		out.Rows = append(out.Rows, r.row)
+		out.Terms = append(out.Terms, r.terms)
+	}
+	if p.op.Tenant != (ID{}) {
+		out.Operations = append(out.Operations, p.op)
+	}
+}
+
+// join adds the place in the case to a prepared row.
+func (r *prepared) join(c Case) {
+	r.row.CaseSeq, r.row.CasePrev = c.Seq+1, c.Leaf
+	r.disclosures = append(r.disclosures, caseMembers(r.row).Disclose(r.seed)...)
+	slices.SortFunc(r.disclosures, func(a, b proofs.Disclosure) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// moved lists the cases that the batch moved on.
+func (b *builder) moved(out *Batch, before []Case) {
+	for _, c := range before {
+		k := caseKey{c.Tenant, c.Contract}
+		if now := b.cases[k]; now != nil && now.Seq > c.Seq {
+			out.Cases = append(out.Cases, *now)
+			delete(b.cases, k)
+		}
+	}
+}
+
+// rehash works out every leaf hash again from the bytes about to be stored. A
+// flipped bit in memory must be found before the root is: logs have died of one.
+func rehash(out *Batch) error {
+	for i, r := range out.Rows {
+		if proofs.LeafHash(r.Entry) != out.Hashes[0][i] {
+			return fmt.Errorf("leaf hash of entry %d differs when computed again", r.Index)
+		}
+	}
+	return nil
+}

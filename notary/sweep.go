@@ -1,0 +1,114 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+const (
+	// orphanAge is how old a blob without an entry must be before it is swept: far
+	// beyond the longest time a deposit can take.
+	orphanAge  = 24 * time.Hour
+	sweepEvery = time.Hour
+	// scrubWithin is how long the scrubber may take for one pass over everything,
+	// scrubEvery how soon a short pass may begin again.
+	scrubWithin = 7 * 24 * time.Hour
+	scrubEvery  = 24 * time.Hour
+	scrubPause  = time.Second
+)
+
+// eachOrphan calls fn with every blob stored before a time that no entry refers to.
+func (n *Notary) eachOrphan(ctx context.Context, before time.Time, fn func(name string) error) error {
+	return n.Blobs.List(ctx, before, func(name string) error {
+		tenant, id, _ := strings.Cut(name, "/")
+		t, err := ParseID(tenant)
+		if err != nil {
+			return nil // not ours to judge
+		}
+		i, err := ParseID(id)
+		if err != nil {
+			return nil
+		}
+		_, err = n.Ledger.Deposit(ctx, t, i)
+		if errors.Is(err, ErrNotFound) {
+			return fn(name)
+		}
+		return err
+	})
+}
+
+// sweep deletes the blobs of deposits that never came to be.
+func (n *Notary) sweep(ctx context.Context) error {
+	return n.eachOrphan(ctx, n.now().Add(-orphanAge), func(name string) error { return n.Blobs.Delete(ctx, name) })
+}
+
+// runUpkeep sweeps every hour, and scrubs without end: a slow fsck that is through
+// everything within seven days and reports what it finds to Status.
+func (n *Notary) runUpkeep() {
+	defer n.workers.Done()
+	swept, begun := time.Now(), time.Now()
+	pass := n.newScrub()
+	for {
+		t := time.NewTimer(scrubPause)
+		select {
+		case <-t.C:
+		case <-n.run.Done():
+			t.Stop()
+			return
+		}
+		if time.Since(swept) > sweepEvery {
+			swept = time.Now()
+			if err := n.sweep(n.run); err != nil {
+				n.Logger.Warn("sweeping unused blobs", "error", err)
+			}
+		}
+		if pass.step(n.run) && time.Since(begun) > scrubEvery {
+			pass, begun = n.newScrub(), time.Now()
+		}
+	}
+}
+
+// scrub is one pass of the scrubber.
+type scrub struct {
+	checker
+	next uint64
+	seen uint64 // findings reported so far
+}
+
+func (n *Notary) newScrub() *scrub {
+	return &scrub{checker: checker{n: n, report: &Report{}, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
+}
+
+// step checks the next few tiles, as many as the pace asks for, and reports whether
+// the pass is over.
+func (s *scrub) step(ctx context.Context) (over bool) {
+	head, err := s.n.Ledger.Head(ctx)
+	if err != nil {
+		return false // readiness says so already
+	}
+	s.head = head
+	steps := uint64(scrubWithin / scrubPause)
+	tiles := (head.Size/proofs.TileWidth)/steps + 1
+	for ; tiles > 0 && s.next < head.Size; tiles-- {
+		hi := min(s.next+proofs.TileWidth, head.Size)
+		if s.tile(ctx, s.next, hi) != nil {
+			return false
+		}
+		s.next = hi / proofs.TileWidth * proofs.TileWidth
+		if hi == head.Size {
+			s.next = hi
+		}
+	}
+	if ctx.Err() == nil {
+		for _, what := range s.report.Named[s.seen:] {
+			s.n.Logger.Error("the scrubber found damage", "what", what)
+			s.n.ready.damaged(what)
+		}
+	}
+	s.seen = uint64(len(s.report.Named))
+	return s.next >= head.Size
+}

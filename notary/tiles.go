@@ -1,0 +1,115 @@
+package notary
+
+import (
+	"container/list"
+	"context"
+	"sync"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// maxTiles bounds the tiles kept in memory; each takes 16 KiB.
+const maxTiles = 2048
+
+// tileCache reads tiles from the ledger and keeps the ones last used, with their
+// inner nodes. A tile only ever grows, so a wider one serves for a narrower.
+type tileCache struct {
+	ledger Ledger
+
+	mu    sync.Mutex
+	used  *list.List // of *cachedTile, last used first
+	tiles map[tileID]*list.Element
+}
+
+type tileID struct {
+	level int
+	index uint64
+}
+
+type cachedTile struct {
+	id tileID
+	// turn, of one place, is taken by who reads or loads the tile, so that the many
+	// receipts of a round read its edge once. A channel, since who waits for a
+	// ledger that hangs must be able to give up.
+	turn chan struct{}
+	tile *proofs.Tile
+}
+
+func newTileCache(l Ledger) *tileCache {
+	return &tileCache{ledger: l, used: list.New(), tiles: map[tileID]*list.Element{}}
+}
+
+// reader returns the cache as a proofs.TileReader for one call.
+func (c *tileCache) reader(ctx context.Context) proofs.TileReader {
+	return tileReader{ctx, c}
+}
+
+type tileReader struct {
+	ctx   context.Context
+	cache *tileCache
+}
+
+// ReadTile implements proofs.TileReader.
+func (r tileReader) ReadTile(level int, index uint64, width int) (*proofs.Tile, error) {
+	t := r.cache.slot(tileID{level, index})
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-r.ctx.Done():
+		return nil, r.ctx.Err()
+	}
+	if t.tile != nil && t.tile.Width() >= width {
+		return t.tile, nil
+	}
+	from := index * proofs.TileWidth
+	hashes, err := r.cache.ledger.Hashes(r.ctx, level, from, from+uint64(width))
+	if err != nil {
+		return nil, err
+	}
+	t.tile = proofs.NewTile(hashes)
+	return t.tile, nil
+}
+
+// slot returns the place of a tile, new and empty if need be, and drops the one
+// not used for longest.
+func (c *tileCache) slot(id tileID) *cachedTile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.tiles[id]; ok {
+		c.used.MoveToFront(e)
+		return e.Value.(*cachedTile)
+	}
+	t := &cachedTile{id: id, turn: make(chan struct{}, 1)}
+	c.tiles[id] = c.used.PushFront(t)
+	if c.used.Len() > maxTiles {
+		last := c.used.Back()
+		delete(c.tiles, last.Value.(*cachedTile).id)
+		c.used.Remove(last)
+	}
+	return t
+}
+
+// drop forgets every tile, after an error that leaves memory in doubt.
+func (c *tileCache) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used.Init()
+	clear(c.tiles)
+}
+
+// storedTiles reads tiles straight from the ledger. Audits use it: what they check
+// is what is stored.
+type storedTiles struct {
+	ctx    context.Context
+	ledger Ledger
+}
+
+// ReadTile implements proofs.TileReader.
+func (r storedTiles) ReadTile(level int, index uint64, width int) (*proofs.Tile, error) {
+	from := index * proofs.TileWidth
+	hashes, err := r.ledger.Hashes(r.ctx, level, from, from+uint64(width))
+	if err != nil {
+		return nil, err
+	}
+	return proofs.NewTile(hashes), nil
+}

@@ -1,0 +1,108 @@
+// Package storage opens the engines behind the notary's three interfaces. The
+// embedded default keeps everything in one directory, with no service beside it:
+//
+//	DIR/ledger   Pebble
+//	DIR/blobs    sealed documents
+//	DIR/anchor   the register of the newest sealed head
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/storage/dir"
+	"github.com/muniment/muniment/storage/pebble"
+)
+
+// minFree is the share of a file system, in percent, that must stay free for a new
+// deposit to be accepted: what is committed must still find room for its seal.
+const minFree = 5
+
+// Config says where the embedded engines keep their files.
+type Config struct {
+	Dir    string
+	Now    func() time.Time // the ledger's clock; nil: time.Now
+	Logger *slog.Logger
+	Fatal  func(error) // called when an fsync failed: nothing is trusted any more
+}
+
+// Store is the engines of one depository, open and locked against a second process.
+type Store struct {
+	Ledger   notary.Ledger
+	Accounts notary.Accounts
+	Blobs    notary.Blobs
+	Anchor   notary.Anchor
+
+	dir   string
+	close []func() error
+}
+
+// Create lays out an empty directory tree with an anchor that holds body. It is
+// durable on return. What is there already is an error.
+func Create(root string, body []byte) error {
+	for _, d := range []string{"ledger", "blobs", "anchor"} {
+		if err := os.Mkdir(filepath.Join(root, d), 0o700); err != nil {
+			return err
+		}
+	}
+	return dir.CreateAnchor(filepath.Join(root, "anchor"), body)
+}
+
+// Open opens what Create laid out.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	s := &Store{dir: c.Dir}
+	anchor, err := dir.OpenAnchor(filepath.Join(c.Dir, "anchor"))
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	anchor.Fatal = c.Fatal
+	s.close = append(s.close, anchor.Close)
+	blobs, err := dir.OpenBlobs(dir.Config{Dir: filepath.Join(c.Dir, "blobs"), Fatal: c.Fatal})
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	s.close = append(s.close, blobs.Close)
+	ledger, err := pebble.Open(ctx, pebble.Config{
+		Dir: filepath.Join(c.Dir, "ledger"), Now: c.Now, Logger: c.Logger, Fatal: c.Fatal,
+	})
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	s.close = append(s.close, ledger.Close)
+	s.Ledger, s.Accounts, s.Blobs, s.Anchor = ledger, ledger, blobs, anchor
+	return s, nil
+}
+
+func (s *Store) fail(err error) error {
+	return errors.Join(err, s.Close())
+}
+
+// Close releases everything. Nothing may use the store afterwards.
+func (s *Store) Close() error {
+	var err error
+	for i := len(s.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.close[i]())
+	}
+	s.close = nil
+	return err
+}
+
+// Room refuses new deposits while the directory's file system is nearly full.
+func (s *Store) Room() error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(s.dir, &fs); err != nil {
+		return fmt.Errorf("%w: %w", notary.ErrUnavailable, err)
+	}
+	if fs.Bavail*100 < fs.Blocks*minFree {
+		return fmt.Errorf("%w: under %d%% of the disk is free", notary.ErrNoRoom, minFree)
+	}
+	return nil
+}
