@@ -170,6 +170,9 @@ func (c *checker) row(ctx context.Context, index uint64) {
 		c.report.find("entry %d is dated before the one before it", index)
 	}
 	c.last = entry.Time
+	if row.CaseSeq <= 1 && row.CasePrev != (proofs.Hash{}) {
+		c.report.find("entry %d follows another in a case without being a later number", index)
+	}
 	if (index == 0) != (entry.Kind == proofs.KindGenesis) {
 		c.report.find("entry %d is of kind %s", index, entry.Kind)
 	}

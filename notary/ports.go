@@ -127,6 +127,11 @@ type Ledger interface {
 	// An error from build is returned as it is, and nothing was written. After
 	// any other error the batch may have been committed or not, and Committed tells.
 	// build is called at most once; a nil batch from it writes nothing and is no error.
+	//
+	// A batch that does not continue the head is refused whole: a gap in the indexes,
+	// a hash too few or too many on any level, a head whose size or time is not that
+	// of its last entry (the time is read from the entry's bytes), an id or an
+	// idempotency key that is taken.
 	Append(ctx context.Context, lookups Lookups, build func(State) (*Batch, error)) error
 
 	// Committed takes the lock of the head and reports whether the batch of that id,
@@ -186,12 +191,13 @@ type Accounts interface {
 	APIKey(ctx context.Context, hash [32]byte) (APIKey, error)
 }
 
-// Blobs is the object store of documents. Names are <tenant>/<id>, both
-// lower-case UUIDs. Its methods are safe for concurrent use.
+// Blobs is the object store of documents. Names are <tenant>/<id>, both lower-case
+// UUIDs; any other name is refused as ErrNotFound. Its methods are safe for
+// concurrent use.
 type Blobs interface {
 	// Put stores all of r under a new name and returns the number of bytes: on
 	// return they are durable and will be found by Open after a crash. A name
-	// that is taken is ErrExists and changes nothing. If r or ctx fails, nothing
+	// that is taken, by an object that is durable, is ErrExists and changes nothing. If r or ctx fails, nothing
 	// is found under the name afterwards, and the error is returned.
 	Put(ctx context.Context, name string, r io.Reader) (int64, error)
 	// Open returns the object of that name, or ErrNotFound.
@@ -199,8 +205,8 @@ type Blobs interface {
 	// List calls fn with each name stored before the given time, in no order. It
 	// stops at fn's first error and returns it.
 	List(ctx context.Context, before time.Time, fn func(name string) error) error
-	// Delete removes an object; a missing one is no error. Only erasure and the
-	// sweep of orphans call it.
+	// Delete removes an object, durably on return; a missing one is no error. Only
+	// erasure and the sweep of orphans call it.
 	Delete(ctx context.Context, name string) error
 }
 
@@ -213,7 +219,8 @@ type Blob interface {
 
 // Anchor is the register that holds the newest sealed head as the unsigned body
 // of its checkpoint. No byte of a signature leaves the process before Advance
-// has returned nil, so the anchor is what keeps the log from forking.
+// has returned nil, so the anchor is what keeps the log from forking. A body has
+// 1 to 4,000 bytes.
 type Anchor interface {
 	// Load returns the body last stored. A register that is missing, or that
 	// cannot be read whole, is an error and never an older or an empty body.

@@ -1,0 +1,134 @@
+package notary_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/notarytest"
+)
+
+// damaged is a log of 300 entries, one in ten with its document, to flip bits in.
+func damaged(t *testing.T) *depository {
+	d := newDepository(t)
+	n := d.open()
+	for i := range 299 {
+		deposit := digestOnly(t, strconv.Itoa(i), strconv.Itoa(i), "contract.number", strconv.Itoa(i%7))
+		if i%10 == 0 {
+			deposit = original(t, strconv.Itoa(i), "document "+strconv.Itoa(i))
+		}
+		if _, err := n.Deposit(t.Context(), d.principal(), deposit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeNotary(t, n)
+	return d
+}
+
+// TestFlippedBits is I8: a bit that flips in an entry, a hash, a record, a key, a
+// look-up or a document is found by fsck, every one, and at the right edge by the
+// start itself.
+func TestFlippedBits(t *testing.T) {
+	d := damaged(t)
+	ledger, blobs := d.ledger.Snapshot(), d.blobs.Snapshot()
+	found, missed := 0, 0
+	try := func(what string, atEdge bool, flip func(s *notarytest.LedgerState, objects map[string]notarytest.Object)) {
+		t.Helper()
+		d.ledger.Restore(ledger)
+		d.blobs.Restore(blobs)
+		d.ledger.Corrupt(func(s *notarytest.LedgerState) { flip(s, map[string]notarytest.Object{}) })
+		d.blobs.Corrupt(func(objects map[string]notarytest.Object) { flip(new(notarytest.LedgerState), objects) })
+		report, err := notary.Fsck(t.Context(), d.config(), nil)
+		if err == nil && report.Clean() {
+			missed++
+			t.Errorf("fsck did not find %s", what)
+		} else {
+			found++
+		}
+		if n, err := notary.Open(t.Context(), d.config()); err == nil {
+			n.Close(t.Context())
+			if atEdge {
+				t.Errorf("the start did not find %s", what)
+			}
+		}
+	}
+	for _, i := range []int{0, 1, 11, 100, 255, 256, 299} {
+		row := func(name string, atEdge bool, flip func(r *notary.Row)) {
+			try(fmt.Sprintf("%s of row %d", name, i), atEdge, func(s *notarytest.LedgerState, _ map[string]notarytest.Object) {
+				if len(s.Rows) > 0 {
+					flip(&s.Rows[i])
+				}
+			})
+		}
+		edge := i >= 256 // the right-most tile
+		for _, at := range []int{0, 20, 50, -1} {
+			row(fmt.Sprintf("a bit at %d of the entry", at), edge, func(r *notary.Row) { flipBit(r.Entry, at) })
+			row(fmt.Sprintf("a bit at %d of the record", at), false, func(r *notary.Row) { flipBit(r.Body, at) })
+			row(fmt.Sprintf("a bit at %d of the secrets", at), false, func(r *notary.Row) { flipBit(r.Secrets, at) })
+		}
+		row("the tenant", false, func(r *notary.Row) { r.Tenant[3] ^= 1 })
+		row("the place in the case", false, func(r *notary.Row) { r.CaseSeq++ })
+		row("the case's previous leaf", false, func(r *notary.Row) { r.CasePrev[5] ^= 1 })
+		try(fmt.Sprintf("leaf hash %d", i), edge, func(s *notarytest.LedgerState, _ map[string]notarytest.Object) {
+			if len(s.Hashes) > 0 {
+				s.Hashes[0][i][7] ^= 0x10
+			}
+		})
+		try(fmt.Sprintf("the terms of row %d", i), false, func(s *notarytest.LedgerState, _ map[string]notarytest.Object) {
+			if len(s.Terms) > 0 && i > 0 {
+				s.Terms[i][0][2] ^= 1
+			} else if len(s.Rows) > 0 {
+				s.Rows[i].Entry[3] ^= 1 // genesis has no terms
+			}
+		})
+	}
+	try("the upper hash", true, func(s *notarytest.LedgerState, _ map[string]notarytest.Object) {
+		if len(s.Hashes) > 0 {
+			s.Hashes[1][0][0] ^= 1
+		}
+	})
+	try("the head's root", true, func(s *notarytest.LedgerState, _ map[string]notarytest.Object) { s.Head.Root[0] ^= 1 })
+	for name, o := range blobs {
+		for _, at := range []int{0, 20, len(o.Content) / 2, -1} {
+			try(fmt.Sprintf("a bit at %d of blob %s", at, name), false, func(_ *notarytest.LedgerState, objects map[string]notarytest.Object) {
+				if len(objects) > 0 {
+					flipBit(objects[name].Content, at)
+				}
+			})
+		}
+		try("the loss of blob "+name, false, func(_ *notarytest.LedgerState, objects map[string]notarytest.Object) { delete(objects, name) })
+	}
+	t.Logf("found %d of %d", found, found+missed)
+}
+
+func flipBit(b []byte, at int) {
+	if at < 0 || at >= len(b) {
+		at = len(b) - 1
+	}
+	b[at] ^= 0x04
+}
+
+// A document that is gone makes the service unready and is named.
+func TestLostBlob(t *testing.T) {
+	d := newDepository(t)
+	n := d.opened()
+	r, err := n.Deposit(t.Context(), d.principal(), original(t, "k", "contract"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.blobs.Restore(nil)
+	id, _ := notary.ParseID(text(r, "id"))
+	if _, err := n.Document(t.Context(), d.principal(), id); err == nil {
+		t.Error("a lost document was read")
+	}
+	if s := n.Status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0], id.String()) {
+		t.Errorf("Status: %+v", s)
+	}
+	// The receipt needs no document.
+	if _, err := n.Receipt(context.Background(), d.principal(), id); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,140 @@
+package proofs
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Language is one in which Evidence explains itself.
+type Language string
+
+// The languages.
+const (
+	English Language = "en"
+	Chinese Language = "zh"
+)
+
+// An Explanation is Evidence in plain words, for people who decide by it. Proved
+// and NotProved are whole sentences.
+type Explanation struct {
+	Verdict   string   `json:"verdict"`
+	Proved    []string `json:"proved"`
+	NotProved []string `json:"not_proved"`
+}
+
+// phrase is one sentence in both languages; its verbs stand in the same order.
+type phrase struct{ en, zh string }
+
+func (p phrase) in(lang Language, args ...any) string {
+	if lang == Chinese {
+		return fmt.Sprintf(p.zh, args...)
+	}
+	return fmt.Sprintf(p.en, args...)
+}
+
+var verdicts = map[Outcome]phrase{
+	Verified:  {"VERIFIED. Every check holds.", "验证通过：各项检查均成立。"},
+	Refused:   {"REFUSED. Do not rely on this evidence. ", "验证不通过：请勿采信该证据。"},
+	Undecided: {"UNDECIDED. The checks made hold, but they do not settle the matter. ", "无法判定：已做的检查未见矛盾，但不足以得出结论。"},
+}
+
+var reasons = map[Reason]phrase{
+	ReasonMalformed:     {"The receipt is damaged, or is no receipt: its bytes are not in the one form a receipt has.", "回执已损坏或并非回执：其字节不符合回执的唯一格式。"},
+	ReasonCommitment:    {"The description in the receipt is not the one fixed in the log: it was altered, or a part was left out.", "回执中的描述与日志所固定的不一致：内容被改动或有缺失。"},
+	ReasonNote:          {"The checkpoint in the receipt is damaged, or is not from a Muniment log.", "回执中的检查点已损坏，或并非出自 Muniment 日志。"},
+	ReasonUnknownLog:    {"The receipt comes from a log that your policy does not name.", "回执出自您的信任策略未列出的日志。"},
+	ReasonLogSignature:  {"The log's signature is missing or does not match the checkpoint.", "日志签名缺失，或与检查点不符。"},
+	ReasonWitness:       {"A witness named in your policy has a signature here that does not match the checkpoint.", "您的信任策略所列见证方的签名与检查点不符。"},
+	ReasonQuorum:        {"Not all the witnesses have signed that your policy demands.", "签名的见证方少于您的信任策略所要求的数量。"},
+	ReasonAlgorithm:     {"Your policy's quorum needs a signature in an algorithm that this verifier does not have.", "达到信任策略的法定数量所需的签名，使用了本验证程序不具备的算法。"},
+	ReasonInclusion:     {"The receipt's path does not lead to the signed root: this entry does not stand at this place in the log.", "回执中的路径不能推导出已签名的根：该条目不在日志的此位置。"},
+	ReasonDocument:      {"The receipt is sound, but this document is not the one that was deposited: its SHA-256 is another.", "回执本身有效，但此文件并非当时存证的文件：SHA-256 不同。"},
+	ReasonNoDocument:    {"The receipt is sound, but its entry is not about any document.", "回执本身有效，但其条目不涉及任何文件。"},
+	ReasonDigestHidden:  {"The receipt does not show the document's SHA-256, so it cannot be compared with this document.", "回执未披露文件的 SHA-256，无法与此文件比对。"},
+	ReasonGenesisPlaced: {"The entry's kind and its place in the log contradict each other.", "条目类型与其在日志中的位置相矛盾。"},
+}
+
+var (
+	sayTest       = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
+	sayMatches    = phrase{"The document is, bit for bit, the one this receipt is about (SHA-256 %s).", "此文件与回执所指文件逐位一致（SHA-256 %s）。"}
+	sayFixed      = phrase{"This is entry number %d of the log %s, which dated it %s.", "本条目编号为 %d，所在日志为 %s，日志记载时间为 %s。"}
+	sayUnchanged  = phrase{"Entry and description are unchanged since the log signed its state of %d entries.", "自日志对含 %d 个条目的状态签名以来，条目与描述未被改动。"}
+	sayHeld       = phrase{"The depository states that it received the document itself.", "存证机构声明收到了文件原件。"}
+	sayWitness    = phrase{"The witness %s saw this state of the log at %s.", "见证方 %s 于 %s 见证了日志的这一状态。"}
+	sayWitnessed  = phrase{"The witnesses that your policy demands have signed.", "信任策略所要求的见证方均已签名。"}
+	sayWords      = phrase{"That what the document says is true, or that any loan, debt or signature in it is valid.", "文件内容是否真实，其中的借款、债务或签名是否有效。"}
+	sayBefore     = phrase{"What happened to the document before it was deposited.", "文件在存证之前的情况。"}
+	sayClaims     = phrase{"The statements in the description that the depositor made: they are fixed as made, not examined.", "描述中由存证人作出的陈述：仅按原样固定，未经核实。"}
+	sayDigestOnly = phrase{"That the depository ever saw the document: it was given the digest alone; name, size and type are the depositor's claim.", "存证机构见过该文件：其仅收到摘要；名称、大小与类型均为存证人的陈述。"}
+	sayHeldHidden = phrase{"That the depository ever saw the document: the receipt does not show whether it did.", "存证机构见过该文件：回执未披露其是否收到过文件。"}
+	sayUnchecked  = phrase{"That any document belongs to this receipt: none was compared.", "某一文件与该回执对应：未比对任何文件。"}
+	sayUnwitness  = phrase{"That others saw the same log: your policy asks for no witnesses.", "他人看到的是同一日志：信任策略未要求见证方。"}
+	sayTime       = phrase{"The time, by anyone but the depository: no time-stamp by an independent authority was checked.", "时间由存证机构以外的任何一方证明：未检查独立机构的时间戳。"}
+	sayHidden     = phrase{"The values of the members that this receipt hides: %s.", "该回执所隐藏字段的值：%s。"}
+	sayUnknown    = phrase{"%d signature(s) by keys your policy does not name, or in an algorithm this verifier does not have: they were ignored.", "%d 个签名来自信任策略未列出的密钥，或使用了本验证程序不具备的算法：已忽略。"}
+)
+
+// Explain puts the evidence into words.
+func (e Evidence) Explain(lang Language) Explanation {
+	x := Explanation{Verdict: e.verdict(lang), Proved: []string{}, NotProved: []string{}}
+	if e.Level == "" {
+		return x
+	}
+	proved := func(p phrase, args ...any) { x.Proved = append(x.Proved, p.in(lang, args...)) }
+	open := func(p phrase, args ...any) { x.NotProved = append(x.NotProved, p.in(lang, args...)) }
+	if e.Document == DocumentMatches {
+		proved(sayMatches, e.DocumentSHA256)
+	}
+	proved(sayFixed, e.Index, e.Origin, FormatTime(e.Entry.Time))
+	proved(sayUnchanged, e.Size)
+	for _, s := range e.Signatures {
+		if s.Role == "witness" {
+			proved(sayWitness, s.Name, s.Time.Format("2006-01-02T15:04:05Z"))
+		}
+	}
+	if e.Level == Witnessed {
+		proved(sayWitnessed)
+	}
+	if e.Entry.Kind == KindDeposit {
+		e.explainDeposit(proved, open)
+	}
+	if e.Level == Sealed {
+		open(sayUnwitness)
+	}
+	open(sayTime)
+	if len(e.Hidden) > 0 {
+		open(sayHidden, strings.Join(e.Hidden, ", "))
+	}
+	if e.Unknown > 0 {
+		open(sayUnknown, e.Unknown)
+	}
+	return x
+}
+
+func (e Evidence) explainDeposit(proved, open func(phrase, ...any)) {
+	switch held, shown := e.Held(); {
+	case held:
+		proved(sayHeld)
+	case shown:
+		open(sayDigestOnly)
+	default:
+		open(sayHeldHidden)
+	}
+	if e.Document == DocumentUnchecked {
+		open(sayUnchecked)
+	}
+	open(sayWords)
+	open(sayBefore)
+	open(sayClaims)
+}
+
+func (e Evidence) verdict(lang Language) string {
+	text := verdicts[e.outcome].in(lang)
+	if reason, ok := reasons[e.Reason]; ok {
+		text += reason.in(lang)
+	}
+	if e.Environment != "" && e.Environment != Prod {
+		text = sayTest.in(lang, e.Origin) + "\n" + text
+	}
+	return strings.TrimRight(text, " ")
+}
