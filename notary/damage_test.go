@@ -124,7 +124,7 @@ func TestLostBlob(t *testing.T) {
 	if _, err := n.Document(t.Context(), d.principal(), id); err == nil {
 		t.Error("a lost document was read")
 	}
-	if s := n.Status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0], id.String()) {
+	if s := n.Status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Error(), id.String()) {
 		t.Errorf("Status: %+v", s)
 	}
 	// The receipt needs no document.

@@ -112,7 +112,9 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 		document:  d.Document,
 	}
 	if claimed, ok := in.text("content.sha256"); ok {
-		hex.Decode(in.digest[:], []byte(claimed)) // checkClaims saw that it is hex
+		if _, err := hex.Decode(in.digest[:], []byte(claimed)); err != nil {
+			return nil, invalid("content.sha256", "%v", err)
+		}
 	}
 	return in, nil
 }

@@ -31,8 +31,6 @@ var (
 	ErrStopped = errors.New("the depository is stopping")
 	// ErrDamaged: something stored does not read back as it was written.
 	ErrDamaged = errors.New("stored data is damaged")
-	// ErrNotYet: the log has published nothing that covers what was asked for.
-	ErrNotYet = errors.New("not published yet")
 )
 
 // InvalidError refuses a deposit's description. Nothing was kept.
@@ -52,8 +50,8 @@ func invalid(member, format string, args ...any) error {
 	return &InvalidError{Member: member, Reason: fmt.Sprintf(format, args...)}
 }
 
-// SealingDelayedError: the deposit is committed, and time ran out before its seal
-// was published. The same key later returns the same id, index and entry.
+// SealingDelayedError says that the deposit is committed, and that time ran
+// out before its seal was published. The same key later returns the same id, index and entry.
 type SealingDelayedError struct{ ID ID }
 
 func (e *SealingDelayedError) Error() string {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/minio/sio"
+
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -60,8 +62,9 @@ func (n *Notary) prove(ctx context.Context, v *view, index uint64, entry proofs.
 	e, err := n.verifier.Verify(r, nil)
 	if err != nil || e.Outcome() != proofs.Verified {
 		n.tiles.drop()
-		n.ready.damaged(fmt.Sprintf("the receipt of entry %d does not verify: %s", index, e.Reason))
-		return proofs.Receipt{}, fmt.Errorf("%w: the receipt of entry %d does not verify: %s", ErrDamaged, index, e.Reason)
+		err := fmt.Errorf("%w: the receipt of entry %d does not verify: %s", ErrDamaged, index, e.Reason)
+		n.ready.damaged(err)
+		return proofs.Receipt{}, err
 	}
 	return r, nil
 }
@@ -80,7 +83,7 @@ func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error
 	}
 	o, err := n.unseal(row)
 	if errors.Is(err, ErrDamaged) {
-		n.ready.damaged(err.Error())
+		n.ready.damaged(err)
 	}
 	return o, err
 }
@@ -124,7 +127,7 @@ func (n *Notary) Document(ctx context.Context, who Principal, id ID) (*Document,
 	}
 	d, err := n.openDocument(ctx, o)
 	if errors.Is(err, ErrDamaged) {
-		n.ready.damaged(err.Error())
+		n.ready.damaged(err)
 	}
 	return d, err
 }
@@ -148,10 +151,33 @@ func (n *Notary) openDocument(ctx context.Context, o *opened) (*Document, error)
 		return s
 	}
 	return &Document{
-		SectionReader: io.NewSectionReader(plain, 0, size),
+		SectionReader: io.NewSectionReader(&watched{n, o.row.Index, plain}, 0, size),
 		Name:          text("content.name"),
 		Type:          text("content.type"),
 		SHA256:        text("content.sha256"),
 		blob:          blob,
 	}, nil
+}
+
+// watched reads a document and says what a failure means. Since every piece is
+// authenticated, one that does not open is damage, in the store or on the way.
+type watched struct {
+	n     *Notary
+	index uint64
+	io.ReaderAt
+}
+
+// ReadAt implements io.ReaderAt.
+func (w *watched) ReadAt(p []byte, off int64) (int, error) {
+	count, err := w.ReaderAt.ReadAt(p, off)
+	var forged sio.Error
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return count, err
+	case errors.As(err, &forged), errors.Is(err, io.ErrUnexpectedEOF):
+		err = fmt.Errorf("%w: the document of entry %d: %w", ErrDamaged, w.index, err)
+		w.n.ready.damaged(err)
+		return count, err
+	}
+	return count, fmt.Errorf("%w: the document of entry %d: %w", ErrUnavailable, w.index, err)
 }

@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,7 +13,7 @@ type readiness struct {
 	published uint64
 	waiting   time.Time // since when something committed is not published; zero: nothing is
 	fault     error     // the last failure of sequencer or sealer; nil after a success
-	damage    []string  // what the scrubber or a reader found damaged
+	damage    []error   // what the scrubber or a reader found damaged; each is an ErrDamaged
 }
 
 const maxDamage = 100
@@ -60,19 +61,19 @@ func (r *readiness) report(err error) {
 	r.fault = err
 }
 
-func (r *readiness) damaged(what string) {
+func (r *readiness) damaged(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.damage) < maxDamage {
-		r.damage = append(r.damage, what)
+		r.damage = append(r.damage, err)
 	}
 }
 
 // Status is the notary's word on its own health.
 type Status struct {
-	Committed uint64   // entries in the ledger
-	Published uint64   // entries under the published checkpoint
-	Problems  []string // why it is not ready; empty when it is
+	Committed uint64  // entries in the ledger
+	Published uint64  // entries under the published checkpoint
+	Problems  []error // why it is not ready; empty when it is
 }
 
 // Status reports whether deposits would be accepted now, and if not, why.
@@ -82,10 +83,10 @@ func (n *Notary) Status() Status {
 	r := &n.ready
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Status{Committed: r.committed, Published: r.published, Problems: append([]string{}, r.damage...)}
+	s := Status{Committed: r.committed, Published: r.published, Problems: slices.Clone(r.damage)}
 	for _, err := range []error{r.fault, roomErr, backlogErr, n.run.Err()} {
 		if err != nil {
-			s.Problems = append(s.Problems, err.Error())
+			s.Problems = append(s.Problems, err)
 		}
 	}
 	return s

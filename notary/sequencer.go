@@ -87,7 +87,7 @@ func (n *Notary) sequence(batch []*pending) {
 	batch = slices.DeleteFunc(batch, func(p *pending) bool {
 		gone := p.ctx.Err() != nil
 		if gone {
-			p.done <- p.ctx.Err()
+			p.done <- fmt.Errorf("%w: %w", ErrUnavailable, p.ctx.Err())
 		}
 		return gone
 	})

@@ -3,6 +3,7 @@ package notary
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -106,7 +107,7 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 	if ctx.Err() == nil {
 		for _, what := range s.report.Named[s.seen:] {
 			s.n.Logger.Error("the scrubber found damage", "what", what)
-			s.n.ready.damaged(what)
+			s.n.ready.damaged(fmt.Errorf("%w: %s", ErrDamaged, what))
 		}
 	}
 	s.seen = uint64(len(s.report.Named))

@@ -103,7 +103,8 @@ func (r Record) Get(name string) (Value, bool) {
 func ValidName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if !(c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '_' || c == '.')) {
+		letter := c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || (c < '0' || c > '9') && c != '_' && c != '.') {
 			return false
 		}
 	}

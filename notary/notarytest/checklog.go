@@ -93,8 +93,12 @@ func checkRows(ctx context.Context, l notary.Ledger, head notary.Head) ([]proofs
 		if row.CaseSeq > 0 {
 			newest[leaves[i]] = place{row.CaseSeq, leaves[i]}
 		}
-		if found, err := l.Deposit(ctx, row.Tenant, row.ID); err != nil || found.Index != i {
-			return nil, fmt.Errorf("entry %d is not found by its id: %v", i, err)
+		found, err := l.Deposit(ctx, row.Tenant, row.ID)
+		if err != nil {
+			return nil, fmt.Errorf("entry %d by its id: %w", i, err)
+		}
+		if found.Index != i {
+			return nil, fmt.Errorf("the id of entry %d leads to entry %d", i, found.Index)
 		}
 	}
 	if head.Size > 0 && !head.Time.Equal(last) {
@@ -165,8 +169,11 @@ func checkReceipt(v *proofs.Verifier, r proofs.Receipt, leaves []proofs.Hash) er
 		return err
 	}
 	e, err := v.Verify(parsed, nil)
-	if err != nil || e.Outcome() != proofs.Verified {
-		return fmt.Errorf("%v: %s %v", e.Outcome(), e.Reason, err)
+	if err != nil {
+		return err
+	}
+	if e.Outcome() != proofs.Verified {
+		return fmt.Errorf("%v: %s", e.Outcome(), e.Reason)
 	}
 	if e.Index >= uint64(len(leaves)) || leaves[e.Index] != e.Leaf {
 		return errors.New("the log holds another entry at its index")

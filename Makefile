@@ -1,0 +1,51 @@
+# What a newcomer runs: `make demo`, and then `make test`.
+
+SHELL := /bin/bash
+GO ?= go
+
+# Tools are built by the Go module proxy's word, pinned, into the Go cache.
+OAPI_CODEGEN := github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
+GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Outside the tree: what takes long to build and does not change with it.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
+LINT  := $(CACHE)/golangci-lint-v2.15.0
+
+.PHONY: demo build test check generate bench torture deps
+
+demo: build ## from nothing to a verified contract
+	@cmd/munimentd/demo.sh
+
+build: ## both binaries into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/muniment
+
+test: deps ## every test; installs what they need
+	$(GO) test -timeout 20m ./...
+	cd proofs/strangers && $(GO) test -timeout 10m ./...
+
+check: generate $(LINT) ## what a change must pass beside the tests
+	@test -z "$$(gofmt -l cmd notary proofs service storage)" || { gofmt -l cmd notary proofs service storage; echo "gofmt would change these files"; exit 1; }
+	$(GO) vet ./...
+	cd proofs/strangers && $(GO) vet ./...
+	$(LINT) run ./...
+	@git diff --exit-code -- service/api go.mod go.sum || { echo "make generate changes the tree: commit what it makes"; exit 1; }
+
+generate: ## code from openapi.yaml
+	cd service/api && $(GO) run $(OAPI_CODEGEN) -config config.yaml ../../openapi.yaml
+	$(GO) mod tidy
+
+bench: ## figures of sequencer, storage and proofs
+	$(GO) test -run '^$$' -bench . -benchtime 3s ./notary ./proofs ./storage/...
+
+torture: deps ## the attacks at full size: hours
+	MUNIMENT_TORTURE=1 $(GO) test -timeout 12h -v ./...
+	cd proofs/strangers && MUNIMENT_TORTURE=1 $(GO) test -timeout 3h ./...
+
+deps: ## Debian's packages that the tests drive
+	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
+
+$(LINT):
+	@mkdir -p $(CACHE)/build
+	GOBIN=$(CACHE)/build $(GO) install $(GOLANGCI)
+	mv $(CACHE)/build/golangci-lint $@

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/client"
+)
+
+// checkFile sees to it that path can be read and is a file: a pipe could not be read
+// twice.
+func checkFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// openedDocument is a file that has been hashed and stays open, so that what is sent
+// is what was hashed even where another file takes its name meanwhile.
+type openedDocument struct {
+	*os.File
+	bar    *progress
+	digest string
+	size   int64
+	kind   string // media type
+}
+
+func openDocument(ctx context.Context, path string, screen io.Writer) (*openedDocument, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &openedDocument{File: f}
+	if err := d.read(ctx, screen); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// read hashes the file and finds its type.
+func (d *openedDocument) read(ctx context.Context, screen io.Writer) error {
+	info, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	d.bar = newProgress(screen, filepath.Base(d.Name()), info.Size())
+	defer d.bar.clear()
+	start := make([]byte, 512) // as much as DetectContentType looks at
+	n, err := io.ReadFull(d.whole(), start)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	d.kind = mediaType(d.Name(), start[:n])
+	h := sha256.New()
+	d.bar.begin("hashing")
+	if d.size, err = io.Copy(h, interruptible{ctx, d.bar.reader(d.whole())}); err != nil {
+		return err
+	}
+	d.digest = hex.EncodeToString(h.Sum(nil))
+	return nil
+}
+
+// whole reads the file from its first byte to wherever it ends.
+func (d *openedDocument) whole() io.Reader { return io.NewSectionReader(d.File, 0, math.MaxInt64) }
+
+// interruptible ends a long read when the user does.
+type interruptible struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r interruptible) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// request is the deposit of the document with what was said of it. What the user
+// sets stands before what the file suggests.
+func (d *openedDocument) request(said []proofs.Member, digestOnly bool) (client.Deposit, error) {
+	text := func(s string) proofs.Value {
+		v, _ := proofs.Text(s) // no value where it is not UTF-8, which NewRecord refuses
+		return v
+	}
+	named := func(members []proofs.Member, name string, v proofs.Value) []proofs.Member {
+		for _, m := range members {
+			if m.Name == name {
+				return members
+			}
+		}
+		return append(members[:len(members):len(members)], proofs.Member{Name: name, Value: v})
+	}
+	members := named(said, "content.name", text(filepath.Base(d.Name())))
+	members = named(members, "content.sha256", text(d.digest))
+	stable, err := proofs.NewRecord(members...)
+	if err != nil {
+		return client.Deposit{}, err
+	}
+	size, err := proofs.Integer(d.size)
+	if err != nil {
+		return client.Deposit{}, err
+	}
+	members = named(named(members, "content.size", size), "content.type", text(d.kind))
+	claims, err := proofs.NewRecord(members...)
+	out := client.Deposit{Key: key(stable, digestOnly), Claims: claims, Size: d.size}
+	if !digestOnly {
+		out.Document = func() (io.ReadCloser, error) {
+			d.bar.begin("sending")
+			return io.NopCloser(d.bar.reader(d.whole())), nil
+		}
+	}
+	return out, err
+}
+
+// types are the media types of the files that lenders and courts exchange. They are
+// the same on every machine, as the system's own tables are not, and are no part of
+// the deposit's key.
+var types = map[string]string{
+	".pdf":  "application/pdf",
+	".ofd":  "application/ofd",
+	".xml":  "application/xml",
+	".json": "application/json",
+	".csv":  "text/csv",
+	".txt":  "text/plain; charset=utf-8",
+	".html": "text/html; charset=utf-8",
+	".eml":  "message/rfc822",
+	".zip":  "application/zip",
+	".doc":  "application/msword",
+	".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	".xls":  "application/vnd.ms-excel",
+	".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+	".jpg":  "image/jpeg",
+	".jpeg": "image/jpeg",
+	".png":  "image/png",
+	".tif":  "image/tiff",
+	".tiff": "image/tiff",
+	".mp3":  "audio/mpeg",
+	".wav":  "audio/wav",
+	".mp4":  "video/mp4",
+}
+
+// mediaType goes by the name first: what a file begins with tells less of a CSV or
+// an office document.
+func mediaType(path string, start []byte) string {
+	if t, ok := types[strings.ToLower(filepath.Ext(path))]; ok {
+		return t
+	}
+	if len(start) == 0 {
+		return "application/octet-stream"
+	}
+	return http.DetectContentType(start)
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/client"
+)
+
+// TestListIsInOrderAndAligned: whatever the order of the pages and the script of the
+// names.
+func TestListIsInOrderAndAligned(t *testing.T) {
+	leaf := proofs.LeafHash(nil).String()
+	item := func(index, seq, name, held string) string {
+		return `{"id":"x","index":` + index + `,"kind":"deposit","time":"2026-11-23T05:14:07.123Z","leaf":"` + leaf +
+			`","record":{"case.seq":` + seq + `,"content.held":` + held + `,"content.name":"` + name +
+			`","content.sha256":"` + strings.Repeat("ab", 32) + `"}}`
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("contract") != "HT/1" || r.Header.Get("Authorization") != "Bearer k" {
+			t.Errorf("%s", r.URL)
+		}
+		if r.FormValue("cursor") == "" {
+			w.Write([]byte(`{"deposits":[` + item("12", "3", "evil\\u202e\\u001b[2J.pdf", "false") + `],"next":"on"}`))
+			return
+		}
+		w.Write([]byte(`{"deposits":[` + item("7", "2", "loan.pdf", "true") + `,` + item("3", "1", "借款合同.pdf", "true") + `]}`))
+	}))
+	defer server.Close()
+	c := &cobra.Command{}
+	c.SetContext(t.Context())
+	found, err := theCase(c, &client.Client{Server: server.URL, APIKey: "k"}, "HT/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := printCase(&out, found, false); err != nil {
+		t.Fatal(err)
+	}
+	want := `No.  Entry  Time (UTC)                Name                    SHA-256           Depository has
+1    3      2026-11-23T05:14:07.123Z  借款合同.pdf            abababababababab  document
+2    7      2026-11-23T05:14:07.123Z  loan.pdf                abababababababab  document
+3    12     2026-11-23T05:14:07.123Z  evil\u202e\u001b[2J.pdf  abababababababab  digest only
+`
+	want = strings.ReplaceAll(want, "                    SHA", "                     SHA")
+	want = strings.ReplaceAll(want, "pdf            aba", "pdf             aba")
+	want = strings.ReplaceAll(want, "pdf                aba", "pdf                 aba")
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if err := printCase(&out, found, true); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	var last listing
+	if len(lines) != 3 || json.Unmarshal([]byte(lines[2]), &last) != nil || last.Number != 3 || last.Held || last.Name != "evil\u202e\x1b[2J.pdf" {
+		t.Errorf("%s", out.String())
+	}
+	if strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && !harmless(r) }) {
+		t.Errorf("harmful: %q", out.String())
+	}
+}

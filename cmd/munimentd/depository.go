@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/storage"
+)
+
+// depository is a directory opened: its store, and the notary's configuration on it.
+type depository struct {
+	lock   *os.File // held on the directory for as long as it is open
+	store  *storage.Store
+	config notary.Config
+}
+
+// errTaken: another process has the depository open.
+var errTaken = errors.New("another process has this depository open")
+
+// storeError: what stands in the directory cannot be opened.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
+
+// take locks the directory against a second process. The lock goes with the
+// process, however it ends.
+func take(dir string) (*os.File, error) {
+	d, err := os.Open(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s does not exist; munimentd init lays a depository out", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("%s: %w", dir, errTaken)
+	}
+	return d, nil
+}
+
+// close gives the depository up.
+func (d *depository) close() error {
+	return errors.Join(d.store.Close(), d.lock.Close())
+}
+
+// open opens the depository in dir, which no other process may have open.
+func open(ctx context.Context, dir string, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	lock, err := take(dir)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openTaken(ctx, dir, logger, fatal)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d.lock = lock
+	return d, nil
+}
+
+// openTaken opens what is locked already.
+func openTaken(ctx context.Context, dir string, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "policy"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s holds no depository; munimentd init lays one out", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	policy, err := proofs.ParsePolicy(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "policy"), err)
+	}
+	signer, err := loadLogKey(dir)
+	if err != nil {
+		return nil, err
+	}
+	store, err := storage.Open(ctx, storage.Config{Dir: dir, Logger: logger, Fatal: fatal})
+	if err != nil {
+		return nil, &storeError{err}
+	}
+	return &depository{store: store, config: notary.Config{
+		Policy:    policy,
+		Signer:    signer,
+		Ledger:    store.Ledger,
+		Blobs:     store.Blobs,
+		Anchors:   []notary.Anchor{store.Anchor},
+		TenantKey: tenantKeys(dir),
+		Room:      store.Room,
+		Logger:    logger,
+		Fatal:     fatal,
+	}}, nil
+}

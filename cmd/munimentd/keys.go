@@ -1,0 +1,135 @@
+package main
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/muniment/muniment/notary"
+)
+
+// The key files of a depository, each readable by its owner alone:
+//
+//	keys/log.pem              the log's Ed25519 key, PKCS#8
+//	keys/tenants/<id>.key     one tenant's wrap and index keys; the depository's own is the zero id
+
+func logKeyPath(dir string) string { return filepath.Join(dir, "keys", "log.pem") }
+
+func tenantKeyPath(dir string, tenant notary.ID) string {
+	return filepath.Join(dir, "keys", "tenants", tenant.String()+".key")
+}
+
+func newLogKey(dir string) (crypto.Signer, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return key, writeFile(logKeyPath(dir), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+// loadLogKey reads the log's key. Its errors hold no byte of the file.
+func loadLogKey(dir string) (crypto.Signer, error) {
+	path := logKeyPath(dir)
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "PRIVATE KEY" {
+		return nil, fmt.Errorf("%s is not a PKCS#8 key in PEM", path)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read as PKCS#8", path)
+	}
+	signer, ok := key.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s is not an Ed25519 key", path)
+	}
+	return signer, nil
+}
+
+func newTenantKey(dir string, tenant notary.ID) error {
+	k, err := notary.NewTenantKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	return writeFile(tenantKeyPath(dir, tenant), k.Marshal(), 0o600)
+}
+
+// tenantKeys reads each tenant's key file once.
+func tenantKeys(dir string) func(notary.ID) (notary.TenantKey, error) {
+	var mu sync.Mutex
+	loaded := map[notary.ID]notary.TenantKey{}
+	return func(tenant notary.ID) (notary.TenantKey, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if k, ok := loaded[tenant]; ok {
+			return k, nil
+		}
+		path := tenantKeyPath(dir, tenant)
+		if err := private(path); err != nil {
+			return notary.TenantKey{}, err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return notary.TenantKey{}, err
+		}
+		k, err := notary.ParseTenantKey(data)
+		if err != nil {
+			return notary.TenantKey{}, fmt.Errorf("%s: %w", path, err)
+		}
+		loaded[tenant] = k
+		return k, nil
+	}
+}
+
+// private refuses a key file that others than its owner may read.
+func private(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s may be read by others; run chmod 600 on it", path)
+	}
+	return nil
+}
+
+// writeFile writes a whole file, durable on return.
+func writeFile(path string, data []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

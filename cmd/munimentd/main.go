@@ -1,0 +1,64 @@
+// Munimentd is the depository: it takes deposits over HTTP, fixes each in a
+// verifiable log, and answers with receipts.
+//
+//	munimentd init  --dir DIR    lay out a new depository
+//	munimentd serve --dir DIR    run it (an empty DIR is initialised first)
+//	munimentd fsck  --dir DIR    re-hash everything that is stored
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitFound   = 1 // fsck found something wrong
+	exitFailure = 2 // the command could not do its work
+	exitFatal   = 3 // the depository stopped itself: a state that must not be signed
+)
+
+func main() { os.Exit(run()) }
+
+// run is main with an exit code, so that tests can be the binary.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:           "munimentd",
+		Short:         "An electronic contract depository on a verifiable log",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand())
+	err := root.ExecuteContext(ctx)
+	var code exitError
+	switch {
+	case errors.As(err, &code):
+		return int(code)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "munimentd:", err)
+		return exitFailure
+	}
+	return 0
+}
+
+// exitError ends the command with a code; what there is to say has been said.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// dirFlag adds the flag that every command has.
+func dirFlag(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "dir", "", "directory of the depository (required)")
+	if err := c.MarkFlagRequired("dir"); err != nil {
+		panic(err) // there is no such flag
+	}
+	c.Args = cobra.NoArgs
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/service"
+)
+
+// stopWithin bounds a graceful stop: every request is answered or refused by then.
+const stopWithin = 10 * time.Second
+
+type serveOptions struct {
+	Dir         string
+	Listen      string
+	AcceptClock bool
+	MaxDocument int64
+	LogFormat   string
+}
+
+func serveCommand() *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve --dir DIR",
+		Short: "Run the depository (an empty DIR is initialised first)",
+		Long: `Audit the log against its anchor, and then take deposits until SIGTERM or SIGINT.
+On either, no new deposit is taken, every one that was is answered, and the
+command ends within ten seconds.
+
+Exit code 0: stopped as asked. 2: it could not start, or not stop in time.
+3: it stopped itself, since going on might have signed what is not so; the log
+line before says why.`,
+		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), c.OutOrStdout(), o) },
+	}
+	dirFlag(c, &o.Dir)
+	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address to serve HTTP on")
+	c.Flags().BoolVar(&o.AcceptClock, "accept-clock", false, "start although the clock is over 24 hours past the newest entry")
+	c.Flags().Int64Var(&o.MaxDocument, "max-document", 1<<30, "largest document accepted, in bytes")
+	c.Flags().StringVar(&o.LogFormat, "log-format", "text", "text or json, on standard error")
+	return c
+}
+
+func serve(ctx context.Context, out io.Writer, o serveOptions) error {
+	logger, err := newLogger(o.LogFormat)
+	if err != nil {
+		return err
+	}
+	fresh, err := empty(o.Dir)
+	if err != nil {
+		return err
+	}
+	if fresh {
+		made, err := initialise(ctx, o.Dir, initOptions{TenantName: "Default tenant"})
+		if err != nil {
+			return err
+		}
+		if err := made.print(out, false); err != nil {
+			return err
+		}
+	}
+	// Listen first: a port that is taken must not cost a start-up audit.
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	d, err := open(ctx, o.Dir, logger, func(err error) {
+		logger.Error("the process ends now", "error", err)
+		os.Exit(exitFatal)
+	})
+	if err != nil {
+		return err
+	}
+	d.config.AcceptClock = o.AcceptClock
+	n, err := notary.Open(ctx, d.config)
+	if err != nil {
+		return errors.Join(err, d.close())
+	}
+	return errors.Join(d.serve(ctx, out, listener, n, o, logger), d.close())
+}
+
+// serve runs until ctx ends, and then stops in the order of the data's way: HTTP,
+// notary, storage.
+func (d *depository) serve(ctx context.Context, out io.Writer, listener net.Listener, n *notary.Notary, o serveOptions, logger *slog.Logger) error {
+	control, err := listenControl(d.lock)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	go serveControl(ctx, control, n, logger)
+	handler := service.New(service.Config{
+		Notary:      n,
+		Accounts:    d.store.Accounts,
+		Policy:      d.config.Policy,
+		MaxDocument: o.MaxDocument,
+		Logger:      logger,
+	})
+	fmt.Fprintf(out, "serving %s on http://%s\n", d.config.Policy.Logs[0].Name, listener.Addr())
+	err = service.Serve(ctx, listener, handler, stopWithin/2)
+	stop, cancel := context.WithTimeout(context.Background(), stopWithin/2)
+	defer cancel()
+	return errors.Join(err, n.Close(stop))
+}
+
+func newLogger(format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, nil)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q is not text or json", format)
+}

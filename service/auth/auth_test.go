@@ -1,0 +1,103 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/notarytest"
+)
+
+func TestNewKey(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		text, hash := NewKey()
+		if !strings.HasPrefix(text, "mnt_") || len(text) != 47 || seen[text] || hash != Hash(text) {
+			t.Fatalf("key %q", text)
+		}
+		seen[text] = true
+	}
+}
+
+func TestAuthenticate(t *testing.T) {
+	ledger := notarytest.NewLedger(nil)
+	keys := NewKeys(ledger)
+	tenant := notary.Tenant{ID: notary.ID{1}, Name: "Bank"}
+	text, hash := NewKey()
+	ask := func() (notary.Principal, error) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+text)
+		return keys.Authenticate(r)
+	}
+	if _, err := ask(); !errors.Is(err, ErrUnauthenticated) {
+		t.Errorf("unknown key: %v", err)
+	}
+	must(t, ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: hash, Tenant: tenant.ID, Role: notary.Compliance}))
+	if _, err := ask(); !errors.Is(err, notary.ErrUnavailable) {
+		t.Errorf("key without its tenant: %v", err)
+	}
+	must(t, ledger.CreateTenant(t.Context(), tenant))
+	ledger.Faults.Set(notarytest.Fault{Call: "APIKey", Nth: 3, Kind: notarytest.Fails})
+	if _, err := ask(); !errors.Is(err, notary.ErrUnavailable) || errors.Is(err, ErrUnauthenticated) {
+		t.Errorf("accounts that do not answer: %v", err)
+	}
+	for range 3 {
+		if p, err := ask(); err != nil || p != (notary.Principal{Tenant: tenant, Role: notary.Compliance}) {
+			t.Errorf("%+v, %v", p, err)
+		}
+	}
+	if n := ledger.Faults.Calls()["APIKey"]; n != 4 {
+		t.Errorf("%d look-ups", n)
+	}
+}
+
+// TestCacheIsBounded: strangers' keys take no room, and known ones little.
+func TestCacheIsBounded(t *testing.T) {
+	ledger := notarytest.NewLedger(nil)
+	keys := NewKeys(ledger)
+	must(t, ledger.CreateTenant(t.Context(), notary.Tenant{ID: notary.ID{1}}))
+	for i := range 2 * cacheMax {
+		text, hash := NewKey()
+		if i%2 == 0 {
+			must(t, ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: hash, Tenant: notary.ID{1}}))
+		}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+text)
+		_, _ = keys.Authenticate(r)
+	}
+	if n := len(keys.known); n > cacheMax {
+		t.Errorf("%d keys kept", n)
+	}
+}
+
+// TestBearer: one header, one spelling (I23).
+func TestBearer(t *testing.T) {
+	key, _ := NewKey()
+	for header, want := range map[string]bool{
+		"Bearer " + key: true, "bearer " + key: true, "BEARER " + key: true,
+		"": false, "Bearer": false, key: false, "Bearer\t" + key: false, "Bearer  " + key: false, " Bearer " + key: false, "Bearer " + key + " ": false,
+		"Basic " + key: false, "Bearer " + key[1:]: false, "Bearer " + key + "=": false, "Bearer " + key + "," + key: false,
+		"Bearer MNT_" + key[4:]: false, "Bearer mnt_" + strings.Repeat("+", 43): false, "Bearer mnt_" + strings.Repeat("A", 42) + "B": false,
+		"Bearer mnt_" + strings.Repeat("A", 21) + "\r\n" + strings.Repeat("A", 20): false,
+		"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.":                              false,
+	} {
+		if _, got := bearer(map[string][]string{"Authorization": {header}}); got != want {
+			t.Errorf("%q: %v", header, got)
+		}
+	}
+	for _, values := range [][]string{nil, {"Bearer " + key, "Bearer " + key}} {
+		if _, got := bearer(map[string][]string{"Authorization": values}); got {
+			t.Error(fmt.Sprint(len(values)) + " headers")
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

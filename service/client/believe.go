@@ -1,0 +1,83 @@
+package client
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// believe reads a receipt, holds it against itself and, where there is a verifier,
+// against its policy.
+func (c *Client) believe(data []byte) (proofs.Receipt, error) {
+	r, err := proofs.ParseReceipt(data)
+	if err != nil {
+		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	if c.Verifier == nil {
+		return r, consistent(r)
+	}
+	e, err := c.Verifier.Verify(r, nil)
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	if e.Outcome() != proofs.Verified {
+		return proofs.Receipt{}, fmt.Errorf("%w: %s", ErrReceipt, e.Explain(proofs.English).Verdict)
+	}
+	return r, nil
+}
+
+// consistent checks what can be checked without knowing any key.
+func consistent(r proofs.Receipt) error {
+	if proofs.Commitment(r.Disclosures) != r.Entry.Record {
+		return fmt.Errorf("%w: its record is not the one in its entry", ErrReceipt)
+	}
+	note, err := proofs.ParseNote(r.Checkpoint)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	cp, err := proofs.ParseCheckpoint(note.Text)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	if err := proofs.VerifyInclusion(r.Path, r.Index, cp.Size, r.Entry.LeafHash(), cp.Root); err != nil {
+		return fmt.Errorf("%w: its entry is not under its checkpoint: %w", ErrReceipt, err)
+	}
+	return nil
+}
+
+// about checks that a receipt is of what was sent: every claim as it was made, no
+// claim that was not, and the document held if and only if it was sent.
+func about(r proofs.Receipt, claims proofs.Record, held bool) error {
+	if r.Entry.Kind != proofs.KindDeposit {
+		return fmt.Errorf("%w: its entry is of the kind %s, not a deposit", ErrReceipt, r.Entry.Kind)
+	}
+	for _, m := range claims {
+		if v, ok := r.Member(m.Name); !ok || v != m.Value {
+			return fmt.Errorf("%w: it does not say the %s that was sent", ErrReceipt, m.Name)
+		}
+	}
+	for _, d := range r.Disclosures {
+		if _, made := claims.Get(d.Name); !made && claimed(d.Name) {
+			return fmt.Errorf("%w: it says a %s that was not sent", ErrReceipt, d.Name)
+		}
+	}
+	if v, _ := r.Member("content.held"); v != proofs.Boolean(held) {
+		return fmt.Errorf("%w: it does not say rightly whether the document was sent", ErrReceipt)
+	}
+	if id, ok := r.Member("id"); !ok || !proofs.TypeUUID.Holds(id) {
+		return fmt.Errorf("%w: it has no id", ErrReceipt)
+	}
+	return nil
+}
+
+// claimed reports whether a member is the depositor's alone to set. A server that
+// added one would put words in its mouth.
+func claimed(name string) bool {
+	switch name {
+	case "content.name", "content.type", "provenance.system", "provenance.generated":
+		return true
+	}
+	family, _, _ := strings.Cut(name, ".")
+	return family == "contract" || family == "party" || family == "terms" || family == "label"
+}

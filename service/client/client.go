@@ -1,0 +1,287 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/api"
+)
+
+// Bounds of what a server may answer, in bytes. Each has room for the longest honest
+// answer; what is longer is refused unread.
+const (
+	maxDeposit = 1 << 20 // a receipt and its record, as JSON
+	maxPage    = 8 << 20 // pageSize records
+	maxProblem = 64 << 10
+	maxPolicy  = 256 << 10
+)
+
+// DefaultPatience is how long a request may make no progress.
+const DefaultPatience = 2 * time.Minute
+
+var (
+	// ErrServer is wrapped when Client.Server is not the address of a server.
+	ErrServer = errors.New("not the address of a server")
+	// ErrAnswer is wrapped when an answer is not one that a depository gives: too
+	// long, a redirect, not JSON.
+	ErrAnswer = errors.New("not the answer of a depository")
+	// ErrReceipt is wrapped when a receipt must not be believed. The deposit it was
+	// to confirm may stand in the log nevertheless.
+	ErrReceipt = errors.New("the server's receipt must not be believed")
+	// ErrChanged is wrapped when a document is not what its claims say. It was not
+	// deposited.
+	ErrChanged = errors.New("the document changed while it was being deposited")
+
+	errStalled = errors.New("no progress for too long")
+)
+
+// A Client talks to one depository for one tenant. Its fields must not change while
+// it is in use; its methods may be called concurrently.
+type Client struct {
+	// Server is the depository's address, such as https://depository.example.
+	Server string
+	// APIKey is the tenant's. The public calls, such as Policy, need none.
+	APIKey string
+	// HTTP makes the requests; nil stands for http.DefaultTransport. Redirects are
+	// never followed, whatever its CheckRedirect says: they would carry the key and
+	// the document to an address that nobody chose.
+	HTTP *http.Client
+	// Verifier judges every receipt before it is returned. It must rest on a policy
+	// that did not come from the server. With nil, a receipt is still held against
+	// what was sent, and against itself, but nothing is known of who signed.
+	Verifier *proofs.Verifier
+	// Retrying, unless nil, is told of every attempt that failed and will be repeated.
+	Retrying func(err error, wait time.Duration)
+	// Patience bounds the time without progress; 0 stands for DefaultPatience.
+	Patience time.Duration
+
+	sleep func(context.Context, time.Duration) error // nil but in tests
+}
+
+// call is one request as it can be sent again.
+type call struct {
+	method, path string // path is relative to the server, escaped
+	query        url.Values
+	key          string // Idempotency-Key
+	kind         string // the body's media type
+	length       int64
+	body         func() (io.ReadCloser, error) // nil: no body
+	want         int                           // status of success
+	limit        int64                         // bytes of the answer
+}
+
+// address joins the server and a path.
+func (c *Client) address(k call) (string, error) {
+	u, err := url.Parse(c.Server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", fmt.Errorf("%w: %q; it begins with https:// or http://", ErrServer, c.Server)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%w: %q; it has no user, query or fragment", ErrServer, u.Redacted())
+	}
+	address := strings.TrimRight(u.String(), "/") + k.path
+	if len(k.query) > 0 {
+		address += "?" + k.query.Encode()
+	}
+	return address, nil
+}
+
+// once sends a request once and returns the answer's body.
+func (c *Client) once(ctx context.Context, k call) ([]byte, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := newWatchdog(c.patience(), func() { cancel(errStalled) })
+	defer watch.stop()
+	req, err := c.request(ctx, k, watch)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http().Do(req)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	defer resp.Body.Close()
+	// The whole answer must come in one patience: its size is bounded.
+	watch.moved()
+	watch.hold()
+	if resp.StatusCode != k.want {
+		return nil, problemOf(resp)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, k.limit+1))
+	switch {
+	case err != nil:
+		return nil, because(ctx, err)
+	case int64(len(data)) > k.limit:
+		return nil, fmt.Errorf("%w: it is longer than %d bytes", ErrAnswer, k.limit)
+	}
+	return data, nil
+}
+
+// because prefers the reason why a request was given up to what the transport makes of it.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w (%w)", cause, err)
+	}
+	return err
+}
+
+func (c *Client) request(ctx context.Context, k call, watch *watchdog) (*http.Request, error) {
+	address, err := c.address(k)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, k.method, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", "muniment")
+	if c.APIKey != "" {
+		req.Header.Set("Authorization", "Bearer "+c.APIKey)
+	}
+	if k.key != "" {
+		req.Header.Set("Idempotency-Key", k.key)
+	}
+	if k.body == nil {
+		return req, nil
+	}
+	req.Header.Set("Content-Type", k.kind)
+	// A server that does not want the request says so before the document is sent.
+	req.Header.Set("Expect", "100-continue")
+	req.ContentLength = k.length
+	// GetBody lets the transport repeat the request by itself where a kept connection
+	// turns out to be closed; that is safe under an Idempotency-Key.
+	req.GetBody = func() (io.ReadCloser, error) {
+		b, err := k.body()
+		if err != nil {
+			return nil, err
+		}
+		return watched{b, watch}, nil
+	}
+	req.Body, err = req.GetBody()
+	return req, err
+}
+
+func (c *Client) http() *http.Client {
+	var h http.Client
+	if c.HTTP != nil {
+		h = *c.HTTP
+	}
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &h
+}
+
+func (c *Client) patience() time.Duration {
+	if c.Patience > 0 {
+		return c.Patience
+	}
+	return DefaultPatience
+}
+
+// A watchdog bites when nothing has moved for its patience.
+type watchdog struct {
+	patience time.Duration
+	timer    *time.Timer
+
+	mu   sync.Mutex
+	held bool
+}
+
+func newWatchdog(patience time.Duration, bite func()) *watchdog {
+	return &watchdog{patience: patience, timer: time.AfterFunc(patience, bite)}
+}
+
+func (w *watchdog) moved() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.held {
+		w.timer.Reset(w.patience)
+	}
+}
+
+// hold makes the patience that runs the last one: a body still being sent moves
+// nothing any more.
+func (w *watchdog) hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = true
+}
+
+func (w *watchdog) stop() {
+	w.hold()
+	w.timer.Stop()
+}
+
+// watched is a body whose every read is progress.
+type watched struct {
+	io.ReadCloser
+	watch *watchdog
+}
+
+func (b watched) Read(p []byte) (int, error) {
+	b.watch.moved()
+	return b.ReadCloser.Read(p)
+}
+
+// Receipt returns the receipt of a deposit under the newest published checkpoint.
+func (c *Client) Receipt(ctx context.Context, id string) (proofs.Receipt, error) {
+	v, err := proofs.Text(id)
+	if err != nil || !proofs.TypeUUID.Holds(v) {
+		return proofs.Receipt{}, fmt.Errorf("%q is not the id of a deposit", id)
+	}
+	data, err := c.do(ctx, call{
+		method: http.MethodGet, path: "/v1/deposits/" + id + "/receipt", want: http.StatusOK, limit: proofs.MaxReceipt,
+	})
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	r, err := c.believe(data)
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	if got, _ := r.Member("id"); got != v {
+		return proofs.Receipt{}, fmt.Errorf("%w: it is of another deposit", ErrReceipt)
+	}
+	return r, nil
+}
+
+// Policy returns the policy that the server publishes. Taken from the server, it
+// tells whether receipts are consistent, and nothing of who signed them: compare its
+// fingerprint with one that came another way.
+func (c *Client) Policy(ctx context.Context) (proofs.Policy, error) {
+	data, err := c.do(ctx, call{method: http.MethodGet, path: "/log/policy", want: http.StatusOK, limit: maxPolicy})
+	if err != nil {
+		return proofs.Policy{}, err
+	}
+	p, err := proofs.ParsePolicy(data)
+	if err != nil {
+		return proofs.Policy{}, fmt.Errorf("%w: its policy: %w", ErrAnswer, err)
+	}
+	return p, nil
+}
+
+// decode reads the JSON of an answer.
+func decode(data []byte, into any) error {
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	return nil
+}
+
+// receiptOf takes the receipt out of the answer to a deposit. What stands beside it
+// is nobody's proof, and is not looked at.
+func (c *Client) receiptOf(data []byte) (proofs.Receipt, error) {
+	var d api.Deposit
+	if err := decode(data, &d); err != nil {
+		return proofs.Receipt{}, err
+	}
+	return c.believe([]byte(d.Receipt))
+}

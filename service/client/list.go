@@ -1,0 +1,115 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+const (
+	pageSize = 100 // deposits asked for at a time
+	maxPages = 100_000
+)
+
+// A Query says which deposits are wanted: all that match every field that is set.
+type Query struct {
+	Contract     string
+	SHA256       string // hex
+	Since, Until time.Time
+}
+
+// Listed is a deposit as the server lists it. No receipt backs it: it is the
+// server's word.
+type Listed struct {
+	ID     string
+	Index  uint64
+	Kind   proofs.Kind
+	Time   time.Time
+	Leaf   proofs.Hash
+	Record proofs.Record
+}
+
+// page is the answer to GET /v1/deposits.
+type page struct {
+	Deposits []struct {
+		ID     string          `json:"id"`
+		Index  uint64          `json:"index"`
+		Kind   string          `json:"kind"`
+		Time   string          `json:"time"`
+		Leaf   string          `json:"leaf"`
+		Record json.RawMessage `json:"record"`
+	} `json:"deposits"`
+	Next string `json:"next"`
+}
+
+// Deposits lists the tenant's deposits page by page, in the server's order. It ends
+// after the first error.
+func (c *Client) Deposits(ctx context.Context, q Query) iter.Seq2[Listed, error] {
+	return func(yield func(Listed, error) bool) {
+		cursor := ""
+		for n := 0; ; n++ {
+			p, err := c.page(ctx, q, cursor)
+			// A list that does not move on would go round for ever.
+			if err == nil && p.Next != "" && (n == maxPages || p.Next == cursor || len(p.Deposits) == 0) {
+				err = fmt.Errorf("%w: its list has no end", ErrAnswer)
+			}
+			if err != nil {
+				yield(Listed{}, err)
+				return
+			}
+			for i := range p.Deposits {
+				l, err := p.listed(i)
+				if !yield(l, err) || err != nil {
+					return
+				}
+			}
+			if p.Next == "" {
+				return
+			}
+			cursor = p.Next
+		}
+	}
+}
+
+func (c *Client) page(ctx context.Context, q Query, cursor string) (page, error) {
+	v := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	for name, value := range map[string]string{"contract": q.Contract, "sha256": q.SHA256, "cursor": cursor} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	for name, t := range map[string]time.Time{"since": q.Since, "until": q.Until} {
+		if !t.IsZero() {
+			v.Set(name, proofs.FormatTime(t))
+		}
+	}
+	var p page
+	data, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/deposits", query: v, want: http.StatusOK, limit: maxPage})
+	if err != nil {
+		return p, err
+	}
+	return p, decode(data, &p)
+}
+
+func (p page) listed(i int) (Listed, error) {
+	d := p.Deposits[i]
+	l := Listed{ID: d.ID, Index: d.Index, Kind: proofs.Kind(d.Kind)}
+	var err error
+	if l.Time, err = proofs.ParseTime(d.Time); err != nil {
+		return l, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	if l.Leaf, err = proofs.ParseHash(d.Leaf); err != nil {
+		return l, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	if l.Record, err = proofs.ParseMembers(string(d.Record)); err != nil {
+		return l, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,168 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/muniment/muniment/notary"
+)
+
+// exchange is one request and its answer, with their bounds in time. It is the
+// ResponseWriter that handlers see.
+//
+// A large document may take long, a stalled one may not. So the context of a
+// request ends when no byte of it has moved for Wait, and each read and write has
+// a deadline of its own on the connection.
+type exchange struct {
+	http.ResponseWriter
+	conn      *http.ResponseController
+	id        string // the request's; ours, never the caller's
+	principal notary.Principal
+	status    int // 0 until the answer has begun
+	bytes     int64
+	wait      time.Duration
+	patience  *time.Timer // cancels the context
+	unwatch   func() bool // ends the watch of a body over the context
+}
+
+type exchangeKey struct{}
+
+// of returns the exchange of a request.
+func of(r *http.Request) *exchange { return r.Context().Value(exchangeKey{}).(*exchange) }
+
+// moved grants the request more time: a byte of it has moved.
+func (x *exchange) moved() { x.patience.Reset(x.wait) }
+
+// WriteHeader begins the answer.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+	}
+	_ = x.conn.SetWriteDeadline(time.Now().Add(x.wait)) // not every test writer can
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends part of the answer, which the caller must take within wait.
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	} else {
+		_ = x.conn.SetWriteDeadline(time.Now().Add(x.wait))
+	}
+	n, err := x.ResponseWriter.Write(p)
+	x.bytes += int64(n)
+	if n > 0 {
+		x.moved()
+	}
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// exchange gives each request its exchange, logs it, and turns a panic into a
+// problem.
+func (s *server) exchange(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := time.Now()
+		ctx, cancel := context.WithCancelCause(r.Context())
+		x := &exchange{ResponseWriter: w, conn: http.NewResponseController(w), id: newRequestID(), wait: s.Wait, unwatch: func() bool { return true }}
+		x.patience = time.AfterFunc(s.Wait, func() { cancel(context.DeadlineExceeded) })
+		defer func() {
+			x.patience.Stop()
+			x.unwatch() // before cancel: the connection may go on to another request
+			cancel(nil)
+		}()
+		// What the connection's last request left behind does not hold for this one.
+		_ = x.conn.SetWriteDeadline(begun.Add(s.Wait))
+		if r.Body != nil && r.Body != http.NoBody {
+			// Also for a body that no handler reads: the server reads on, to keep the
+			// connection, when the answer is written.
+			_ = x.conn.SetReadDeadline(begun.Add(s.Stall))
+		}
+		h := w.Header()
+		h.Set("X-Request-Id", x.id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
+		defer s.log(r, x, begun)
+		defer s.recover(r, x)
+		next.ServeHTTP(x, r)
+	})
+}
+
+func newRequestID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// recover answers a request whose handler panicked. What was said to panic may be
+// the caller's words, so it is logged only where the Go runtime said it.
+func (s *server) recover(r *http.Request, x *exchange) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
+	}
+	what := fmt.Sprintf("%T", v)
+	if e, ok := v.(runtime.Error); ok {
+		what = e.Error()
+	}
+	s.Logger.LogAttrs(r.Context(), slog.LevelError, "a handler panicked",
+		slog.String("request", x.id), slog.String("panic", what), slog.String("stack", string(debug.Stack())))
+	if x.status != 0 {
+		panic(http.ErrAbortHandler) // an answer that broke off must not look whole
+	}
+	s.fail(x, r, refuse(panicked, "The operator's log has more."))
+}
+
+// panicked is the internal problem, logged already.
+var panicked = func() *problem { p := *internal; p.logged = false; return &p }()
+
+// log writes the access log: nothing in it is the caller's text.
+func (s *server) log(r *http.Request, x *exchange, begun time.Time) {
+	level := slog.LevelInfo
+	route := chi.RouteContext(r.Context()).RoutePattern()
+	switch route {
+	case "":
+		route = "none"
+	case "/healthz", "/readyz":
+		level = slog.LevelDebug
+	}
+	if !s.Logger.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request", x.id),
+		slog.String("method", knownMethod(r.Method)),
+		slog.String("route", route),
+		slog.Int("status", x.status),
+		slog.Int64("bytes", x.bytes),
+		slog.Duration("duration", time.Since(begun)),
+	}
+	if tenant := x.principal.Tenant.ID; tenant != (notary.ID{}) {
+		attrs = append(attrs, slog.String("tenant", tenant.String()))
+	}
+	s.Logger.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// knownMethod keeps invented methods out of the log.
+func knownMethod(m string) string {
+	switch m {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT":
+		return m
+	}
+	return "other"
+}

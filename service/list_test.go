@@ -1,0 +1,95 @@
+package service
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/muniment/muniment/service/api"
+)
+
+func (h *house) list(t *testing.T, query string, headers ...string) api.DepositList {
+	t.Helper()
+	a := h.do(t, "GET", "/v1/deposits"+query, nil, headers...)
+	if a.StatusCode != 200 {
+		t.Fatalf("%s: %d %s", query, a.StatusCode, a.body)
+	}
+	var list api.DepositList
+	must(t, json.Unmarshal(a.body, &list))
+	return list
+}
+
+func TestList(t *testing.T) {
+	h := newHouse(t)
+	digest := strings.Repeat("ab", 32)
+	for i := range 5 {
+		contract := fmt.Sprintf("HT/%d", i%2)
+		body := fmt.Sprintf(`{"record":{"content.sha256":%q,"contract.number":%q}}`, digest, contract)
+		a := h.do(t, "POST", "/v1/deposits", strings.NewReader(body), "Content-Type", "application/json", "Idempotency-Key", fmt.Sprint(i))
+		if a.StatusCode != 201 {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	if got := len(h.list(t, "").Deposits); got != 5 {
+		t.Errorf("%d of 5 deposits listed", got)
+	}
+	if got := len(h.list(t, "?sha256="+digest).Deposits); got != 5 {
+		t.Errorf("%d of 5 deposits found by digest", got)
+	}
+	if got := len(h.list(t, "?contract=HT%2F0").Deposits); got != 3 {
+		t.Errorf("%d of 3 deposits found by contract", got)
+	}
+	if got := h.list(t, "?contract=HT%2F9").Deposits; got == nil || len(got) != 0 {
+		t.Errorf("an unknown contract lists %v, not []", got)
+	}
+	var indexes []uint64
+	page := h.list(t, "?limit=2")
+	for ; ; page = h.list(t, "?limit=2&cursor="+page.Next) {
+		for _, d := range page.Deposits {
+			indexes = append(indexes, d.Index)
+		}
+		if page.Next == "" {
+			break
+		}
+	}
+	if fmt.Sprint(indexes) != "[1 2 3 4 5]" {
+		t.Errorf("pages of two give %v", indexes)
+	}
+	third := h.list(t, "?limit=3").Deposits[2]
+	if got := h.list(t, "?since="+third.Time).Deposits; len(got) < 3 || got[len(got)-1].Index != 5 {
+		t.Errorf("since %s: %v", third.Time, got)
+	}
+	if got := h.list(t, "?until=2000-01-01T00:00:00.000Z").Deposits; len(got) != 0 {
+		t.Errorf("%d deposits before there were any", len(got))
+	}
+	if got := h.list(t, "", "Authorization", "Bearer "+h.stranger).Deposits; len(got) != 0 {
+		t.Errorf("a stranger sees %d deposits", len(got))
+	}
+	if got := h.list(t, "", "Authorization", "Bearer "+h.reader).Deposits; len(got) != 5 {
+		t.Errorf("a reader sees %d deposits", len(got))
+	}
+}
+
+func TestListRefused(t *testing.T) {
+	h := newHouse(t)
+	for query, member := range map[string]string{
+		"?contract=":        "contract",
+		"?sha256=AB":        "sha256",
+		"?since=yesterday":  "since",
+		"?until=2026-11-23": "until",
+		"?cursor=-1":        "cursor",
+		"?cursor=01":        "cursor",
+		"?limit=0":          "limit",
+		"?limit=1001":       "limit",
+		"?limit=x":          "limit",
+		"?contract=a&sha256=" + strings.Repeat("ab", 32): "",
+	} {
+		a := h.do(t, "GET", "/v1/deposits"+query, nil)
+		var p api.Problem
+		must(t, json.Unmarshal(a.body, &p))
+		if a.StatusCode != 422 || p.Type != "/problems/invalid-search" || p.Member != member {
+			t.Errorf("%s: %d %s", query, a.StatusCode, a.body)
+		}
+	}
+}

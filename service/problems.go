@@ -1,0 +1,163 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/service/api"
+	"github.com/muniment/muniment/service/auth"
+)
+
+// problem is one type of RFC 9457 problem. openapi.yaml lists them all for callers.
+type problem struct {
+	name   string // /problems/<name> is the type; it never changes its meaning
+	status int
+	title  string
+	retry  bool // the same request may succeed later
+	after  int  // seconds, for Retry-After; 0: no such header
+	logged bool // the error behind it is the operator's business, and is not told
+}
+
+var (
+	malformedJSON          = &problem{name: "malformed-json", status: 400, title: "The JSON is not what is asked for"}
+	malformedMultipart     = &problem{name: "malformed-multipart", status: 400, title: "The parts are not a record and then a document"}
+	idempotencyKeyRequired = &problem{name: "idempotency-key-required", status: 400, title: "An Idempotency-Key is required"}
+	truncatedUpload        = &problem{name: "truncated-upload", status: 400, title: "The body ended too early", retry: true}
+	unauthorized           = &problem{name: "unauthorized", status: 401, title: "A valid API key is required"}
+	forbidden              = &problem{name: "forbidden", status: 403, title: "The key's role does not allow this"}
+	notFound               = &problem{name: "not-found", status: 404, title: "There is no such thing, or it is not yours"}
+	notHeld                = &problem{name: "not-held", status: 404, title: "The depository never received the document"}
+	methodNotAllowed       = &problem{name: "method-not-allowed", status: 405, title: "The method does not exist here"}
+	timeout                = &problem{name: "timeout", status: 408, title: "The body came too slowly", retry: true}
+	erased                 = &problem{name: "erased", status: 410, title: "The deposit was erased"}
+	tooLarge               = &problem{name: "too-large", status: 413, title: "The body is too large"}
+	unsupportedMediaType   = &problem{name: "unsupported-media-type", status: 415, title: "The body is of another kind than those accepted here"}
+	rangeNotSatisfiable    = &problem{name: "range-not-satisfiable", status: 416, title: "The range is not in the document"}
+	invalidRecord          = &problem{name: "invalid-record", status: 422, title: "The record cannot be deposited"}
+	invalidSearch          = &problem{name: "invalid-search", status: 422, title: "The search cannot be made"}
+	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
+	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
+	internal               = &problem{name: "internal", status: 500, title: "Internal error", logged: true}
+	damaged                = &problem{name: "damaged", status: 500, title: "Stored data is damaged", logged: true}
+	busy                   = &problem{name: "busy", status: 503, title: "Too many deposits are waiting", retry: true, after: 1}
+	backlog                = &problem{name: "backlog", status: 503, title: "Too many entries wait for their seal", retry: true, after: 5}
+	clock                  = &problem{name: "clock", status: 503, title: "The depository does not trust its clock", retry: true, after: 60, logged: true}
+	unavailable            = &problem{name: "unavailable", status: 503, title: "Storage did not answer", retry: true, after: 5, logged: true}
+	sealingDelayed         = &problem{name: "sealing-delayed", status: 503, title: "The deposit is committed and waits for its seal", retry: true, after: 1}
+	stopping               = &problem{name: "stopping", status: 503, title: "The depository is stopping", retry: true, after: 5}
+	insufficientStorage    = &problem{name: "insufficient-storage", status: 507, title: "There is no room left in storage", retry: true, after: 60}
+)
+
+// table is what each error of the notary is to a caller. It is read from the top:
+// ErrUnavailable may wrap whatever storage said, and ErrNotFound within it is not
+// the caller's mistake.
+var table = []struct {
+	err     error
+	problem *problem
+	detail  string // what the caller may know; empty: the error's own words are for the caller
+}{
+	{notary.ErrUnavailable, unavailable, "Storage did not answer in time. Whether a deposit was kept is not known; the same Idempotency-Key tells."},
+	{notary.ErrDamaged, damaged, "Something stored does not read back as it was written. The operator has been told."},
+	{notary.ErrForbidden, forbidden, "The role of this API key does not allow this."},
+	{notary.ErrKeyReused, idempotencyKeyReused, "This Idempotency-Key stands for a deposit of other content. Use a new key for a new deposit."},
+	{notary.ErrErased, erased, "The deposit was lawfully erased. Its entry remains in the log."},
+	{notary.ErrNotHeld, notHeld, "The deposit is digest-only; the document stayed with the depositor."},
+	{notary.ErrDigest, digestMismatch, ""},
+	{notary.ErrBusy, busy, "Nothing was kept. Try again soon."},
+	{notary.ErrBacklog, backlog, "Nothing was kept. Try again later."},
+	{notary.ErrClock, clock, "Nothing was kept: no honest time can be given. The operator must set the clock right."},
+	{notary.ErrNoRoom, insufficientStorage, "Nothing was kept."},
+	{notary.ErrStopped, stopping, "Try again when the depository is back."},
+	{notary.ErrNotFound, notFound, "There is no such thing, or it is not yours."},
+	{auth.ErrUnauthenticated, unauthorized, "Send an API key of this depository as Authorization: Bearer mnt_…"},
+	// The request ran out of its time before anything was committed.
+	{context.DeadlineExceeded, unavailable, "There was no time left for the request. Nothing was kept."},
+	{context.Canceled, unavailable, "The request was abandoned. Nothing was kept."},
+}
+
+// refusal is an error of the HTTP edge itself.
+type refusal struct {
+	problem *problem
+	detail  string
+	member  string
+}
+
+func (r *refusal) Error() string { return r.problem.name + ": " + r.detail }
+
+func refuse(p *problem, detail string) error { return &refusal{problem: p, detail: detail} }
+
+// judge finds the problem that an error is to the caller.
+func judge(err error) (*problem, api.Problem) {
+	var (
+		refused *refusal
+		invalid *notary.InvalidError
+		delayed *notary.SealingDelayedError
+	)
+	switch {
+	case errors.As(err, &refused):
+		return refused.problem, api.Problem{Detail: refused.detail, Member: refused.member}
+	case errors.As(err, &delayed):
+		return sealingDelayed, api.Problem{
+			Detail:    "The deposit stands in the log. Send the request again with the same Idempotency-Key for its receipt.",
+			Id:        delayed.ID.String(),
+			Committed: true,
+		}
+	case errors.As(err, &invalid):
+		return invalidRecord, api.Problem{Detail: invalid.Error(), Member: invalid.Member}
+	}
+	for _, row := range table {
+		if errors.Is(err, row.err) {
+			if row.detail == "" {
+				return row.problem, api.Problem{Detail: err.Error()}
+			}
+			return row.problem, api.Problem{Detail: row.detail}
+		}
+	}
+	return internal, api.Problem{Detail: "The operator's log has more."}
+}
+
+// fail answers with the problem that err is, and logs it where the caller is not
+// told the whole of it.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p, body := judge(err)
+	s.note(r, p, err)
+	body.Type, body.Title, body.Status, body.Retry = "/problems/"+p.name, p.title, p.status, p.retry
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	if p.after > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.after))
+	}
+	if p == unauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	w.WriteHeader(p.status)
+	encode(w, body)
+}
+
+// note logs the error behind a problem that is the operator's business. That a
+// caller left is not.
+func (s *server) note(r *http.Request, p *problem, err error) {
+	if !p.logged {
+		return
+	}
+	level := slog.LevelError
+	if errors.Is(context.Cause(r.Context()), context.Canceled) {
+		level = slog.LevelInfo
+	}
+	s.Logger.LogAttrs(r.Context(), level, "a request failed",
+		slog.String("request", of(r).id), slog.String("problem", p.name), slog.Any("error", err))
+}
+
+// encode writes v as JSON. An error in writing is the connection's end, and there
+// is nobody left to tell.
+func encode(w http.ResponseWriter, v any) {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
+}

@@ -1,0 +1,134 @@
+package service
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
+)
+
+const (
+	plainText = "text/plain; charset=utf-8"
+	// immutable is said of what can never be other bytes, fleeting of what may be
+	// another with the next seal.
+	immutable = "public, max-age=31536000, immutable"
+	fleeting  = "public, max-age=1"
+)
+
+// public answers with a piece of the log, for everyone and every page.
+func public(w http.ResponseWriter, kind, caching string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Cache-Control", caching)
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+// GetCheckpoint implements GET /log/checkpoint.
+func (s *server) GetCheckpoint(w http.ResponseWriter, _ *http.Request) {
+	public(w, plainText, fleeting, s.Notary.Checkpoint())
+}
+
+// GetPolicy implements GET /log/policy.
+func (s *server) GetPolicy(w http.ResponseWriter, _ *http.Request) {
+	public(w, plainText, fleeting, []byte(s.Policy.String()))
+}
+
+// GetPolicyByFingerprint implements GET /log/policy/{fingerprint}.
+func (s *server) GetPolicyByFingerprint(w http.ResponseWriter, r *http.Request, fingerprint string) {
+	if fingerprint != s.fingerprint || r.URL.RawPath != "" {
+		s.fail(w, r, notary.ErrNotFound)
+		return
+	}
+	public(w, plainText, immutable, []byte(s.Policy.String()))
+}
+
+// GetPublicRecord implements GET /log/records/{index}.
+func (s *server) GetPublicRecord(w http.ResponseWriter, r *http.Request, index string) {
+	n, err := strconv.ParseUint(index, 10, 64)
+	if err != nil || strconv.FormatUint(n, 10) != index || r.URL.RawPath != "" {
+		s.fail(w, r, notary.ErrNotFound)
+		return
+	}
+	receipt, err := s.Notary.PublicReceipt(r.Context(), n)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	public(w, plainText, fleeting, receipt.Marshal())
+}
+
+// tile serves /log/tile/… : tiles and entry bundles.
+func (s *server) tile(w http.ResponseWriter, r *http.Request) {
+	path, _ := strings.CutPrefix(r.URL.Path, "/log/tile/")
+	t, ok := parseTilePath(path)
+	if !ok || r.URL.RawPath != "" {
+		s.fail(w, r, notary.ErrNotFound)
+		return
+	}
+	var data []byte
+	var err error
+	if t.entries {
+		data, err = s.Notary.Entries(r.Context(), t.index, t.width)
+	} else {
+		data, err = s.Notary.Tile(r.Context(), t.level, t.index, t.width)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	public(w, "application/octet-stream", immutable, data)
+}
+
+// tilePath is what a path below /log/tile/ names (C2SP tlog-tiles).
+type tilePath struct {
+	entries bool
+	level   int // 0 for entries
+	index   uint64
+	width   int
+}
+
+// parseTilePath reads what tilePath.String writes, and nothing else.
+func parseTilePath(path string) (tilePath, bool) {
+	t := tilePath{width: proofs.TileWidth}
+	level, rest, ok := strings.Cut(path, "/")
+	if !ok {
+		return t, false
+	}
+	var err error
+	if t.entries = level == "entries"; !t.entries {
+		if t.level, err = strconv.Atoi(level); err != nil || t.level < 0 || t.level > 63 {
+			return t, false
+		}
+	}
+	digits, width, partial := strings.Cut(rest, ".p/")
+	if partial {
+		if t.width, err = strconv.Atoi(width); err != nil || t.width < 1 || t.width >= proofs.TileWidth {
+			return t, false
+		}
+	}
+	digits = strings.NewReplacer("x", "", "/", "").Replace(digits)
+	if t.index, err = strconv.ParseUint(digits, 10, 64); err != nil {
+		return t, false
+	}
+	return t, t.String() == path
+}
+
+// String returns the one path of t.
+func (t tilePath) String() string {
+	path := fmt.Sprintf("%03d", t.index%1000)
+	for n := t.index / 1000; n > 0; n /= 1000 {
+		path = fmt.Sprintf("x%03d/%s", n%1000, path)
+	}
+	if t.width < proofs.TileWidth {
+		path += ".p/" + strconv.Itoa(t.width)
+	}
+	if t.entries {
+		return "entries/" + path
+	}
+	return strconv.Itoa(t.level) + "/" + path
+}

@@ -1,0 +1,116 @@
+// Package service is the depository's HTTP edge: it authenticates, decodes, calls
+// the notary and encodes. What it serves is said in openapi.yaml; what may go wrong
+// stands in one table, in problems.go.
+package service
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/api"
+	"github.com/muniment/muniment/service/auth"
+)
+
+// Config is what the edge is made of. Notary, Accounts and Policy are required.
+type Config struct {
+	Notary   *notary.Notary
+	Accounts notary.Accounts
+	Policy   proofs.Policy // served at /log/policy
+
+	MaxDocument int64 // bytes; 0: 1 GiB
+	// Wait is how long a request may take in which no byte moves, either way; 0: 30 s.
+	Wait time.Duration
+	// Stall is how long one read of a body may take, and how far a body may fall
+	// behind minPace; 0: 10 s.
+	Stall  time.Duration
+	Logger *slog.Logger // nil: slog.Default
+}
+
+type server struct {
+	Config
+	keys        *auth.Keys
+	fingerprint string
+}
+
+// New returns the handler of the whole API.
+func New(c Config) http.Handler {
+	if c.MaxDocument == 0 {
+		c.MaxDocument = 1 << 30
+	}
+	if c.Wait == 0 {
+		c.Wait = 30 * time.Second
+	}
+	if c.Stall == 0 {
+		c.Stall = 10 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), fingerprint: c.Policy.Fingerprint()}
+	r := chi.NewRouter()
+	r.Use(s.exchange, s.authenticate, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notary.ErrNotFound) })
+	r.MethodNotAllowed(s.methodNotAllowed)
+	r.Get("/log/tile/*", s.tile)
+	return api.HandlerWithOptions(s, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: s.badParameter})
+}
+
+var _ api.ServerInterface = (*server)(nil)
+
+// authenticate asks for a key before anything under /v1/ is so much as routed.
+func (s *server) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			p, err := s.keys.Authenticate(r)
+			if err != nil {
+				s.fail(w, r, err)
+				return
+			}
+			of(r).principal = p
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// methodNotAllowed answers 405 with the methods that there are (RFC 9110 §15.5.6).
+func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	routes := chi.RouteContext(r.Context()).Routes
+	path := r.URL.Path
+	if r.URL.RawPath != "" {
+		path = r.URL.RawPath
+	}
+	var allow []string
+	for _, m := range []string{http.MethodGet, http.MethodPost} {
+		if routes.Match(chi.NewRouteContext(), m, path) {
+			allow = append(allow, m)
+			if m == http.MethodGet {
+				allow = append(allow, http.MethodHead)
+			}
+		}
+	}
+	if len(allow) == 0 { // a method that nobody knows, on a path that is not there
+		s.fail(w, r, notary.ErrNotFound)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	s.fail(w, r, refuse(methodNotAllowed, "The Allow header lists the methods of this path."))
+}
+
+// badParameter answers what the generated code could not bind: the header of a
+// deposit, or a parameter of a search.
+func (s *server) badParameter(w http.ResponseWriter, r *http.Request, err error) {
+	if wrong := new(api.InvalidParamFormatError); errors.As(err, &wrong) && r.Method != http.MethodPost {
+		err = &refusal{problem: invalidSearch, detail: wrong.ParamName + ": not one value of the form asked for", member: wrong.ParamName}
+	} else {
+		err = errIdempotencyKey
+	}
+	s.fail(w, r, err)
+}

@@ -1,0 +1,450 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	engine "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
+)
+
+// lock takes the lock of the head. Whoever holds it sees in l.db only what is
+// durable: the holder before it left after its commit was synced, or not at all.
+func (l *Ledger) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case l.writer <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.closed:
+		return l.failure()
+	case <-l.broken:
+		return l.failure()
+	}
+	err := l.failure()
+	if err == nil && l.full {
+		err = fmt.Errorf("%w: the ledger was opened on a full disk, for reading", notary.ErrNoRoom)
+	}
+	if err != nil {
+		l.unlock()
+	}
+	return err
+}
+
+func (l *Ledger) unlock() { <-l.writer }
+
+// Append implements notary.Ledger. The batch is one synchronous Pebble commit. No
+// head is kept in memory between calls, so no error path can leave a wrong one.
+//
+// A batch that does not continue the head is refused, and nothing is written: an
+// index out of order, a count of hashes that does not match the sizes, an entry
+// time that goes back, an id or an idempotency key that is taken.
+func (l *Ledger) Append(ctx context.Context, lookups notary.Lookups, build func(notary.State) (*notary.Batch, error)) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	head, err := l.head(l.db)
+	if err != nil {
+		return err
+	}
+	state, err := l.state(head, lookups)
+	if err != nil {
+		return err
+	}
+	batch, err := build(state)
+	if err != nil || batch == nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := l.check(head, &state, batch); err != nil {
+		return fmt.Errorf("batch refused: %w", err)
+	}
+	writes, err := l.encode(batch)
+	if err != nil {
+		return err
+	}
+	if err := l.room(uint64(writes.Len())); err != nil {
+		return errors.Join(err, writes.Close())
+	}
+	return l.commit(writes)
+}
+
+// state looks up what a batch must know. An item may be asked for twice.
+func (l *Ledger) state(head notary.Head, lookups notary.Lookups) (notary.State, error) {
+	s := notary.State{
+		Head:       head,
+		Now:        l.now().UTC(),
+		Operations: make([]notary.Operation, len(lookups.Operations)),
+		Cases:      make([]notary.Case, len(lookups.Cases)),
+	}
+	for i, o := range lookups.Operations {
+		found, err := l.operation(l.db, o.Tenant, o.Key)
+		if errors.Is(err, notary.ErrNotFound) {
+			found = notary.Operation{Tenant: o.Tenant, Key: o.Key}
+		} else if err != nil {
+			return notary.State{}, err
+		}
+		s.Operations[i] = found
+	}
+	for i, c := range lookups.Cases {
+		found, err := l.caseState(l.db, c.Tenant, c.Contract)
+		if errors.Is(err, notary.ErrNotFound) {
+			found = notary.Case{Tenant: c.Tenant, Contract: c.Contract}
+		} else if err != nil {
+			return notary.State{}, err
+		}
+		s.Cases[i] = found
+	}
+	return s, nil
+}
+
+// check refuses a batch that does not continue the head. It guards against a
+// mistake in this process that would otherwise stand in the log for ever.
+func (l *Ledger) check(head notary.Head, state *notary.State, b *notary.Batch) error {
+	if len(b.Rows) == 0 {
+		return errors.New("it has no rows")
+	}
+	if len(b.Terms) != len(b.Rows) {
+		return fmt.Errorf("terms for %d rows, rows %d", len(b.Terms), len(b.Rows))
+	}
+	if want := head.Size + uint64(len(b.Rows)); b.Head.Size != want {
+		return fmt.Errorf("head size %d, want %d", b.Head.Size, want)
+	}
+	if b.Head.Batch == (notary.ID{}) || b.Head.Batch == head.Batch {
+		return errors.New("the batch id is not new")
+	}
+	for level := range max(8, len(b.Hashes)) {
+		var got uint64
+		if level < len(b.Hashes) {
+			got = uint64(len(b.Hashes[level]))
+		}
+		if want := b.Head.Size>>(8*level) - head.Size>>(8*level); got != want {
+			return fmt.Errorf("%d hashes of level %d, want %d", got, level, want)
+		}
+	}
+	if err := checkTimes(head, b); err != nil {
+		return err
+	}
+	if err := l.checkIDs(head, b); err != nil {
+		return err
+	}
+	return l.checkOperations(head, state, b)
+}
+
+// checkTimes: a query by time is a binary search over the indexes, which holds only
+// while times never decrease.
+func checkTimes(head notary.Head, b *notary.Batch) error {
+	var line []byte
+	at := head.Time
+	for i := range b.Rows {
+		next, ok := timeLine(b.Rows[i].Entry)
+		if ok && line != nil && bytes.Equal(next, line) {
+			continue // the common case: one time for the batch
+		}
+		t, err := entryTime(b.Rows[i].Entry)
+		if err != nil {
+			return fmt.Errorf("row %d: %w", i, err)
+		}
+		if t.Before(at) {
+			return fmt.Errorf("row %d: its time is before the one before it", i)
+		}
+		line, at = next, t
+	}
+	if !b.Head.Time.Equal(at) {
+		return errors.New("the head's time is not the newest entry's")
+	}
+	return nil
+}
+
+func (l *Ledger) checkIDs(head notary.Head, b *notary.Batch) error {
+	ids := make(map[notary.ID]struct{}, len(b.Rows))
+	var key [idKeySize]byte
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		if r.Index != head.Size+uint64(i) {
+			return fmt.Errorf("row %d has index %d, want %d", i, r.Index, head.Size+uint64(i))
+		}
+		if r.CaseSeq <= 1 && r.CasePrev != (proofs.Hash{}) {
+			return fmt.Errorf("row %d has a leaf before it at place %d of its case", i, r.CaseSeq)
+		}
+		if _, twice := ids[r.ID]; twice {
+			return fmt.Errorf("row %d: id %v is taken", i, r.ID)
+		}
+		ids[r.ID] = struct{}{}
+		taken, err := l.has(idKey(key[:0], tableIDs, r.ID))
+		if err != nil {
+			return err
+		}
+		if taken {
+			return fmt.Errorf("row %d: id %v is taken", i, r.ID)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) checkOperations(head notary.Head, state *notary.State, b *notary.Batch) error {
+	type pair struct {
+		tenant notary.ID
+		key    notary.Term
+	}
+	free := make(map[pair]bool, len(state.Operations)) // what state has already told
+	for _, o := range state.Operations {
+		free[pair{o.Tenant, o.Key}] = o.Count == 0
+	}
+	var key [pairKeySize]byte
+	for i, o := range b.Operations {
+		p := pair{o.Tenant, o.Key}
+		isFree, known := free[p]
+		if !known {
+			taken, err := l.has(pairKey(key[:0], tableOperations, o.Tenant, o.Key))
+			if err != nil {
+				return err
+			}
+			isFree = !taken
+		}
+		if !isFree {
+			return fmt.Errorf("operation %d: the idempotency key is taken", i)
+		}
+		free[p] = false
+		if o.Count == 0 || o.First < head.Size || o.First >= b.Head.Size || uint64(o.Count) > b.Head.Size-o.First {
+			return fmt.Errorf("operation %d is not within the batch", i)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) has(key []byte) (bool, error) {
+	_, closer, err := l.db.Get(key)
+	if errors.Is(err, engine.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, closer.Close()
+}
+
+// A writer adds values to a Pebble batch, which keeps its own copy: one scratch
+// buffer each for key and fields serves a whole batch. The first error sticks.
+type writer struct {
+	batch *engine.Batch
+	key   []byte
+	err   error
+}
+
+// put reserves a value under w.key, lets fields append to it, and seals it.
+func (w *writer) put(size int, fields func(dst []byte) []byte) {
+	if w.err != nil {
+		return
+	}
+	op := w.batch.SetDeferred(len(w.key), valueExtra+size)
+	copy(op.Key, w.key)
+	if got := len(fields(op.Value[1:1])); got != size {
+		w.err = fmt.Errorf("value of %d bytes, reserved %d", got, size)
+		return
+	}
+	seal(op.Key, op.Value)
+	w.err = op.Finish()
+}
+
+// set stores a bare value under w.key.
+func (w *writer) set(value []byte) {
+	if w.err == nil {
+		w.err = w.batch.Set(w.key, value, nil)
+	}
+}
+
+// encode makes the one Pebble batch of b.
+func (l *Ledger) encode(b *notary.Batch) (*engine.Batch, error) {
+	w := &writer{batch: l.db.NewBatchWithSize(sizeOf(b)), key: make([]byte, 0, 64)}
+	for i := range b.Rows {
+		w.row(&b.Rows[i], b.Terms[i])
+	}
+	for level, hashes := range b.Hashes {
+		first := b.Head.Size>>(8*level) - uint64(len(hashes))
+		for i := range hashes {
+			w.key = hashKey(w.key[:0], level, first+uint64(i))
+			w.set(hashes[i][:])
+		}
+	}
+	for i := range b.Operations {
+		o := &b.Operations[i]
+		w.key = pairKey(w.key[:0], tableOperations, o.Tenant, o.Key)
+		w.put(operationFields, func(dst []byte) []byte { return appendOperation(dst, o) })
+	}
+	for i := range b.Cases {
+		c := &b.Cases[i]
+		w.key = pairKey(w.key[:0], tableCases, c.Tenant, c.Contract)
+		w.put(caseFields, func(dst []byte) []byte { return appendCase(dst, c) })
+	}
+	w.key = append(w.key[:0], keyHead...)
+	w.put(headFields, func(dst []byte) []byte { return appendHead(dst, b.Head) })
+	if w.err != nil {
+		return nil, errors.Join(w.err, w.batch.Close())
+	}
+	return w.batch, nil
+}
+
+func (w *writer) row(r *notary.Row, terms []notary.Term) {
+	w.key = indexKey(w.key[:0], tableEntries, r.Index)
+	w.put(len(r.Entry), func(dst []byte) []byte { return append(dst, r.Entry...) })
+	w.key = indexKey(w.key[:0], tableRows, r.Index)
+	w.put(rowFields(r), func(dst []byte) []byte { return appendRow(dst, r) })
+	if len(r.Secrets) > 0 {
+		w.key = indexKey(w.key[:0], tableSecrets, r.Index)
+		w.put(len(r.Secrets), func(dst []byte) []byte { return append(dst, r.Secrets...) })
+	}
+	w.key = idKey(w.key[:0], tableIDs, r.ID)
+	w.put(8, func(dst []byte) []byte { return appendUint64(dst, r.Index) })
+	w.key = tenantKey(w.key[:0], r.Tenant, r.Index)
+	w.set(nil)
+	for _, term := range terms {
+		w.key = termKey(w.key[:0], r.Tenant, term, r.Index)
+		w.set(nil)
+	}
+}
+
+// sizeOf is what the Pebble batch of b will take, within a few bytes a key.
+func sizeOf(b *notary.Batch) int {
+	const perKey = 8 // kind and two lengths
+	n := 64 + headFields
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		n += len(r.Entry) + rowFields(r) + len(r.Secrets) + 8 + 4*valueExtra
+		n += 3*indexKeySize + idKeySize + tenantKeySize + 5*perKey + len(b.Terms[i])*(termKeySize+perKey)
+	}
+	for _, hashes := range b.Hashes {
+		n += len(hashes) * (hashKeySize + proofs.HashSize + perKey)
+	}
+	n += len(b.Operations) * (pairKeySize + valueExtra + operationFields + perKey)
+	return n + len(b.Cases)*(pairKeySize+valueExtra+caseFields+perKey)
+}
+
+// reserve is the room that a commit must leave: the flush of the memtable and the
+// compaction that follows need it, and a failed write of theirs ends the process.
+const reserve = 2 * memTableSize
+
+// room refuses a batch while nothing of it is written. It is the only source of
+// ErrNoRoom: once Pebble has begun to write, a full disk is fatal.
+func (l *Ledger) room(need uint64) error {
+	usage, err := l.fs.GetDiskUsage(l.dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	keep := max(usage.TotalBytes/20, reserve)
+	if usage.AvailBytes < keep+need {
+		return fmt.Errorf("%w: %d bytes free under the ledger, %d must stay free", notary.ErrNoRoom, usage.AvailBytes, keep)
+	}
+	return nil
+}
+
+// commit writes b with one fsync and then shows it to readers. Pebble itself makes
+// a batch visible before it is synced, and on a failed fsync leaves it so: a reader
+// would see, and a sealer would sign, what a crash takes back. Readers therefore
+// read from a snapshot that is taken here, after the sync.
+//
+// A crash before the sync loses the whole batch or keeps the whole batch, for
+// Pebble's log replays records whole. An error here is always fatal.
+func (l *Ledger) commit(b *engine.Batch) error {
+	var next *view
+	err := l.guarded(func() error {
+		if err := b.Commit(engine.Sync); err != nil {
+			l.fail(fmt.Errorf("commit: %w", err))
+			return err
+		}
+		var err error
+		if next, err = l.newView(); err != nil {
+			l.fail(fmt.Errorf("read back the head: %w", err))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.retire(next)
+	return b.Close()
+}
+
+// Committed implements notary.Ledger. There is one writer, so the batch is the last
+// one or it is none; the head is read from the store again. The second commit makes
+// sure that what the first one wrote has reached the disk: a log record is never
+// durable before the one in front of it.
+func (l *Ledger) Committed(ctx context.Context, batch notary.ID) (bool, error) {
+	if err := l.lock(ctx); err != nil {
+		return false, err
+	}
+	defer l.unlock()
+	head, err := l.head(l.db)
+	if err != nil {
+		return false, err
+	}
+	if head.Size == 0 || head.Batch != batch {
+		return false, nil
+	}
+	if err := l.write(keyBarrier, batch[:]); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// write stores one value, durable on return. The caller holds the lock of the head.
+func (l *Ledger) write(key, fields []byte) error {
+	b := l.db.NewBatch()
+	if err := b.Set(key, sealed(key, fields), nil); err != nil {
+		return err
+	}
+	return l.commit(b)
+}
+
+// Publish implements notary.Ledger. The note is visible at once and reaches the disk
+// with the next commit or with Close; a crash before that loses it, and it is signed
+// again from the anchor. With a full disk it is kept in memory alone.
+func (l *Ledger) Publish(ctx context.Context, size uint64, note []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	l.mu.Lock()
+	err, current := l.failed, l.published.size
+	l.mu.Unlock()
+	if err != nil || size <= current {
+		return err
+	}
+	if !l.full {
+		err := l.guarded(func() error {
+			value := sealed(keyPublished, appendCounted(appendUint64(nil, size), note))
+			return l.db.Set(keyPublished, value, engine.NoSync)
+		})
+		if err != nil {
+			l.fail(fmt.Errorf("publish: %w", err))
+			return err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.published = published{size: size, note: bytes.Clone(note)}
+	return nil
+}
+
+// Now implements notary.Ledger: the clock of this process.
+func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
+	if err := errors.Join(ctx.Err(), l.failure()); err != nil {
+		return time.Time{}, err
+	}
+	return l.now().UTC(), nil
+}

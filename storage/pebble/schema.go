@@ -1,0 +1,123 @@
+// Package pebble is the embedded ledger: one directory, one process, no service
+// beside it. It implements notary.Ledger and notary.Accounts on
+// github.com/cockroachdb/pebble.
+//
+// What holds after a crash at any moment: every batch whose Append returned nil
+// is there whole; every other batch is there whole or not at all; no reader was
+// ever shown a batch that the crash took back.
+package pebble
+
+import (
+	"encoding/binary"
+
+	"github.com/muniment/muniment/notary"
+)
+
+// The key space. The first byte names a table; integers are big-endian, so that
+// the order of keys is the order of numbers and a tile, an entry bundle or a page
+// of a case is one range scan. Everything under a table is written by the one
+// method named beside it and read by no other program.
+//
+//	key                            value                     written by
+//	m schema                       version of this layout    Open, once
+//	m head                         the newest head           Append
+//	m published                    size and signed note      Publish, unsynced
+//	m barrier                      a batch's id              Committed
+//	e index                        entry bytes               Append
+//	h level index                  tile hash, 32 bare bytes  Append
+//	r index                        tenant, id, case, record  Append
+//	s index                        secrets                   Append
+//	i id                           index                     Append
+//	q tenant index                 nothing                   Append
+//	t tenant term index            nothing                   Append
+//	k tenant key                   first index and count     Append
+//	c tenant contract              case state                Append, overwritten
+//	n tenant                       tenant                    CreateTenant
+//	a hash                         API key                   CreateAPIKey
+//
+// Each hash stands once. There are no rows for tiles: a tile, full or partial, is
+// the 256 keys under (level, index), next to each other in one or two blocks.
+//
+// How the layout meets what comes:
+//
+//   - Public and private are apart. e and h are what the log serves to strangers
+//     and are never deleted; everything else belongs to a tenant.
+//   - Erasure deletes s (and, if asked, rewrites r without its body) and flushes
+//     and compacts that key range, which is why secrets have a table of their own:
+//     the compaction rewrites seeds, not records. Write-ahead logs older than the
+//     flush hold the old bytes until Pebble recycles them, so an erasure is
+//     finished only when they are gone. k survives, so that a replay of an erased
+//     deposit's key still meets it.
+//   - Look-up keys (q, t) carry no value and are deletable one by one: a row
+//     stays provable after nobody can search for it.
+//   - Retention and holds will be a table of their own by (tenant, index); r is
+//     written once and does not grow fields that change.
+//   - A tenant's keys stand together in every table that is searched by tenant,
+//     so that one range deletion per table removes it.
+//   - Recovery: h, i, q and the head can be rebuilt from e and r; t, k and c can
+//     not (terms are keyed digests), so they are as precious as the rows.
+const (
+	tableMeta       = 'm'
+	tableEntries    = 'e'
+	tableHashes     = 'h'
+	tableRows       = 'r'
+	tableSecrets    = 's'
+	tableIDs        = 'i'
+	tableByTenant   = 'q'
+	tableByTerm     = 't'
+	tableOperations = 'k'
+	tableCases      = 'c'
+	tableTenants    = 'n'
+	tableAPIKeys    = 'a'
+)
+
+// schemaVersion is raised by a change that an older program would misread. A
+// ledger of a newer version than the program's is refused.
+const schemaVersion = 1
+
+var (
+	keySchema    = []byte("mschema")
+	keyHead      = []byte("mhead")
+	keyPublished = []byte("mpublished")
+	keyBarrier   = []byte("mbarrier")
+)
+
+const (
+	indexKeySize  = 1 + 8
+	hashKeySize   = 1 + 1 + 8
+	idKeySize     = 1 + 16
+	tenantKeySize = 1 + 16 + 8
+	termKeySize   = 1 + 16 + 16 + 8
+	pairKeySize   = 1 + 16 + 16
+)
+
+// indexKey is the key of one index in the tables e, r and s.
+func indexKey(dst []byte, table byte, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, table), index)
+}
+
+func hashKey(dst []byte, level int, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, tableHashes, byte(level)), index)
+}
+
+// idKey is the key in the tables i and n.
+func idKey(dst []byte, table byte, id notary.ID) []byte {
+	return append(append(dst, table), id[:]...)
+}
+
+func tenantKey(dst []byte, tenant notary.ID, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(idKey(dst, tableByTenant, tenant), index)
+}
+
+func termKey(dst []byte, tenant notary.ID, term notary.Term, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(pairKey(dst, tableByTerm, tenant, term), index)
+}
+
+// pairKey is the key in the tables k and c, and the prefix in t.
+func pairKey(dst []byte, table byte, tenant notary.ID, term notary.Term) []byte {
+	return append(idKey(dst, table, tenant), term[:]...)
+}
+
+func apiKeyKey(hash [32]byte) []byte {
+	return append([]byte{tableAPIKeys}, hash[:]...)
+}
