@@ -223,7 +223,7 @@ func countPoints(t *testing.T, b base) (points []faultPoint) {
 				}
 			}
 		}
-		s.verdict(uint64(b.ledger.Head.Size))
+		s.verdict(b.ledger.Head.Size)
 	})
 	return points
 }

@@ -115,7 +115,9 @@ type Query struct {
 }
 
 // Ledger is the transactional store of rows, leaf and tile hashes, and the head.
-// Its methods are safe for concurrent use.
+// Its methods are safe for concurrent use. Buffers are not shared in either
+// direction. A range that reaches beyond the head is wholly ErrNotFound; one that
+// is too long or reversed is another error.
 type Ledger interface {
 	// Now returns the ledger's clock: the database's, or the process's when embedded.
 	Now(ctx context.Context) (time.Time, error)
@@ -123,20 +125,23 @@ type Ledger interface {
 	// Append takes the lock of the head, looks up what lookups asks for, hands the
 	// result to build, and commits the batch that build returns in one atomic write.
 	//
-	// A nil error means: the whole batch is durable and visible to every reader.
-	// An error from build is returned as it is, and nothing was written. After
-	// any other error the batch may have been committed or not, and Committed tells.
-	// build is called at most once; a nil batch from it writes nothing and is no error.
+	// A nil error means: the whole batch is durable and visible to every reader; no
+	// reader sees a batch before it is durable. An error from build is returned as
+	// it is, and nothing was written. After any other error the batch may have been
+	// committed or not, and Committed tells; ErrNoRoom means that it was not.
+	// build is called at most once and may read the ledger; a nil batch from it
+	// writes nothing and is no error. Waiting for the lock ends with ctx.
 	//
 	// A batch that does not continue the head is refused whole: a gap in the indexes,
 	// a hash too few or too many on any level, a head whose size or time is not that
-	// of its last entry (the time is read from the entry's bytes), an id or an
-	// idempotency key that is taken.
+	// of its last entry (the time is read from the entry's bytes), terms not parallel
+	// to the rows, an id or an idempotency key that is taken.
 	Append(ctx context.Context, lookups Lookups, build func(State) (*Batch, error)) error
 
 	// Committed takes the lock of the head and reports whether the batch of that id,
 	// the last this process tried to append, has been committed. After a false
-	// answer it never will be. After a true one it is durable.
+	// answer it never will be. After a true one it is durable. After an error nothing
+	// is known, and it must be asked again.
 	Committed(ctx context.Context, batch ID) (bool, error)
 
 	// Head returns the newest committed head.

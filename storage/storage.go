@@ -9,22 +9,15 @@ package storage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/storage/dir"
 	"github.com/muniment/muniment/storage/pebble"
 )
-
-// minFree is the share of a file system, in percent, that must stay free for a new
-// deposit to be accepted: what is committed must still find room for its seal.
-const minFree = 5
 
 // Config says where the embedded engines keep their files.
 type Config struct {
@@ -40,8 +33,10 @@ type Store struct {
 	Accounts notary.Accounts
 	Blobs    notary.Blobs
 	Anchor   notary.Anchor
+	// Room refuses with notary.ErrNoRoom while the disk under the ledger is nearly
+	// full: what is committed must still find room for its seal.
+	Room func() error
 
-	dir   string
 	close []func() error
 }
 
@@ -58,7 +53,7 @@ func Create(root string, body []byte) error {
 
 // Open opens what Create laid out.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{dir: c.Dir}
+	s := new(Store)
 	anchor, err := dir.OpenAnchor(filepath.Join(c.Dir, "anchor"))
 	if err != nil {
 		return nil, s.fail(err)
@@ -77,7 +72,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, s.fail(err)
 	}
 	s.close = append(s.close, ledger.Close)
-	s.Ledger, s.Accounts, s.Blobs, s.Anchor = ledger, ledger, blobs, anchor
+	s.Ledger, s.Accounts, s.Blobs, s.Anchor, s.Room = ledger, ledger, blobs, anchor, ledger.Room
 	return s, nil
 }
 
@@ -93,16 +88,4 @@ func (s *Store) Close() error {
 	}
 	s.close = nil
 	return err
-}
-
-// Room refuses new deposits while the directory's file system is nearly full.
-func (s *Store) Room() error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(s.dir, &fs); err != nil {
-		return fmt.Errorf("%w: %w", notary.ErrUnavailable, err)
-	}
-	if fs.Bavail*100 < fs.Blocks*minFree {
-		return fmt.Errorf("%w: under %d%% of the disk is free", notary.ErrNoRoom, minFree)
-	}
-	return nil
 }

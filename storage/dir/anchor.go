@@ -328,7 +328,7 @@ func (a *Anchor) read() (newest slot, twice bool, err error) {
 // slot reads slot i. One that cannot be read is not whole.
 func (a *Anchor) slot(i int64) (slot, bool) {
 	p := make([]byte, slotSize)
-	if n, err := a.disk.ReadAt(p, i*slotSize); n < slotSize || err != nil && err != io.EOF {
+	if n, err := a.disk.ReadAt(p, i*slotSize); n < slotSize || err != nil && !errors.Is(err, io.EOF) {
 		return slot{}, false
 	}
 	return parseSlot(p)

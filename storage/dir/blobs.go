@@ -130,7 +130,7 @@ func (b *Blobs) Close() error {
 func (b *Blobs) refuse(err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	first := b.refused == nil || b.refused == errClosed && err != errClosed
+	first := b.refused == nil || errors.Is(b.refused, errClosed) && !errors.Is(err, errClosed)
 	if first {
 		b.refused = err
 	}

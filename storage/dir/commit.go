@@ -59,7 +59,7 @@ func (b *Blobs) commitAll() {
 		b.mu.Unlock()
 		for _, u := range group {
 			// Distrust that arose meanwhile, over whatever file, reaches this group too.
-			if refused != nil && refused != errClosed {
+			if refused != nil && !errors.Is(refused, errClosed) {
 				u.err = refused
 			}
 			close(u.done)
@@ -100,7 +100,7 @@ func (b *Blobs) commitGroup(group []*upload, durable map[string]bool) {
 		}
 	}
 	if err := dirs.sync(); err != nil {
-		b.distrust(err) // which the whole group is told
+		_ = b.distrust(err) // which the whole group is told
 		return
 	}
 	if len(durable) > 10_000 {

@@ -335,6 +335,10 @@ func sizeOf(b *notary.Batch) int {
 // compaction that follows need it, and a failed write of theirs ends the process.
 const reserve = 2 * memTableSize
 
+// Room reports whether the disk has room for another batch, else
+// notary.ErrNoRoom: a twentieth of it, and no less than 128 MiB, must stay free.
+func (l *Ledger) Room() error { return l.room(0) }
+
 // room refuses a batch while nothing of it is written. It is the only source of
 // ErrNoRoom: once Pebble has begun to write, a full disk is fatal.
 func (l *Ledger) room(need uint64) error {
