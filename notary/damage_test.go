@@ -111,6 +111,67 @@ func flipBit(b []byte, at int) {
 	b[at] ^= 0x04
 }
 
+// spoiler is a ledger in which a bit flips between the commit and the seal.
+type spoiler struct {
+	notary.Ledger
+	fake *notarytest.Ledger
+	flip func(s *notarytest.LedgerState)
+}
+
+func (s *spoiler) Append(ctx context.Context, l notary.Lookups, build func(notary.State) (*notary.Batch, error)) error {
+	err := s.Ledger.Append(ctx, l, build)
+	if err == nil && s.flip != nil {
+		s.fake.Corrupt(s.flip)
+	}
+	return err
+}
+
+// A bit that flips between commit and seal stops the process before anything is
+// signed: this is how logs have died.
+func TestFlippedBeforeSeal(t *testing.T) {
+	for what, flip := range map[string]func(s *notarytest.LedgerState){
+		"entry":     func(s *notarytest.LedgerState) { s.Rows[len(s.Rows)-1].Entry[60] ^= 1 },
+		"leaf hash": func(s *notarytest.LedgerState) { s.Hashes[0][len(s.Rows)-1][9] ^= 1 },
+		"root":      func(s *notarytest.LedgerState) { s.Head.Root[0] ^= 1 },
+		"old hash":  func(s *notarytest.LedgerState) { s.Hashes[0][1][9] ^= 1 },
+		"parent": func(s *notarytest.LedgerState) {
+			if len(s.Hashes) > 1 {
+				s.Hashes[1][0][0] ^= 1
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			d := newDepository(t)
+			n := d.open()
+			for i := range 254 {
+				if _, err := n.Deposit(t.Context(), d.principal(), digestOnly(t, strconv.Itoa(i), "x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			closeNotary(t, n)
+			sealed := string(d.anchor.Snapshot())
+			c := d.config()
+			bad := &spoiler{Ledger: c.Ledger, fake: d.ledger}
+			c.Ledger = bad
+			n, err := notary.Open(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bad.flip = flip // the next entry completes the first tile
+			if _, err := n.Deposit(t.Context(), d.principal(), digestOnly(t, "last", "x")); err == nil {
+				t.Error("a receipt was given")
+			}
+			if len(d.deaths()) != 1 {
+				t.Errorf("deaths: %v", d.deaths())
+			}
+			if string(d.anchor.Snapshot()) != sealed || d.notes[256] != "" {
+				t.Error("it was sealed")
+			}
+			_ = n.Close(t.Context())
+		})
+	}
+}
+
 // A document that is gone makes the service unready and is named.
 func TestLostBlob(t *testing.T) {
 	d := newDepository(t)

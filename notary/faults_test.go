@@ -104,6 +104,9 @@ func (s *scenario) persist(n *notary.Notary, key string, deposit func() notary.D
 }
 
 func (s *scenario) acknowledged(key string, r proofs.Receipt) {
+	if published := s.d.ledger.Snapshot().PublishedSize; published <= r.Index {
+		s.d.t.Errorf("entry %d was answered while %d are published to the replicas", r.Index, published)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.receipts[key]; ok && (old.Index != r.Index || old.Entry != r.Entry) {
@@ -424,6 +427,25 @@ func TestClock(t *testing.T) {
 			d.check(first, after)
 		})
 	}
+}
+
+// A clock that steps back a little, but not behind the newest entry, is not believed
+// either: the entry would be dated before it was received.
+func TestClockStepsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var offset time.Duration
+		var mu sync.Mutex
+		d := newDepositoryAt(t, func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(offset) })
+		n := d.open()
+		defer closeNotary(t, n)
+		time.Sleep(time.Minute)
+		mu.Lock()
+		offset = -30 * time.Second
+		mu.Unlock()
+		if _, err := n.Deposit(t.Context(), d.principal(), digestOnly(t, "k", "x")); !errors.Is(err, notary.ErrClock) {
+			t.Errorf("with the clock 30 s back: %v", err)
+		}
+	})
 }
 
 // A start a day and more after the newest entry asks for a word from the operator.

@@ -49,7 +49,7 @@ func (n *connection) client(c *cobra.Command, notes io.Writer) (*client.Client, 
 		Server: n.server,
 		APIKey: n.apiKey,
 		Retrying: func(err error, wait time.Duration) {
-			fmt.Fprintf(notes, "%s; trying again in %s\n", cause(err), wait.Round(100*time.Millisecond))
+			fmt.Fprintf(notes, "%s%s; trying again in %s\n", newLine(notes), cause(err), wait.Round(100*time.Millisecond))
 		},
 	}, nil
 }

@@ -36,6 +36,7 @@ write it to FILE.tlog-proof. Keep it with the document: the two and the
 depository's policy are all that a court needs.
 
 Run again, the command deposits nothing twice: it fetches the same entry's receipt.
+Receipts among the files are left out.
 The receipt of another entry is never overwritten; the new one is then written to
 FILE.<id>.tlog-proof.
 
@@ -80,6 +81,9 @@ func (o *depositOptions) run(c *cobra.Command, files []string) error {
 			return err
 		}
 	}
+	if files = withoutReceipts(files, notes); len(files) == 0 {
+		return errors.New("there is nothing to deposit but receipts")
+	}
 	for _, file := range files {
 		if err := checkFile(file); err != nil {
 			return err
@@ -92,6 +96,19 @@ func (o *depositOptions) run(c *cobra.Command, files []string) error {
 		return err
 	}
 	return o.deposit(c, server, said, files)
+}
+
+// withoutReceipts leaves receipts out, which "deposit *" names when it is run again.
+func withoutReceipts(files []string, notes io.Writer) []string {
+	var out []string
+	for _, file := range files {
+		if isReceipt(file) {
+			fmt.Fprintf(notes, "Note: %s is a receipt, and is left out.\n", plain(file))
+			continue
+		}
+		out = append(out, file)
+	}
+	return out
 }
 
 // trust gives the client the policy to check receipts by. The server's own tells

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -98,11 +99,7 @@ func (r interruptible) Read(p []byte) (int, error) {
 // request is the deposit of the document with what was said of it. What the user
 // sets stands before what the file suggests.
 func (d *openedDocument) request(said []proofs.Member, digestOnly bool) (client.Deposit, error) {
-	text := func(s string) proofs.Value {
-		v, _ := proofs.Text(s) // no value where it is not UTF-8, which NewRecord refuses
-		return v
-	}
-	named := func(members []proofs.Member, name string, v proofs.Value) []proofs.Member {
+	set := func(members []proofs.Member, name string, v proofs.Value) []proofs.Member {
 		for _, m := range members {
 			if m.Name == name {
 				return members
@@ -110,8 +107,15 @@ func (d *openedDocument) request(said []proofs.Member, digestOnly bool) (client.
 		}
 		return append(members[:len(members):len(members)], proofs.Member{Name: name, Value: v})
 	}
-	members := named(said, "content.name", text(filepath.Base(d.Name())))
-	members = named(members, "content.sha256", text(d.digest))
+	name, err := proofs.Text(filepath.Base(d.Name()))
+	if err != nil {
+		return client.Deposit{}, errors.New("its name is not UTF-8; rename it")
+	}
+	digest, err := proofs.Text(d.digest)
+	if err != nil {
+		return client.Deposit{}, err
+	}
+	members := set(set(said, "content.name", name), "content.sha256", digest)
 	stable, err := proofs.NewRecord(members...)
 	if err != nil {
 		return client.Deposit{}, err
@@ -120,7 +124,11 @@ func (d *openedDocument) request(said []proofs.Member, digestOnly bool) (client.
 	if err != nil {
 		return client.Deposit{}, err
 	}
-	members = named(named(members, "content.size", size), "content.type", text(d.kind))
+	kind, err := proofs.Text(d.kind)
+	if err != nil {
+		return client.Deposit{}, err
+	}
+	members = set(set(members, "content.size", size), "content.type", kind)
 	claims, err := proofs.NewRecord(members...)
 	out := client.Deposit{Key: key(stable, digestOnly), Claims: claims, Size: d.size}
 	if !digestOnly {

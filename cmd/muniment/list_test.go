@@ -44,14 +44,11 @@ func TestListIsInOrderAndAligned(t *testing.T) {
 	if err := printCase(&out, found, false); err != nil {
 		t.Fatal(err)
 	}
-	want := `No.  Entry  Time (UTC)                Name                    SHA-256           Depository has
-1    3      2026-11-23T05:14:07.123Z  借款合同.pdf            abababababababab  document
-2    7      2026-11-23T05:14:07.123Z  loan.pdf                abababababababab  document
+	want := `No.  Entry  Time (UTC)                Name                     SHA-256           Depository has
+1    3      2026-11-23T05:14:07.123Z  借款合同.pdf             abababababababab  document
+2    7      2026-11-23T05:14:07.123Z  loan.pdf                 abababababababab  document
 3    12     2026-11-23T05:14:07.123Z  evil\u202e\u001b[2J.pdf  abababababababab  digest only
 `
-	want = strings.ReplaceAll(want, "                    SHA", "                     SHA")
-	want = strings.ReplaceAll(want, "pdf            aba", "pdf             aba")
-	want = strings.ReplaceAll(want, "pdf                aba", "pdf                 aba")
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}

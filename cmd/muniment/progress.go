@@ -13,6 +13,7 @@ const (
 	largeFile    = 8 << 20 // shorter ones are gone before a bar can be read
 	barWidth     = 24
 	redrawPeriod = 100 * time.Millisecond
+	eraseLine    = "\r\x1b[K"
 )
 
 // A progress is a bar on a terminal. On anything else, and for small files, it is
@@ -34,6 +35,14 @@ func newProgress(out io.Writer, name string, total int64) *progress {
 		return nil
 	}
 	return &progress{out: out, name: plain(name), total: total}
+}
+
+// newLine is what makes room on out where a bar may stand.
+func newLine(out io.Writer) string {
+	if f, ok := out.(*os.File); ok && isTerminal(f) {
+		return eraseLine
+	}
+	return ""
 }
 
 // begin starts the bar anew.
@@ -75,7 +84,7 @@ func (p *progress) add(n int64) {
 	p.drawn, p.dirty = time.Now(), true
 	part := float64(min(p.done, p.total)) / float64(p.total)
 	full := int(part * barWidth)
-	fmt.Fprintf(p.out, "\r\x1b[K%s %s%s %3.0f%%  %s", p.verb,
+	fmt.Fprintf(p.out, "%s%s %s%s %3.0f%%  %s", eraseLine, p.verb,
 		strings.Repeat("█", full), strings.Repeat("░", barWidth-full), part*100, p.name)
 }
 
@@ -87,7 +96,7 @@ func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dirty {
-		fmt.Fprint(p.out, "\r\x1b[K")
+		fmt.Fprint(p.out, eraseLine)
 		p.dirty = false
 	}
 }

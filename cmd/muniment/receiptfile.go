@@ -52,7 +52,7 @@ func keepReceipt(path, id string, r proofs.Receipt) (string, error) {
 
 // keepAt reports whether path now holds a receipt of r's entry, durably.
 func keepAt(path string, r proofs.Receipt) (bool, error) {
-	old, err := readBounded(path, proofs.MaxReceipt)
+	there, err := readReceipt(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		err := replace(path, r.Marshal(), false)
@@ -60,11 +60,9 @@ func keepAt(path string, r proofs.Receipt) (bool, error) {
 			return false, nil
 		}
 		return err == nil, err
-	case err != nil:
-		return false, nil // a directory, or a file that is closed to us
-	}
-	there, err := proofs.ParseReceipt(old)
-	if err != nil || there.Entry != r.Entry || there.Index != r.Index {
+	case err != nil: // a directory, a file that is closed to us, or no receipt
+		return false, nil
+	case there.Entry.LeafHash() != r.Entry.LeafHash() || there.Index != r.Index:
 		return false, nil
 	}
 	// A stamped receipt says more than a fresh one.
@@ -109,6 +107,28 @@ func syncDir(path string) error {
 	}
 	_ = d.Sync() // not every system syncs directories
 	return d.Close()
+}
+
+// isReceipt reports whether a file is a receipt by its name and by its bytes.
+func isReceipt(path string) bool {
+	if !strings.HasSuffix(path, receiptSuffix) {
+		return false
+	}
+	_, err := readReceipt(path)
+	return err == nil
+}
+
+// readReceipt reads a receipt that stands as a file among the documents. What is not
+// one is never waited for, as a pipe would be.
+func readReceipt(path string) (proofs.Receipt, error) {
+	if err := checkFile(path); err != nil {
+		return proofs.Receipt{}, err
+	}
+	data, err := readBounded(path, proofs.MaxReceipt)
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	return proofs.ParseReceipt(data)
 }
 
 // readBounded reads a file of at most limit bytes, and one more of a longer one, so

@@ -25,6 +25,9 @@ const (
 	maxPolicy  = 256 << 10
 )
 
+// longBody is where it pays to ask before sending.
+const longBody = 1 << 20
+
 // DefaultPatience is how long a request may make no progress.
 const DefaultPatience = 2 * time.Minute
 
@@ -154,8 +157,11 @@ func (c *Client) request(ctx context.Context, k call, watch *watchdog) (*http.Re
 		return req, nil
 	}
 	req.Header.Set("Content-Type", k.kind)
-	// A server that does not want the request says so before the document is sent.
-	req.Header.Set("Expect", "100-continue")
+	// A server that does not want a long document says so before it is sent. For a short
+	// one, the question would cost more than the answer saves.
+	if k.length > longBody {
+		req.Header.Set("Expect", "100-continue")
+	}
 	req.ContentLength = k.length
 	// GetBody lets the transport repeat the request by itself where a kept connection
 	// turns out to be closed; that is safe under an Idempotency-Key.

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/api"
 )
 
 const (
@@ -18,11 +18,12 @@ const (
 	maxPages = 100_000
 )
 
-// A Query says which deposits are wanted: all that match every field that is set.
+// A Query says which deposits are wanted: all that match every field that is set. Of
+// Contract and SHA256, one at most may be.
 type Query struct {
 	Contract     string
-	SHA256       string // hex
-	Since, Until time.Time
+	SHA256       string    // hex
+	Since, Until time.Time // Since is within, Until is not
 }
 
 // Listed is a deposit as the server lists it. No receipt backs it: it is the
@@ -36,20 +37,7 @@ type Listed struct {
 	Record proofs.Record
 }
 
-// page is the answer to GET /v1/deposits.
-type page struct {
-	Deposits []struct {
-		ID     string          `json:"id"`
-		Index  uint64          `json:"index"`
-		Kind   string          `json:"kind"`
-		Time   string          `json:"time"`
-		Leaf   string          `json:"leaf"`
-		Record json.RawMessage `json:"record"`
-	} `json:"deposits"`
-	Next string `json:"next"`
-}
-
-// Deposits lists the tenant's deposits page by page, in the server's order. It ends
+// Deposits lists the tenant's deposits page by page, in the order of the log. It ends
 // after the first error.
 func (c *Client) Deposits(ctx context.Context, q Query) iter.Seq2[Listed, error] {
 	return func(yield func(Listed, error) bool) {
@@ -65,7 +53,7 @@ func (c *Client) Deposits(ctx context.Context, q Query) iter.Seq2[Listed, error]
 				return
 			}
 			for i := range p.Deposits {
-				l, err := p.listed(i)
+				l, err := listed(p.Deposits[i])
 				if !yield(l, err) || err != nil {
 					return
 				}
@@ -78,7 +66,7 @@ func (c *Client) Deposits(ctx context.Context, q Query) iter.Seq2[Listed, error]
 	}
 }
 
-func (c *Client) page(ctx context.Context, q Query, cursor string) (page, error) {
+func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositList, error) {
 	v := url.Values{"limit": {strconv.Itoa(pageSize)}}
 	for name, value := range map[string]string{"contract": q.Contract, "sha256": q.SHA256, "cursor": cursor} {
 		if value != "" {
@@ -90,7 +78,7 @@ func (c *Client) page(ctx context.Context, q Query, cursor string) (page, error)
 			v.Set(name, proofs.FormatTime(t))
 		}
 	}
-	var p page
+	var p api.DepositList
 	data, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/deposits", query: v, want: http.StatusOK, limit: maxPage})
 	if err != nil {
 		return p, err
@@ -98,9 +86,8 @@ func (c *Client) page(ctx context.Context, q Query, cursor string) (page, error)
 	return p, decode(data, &p)
 }
 
-func (p page) listed(i int) (Listed, error) {
-	d := p.Deposits[i]
-	l := Listed{ID: d.ID, Index: d.Index, Kind: proofs.Kind(d.Kind)}
+func listed(d api.FoundDeposit) (Listed, error) {
+	l := Listed{ID: d.Id, Index: d.Index, Kind: proofs.Kind(d.Kind)}
 	var err error
 	if l.Time, err = proofs.ParseTime(d.Time); err != nil {
 		return l, fmt.Errorf("%w: %w", ErrAnswer, err)
