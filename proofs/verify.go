@@ -141,6 +141,8 @@ type checkedNote struct {
 
 // NewVerifier returns a Verifier that judges by policy.
 func NewVerifier(policy Policy) *Verifier {
+	// Its own copy: what is judged must stay what the fingerprint names.
+	policy.Logs, policy.Witnesses = slices.Clone(policy.Logs), slices.Clone(policy.Witnesses)
 	return &Verifier{
 		policy:      policy,
 		fingerprint: policy.Fingerprint(),

@@ -49,7 +49,7 @@ Exit code 0: every file has its receipt. 1: the depository refused one. 2: anyth
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, files []string) error { return o.run(c, files) },
+		RunE: o.run,
 	}
 	o.flags(c, true)
 	f := c.Flags()

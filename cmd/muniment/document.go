@@ -67,7 +67,7 @@ func (d *openedDocument) read(ctx context.Context, screen io.Writer) error {
 	defer d.bar.clear()
 	start := make([]byte, 512) // as much as DetectContentType looks at
 	n, err := io.ReadFull(d.whole(), start)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	d.kind = mediaType(d.Name(), start[:n])

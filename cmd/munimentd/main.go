@@ -57,8 +57,6 @@ func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 // dirFlag adds the flag that every command has.
 func dirFlag(c *cobra.Command, dir *string) {
 	c.Flags().StringVar(dir, "dir", "", "directory of the depository (required)")
-	if err := c.MarkFlagRequired("dir"); err != nil {
-		panic(err) // there is no such flag
-	}
+	c.MarkFlagRequired("dir")
 	c.Args = cobra.NoArgs
 }

@@ -371,7 +371,7 @@ func (l *Ledger) guarded(f func() error) error {
 // While Open runs it is Open that reports the error.
 func (l *Ledger) fail(err error) {
 	l.mu.Lock()
-	if l.failed != nil && l.failed != errClosed {
+	if l.failed != nil && !errors.Is(l.failed, errClosed) {
 		l.mu.Unlock()
 		return
 	}

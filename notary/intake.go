@@ -1,0 +1,241 @@
+package notary
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// caseRoom is what case.seq and case.prev may add to the disclosures of a record,
+// which are measured before the place in the case is known.
+const caseRoom = 256
+
+// intake is one deposit on its way in.
+type intake struct {
+	tenant    Tenant
+	tenantKey TenantKey
+	key       Term
+	claims    proofs.Record
+	received  time.Time
+	document  io.Reader // nil: digest only
+	taken     bool      // document has been read to its end; digest and size are its own
+	digest    proofs.Hash
+	size      int64
+}
+
+// admit checks all that can be checked before a byte is stored.
+func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
+	if !who.Role.MayDeposit() {
+		return nil, ErrForbidden
+	}
+	if len(d.Key) == 0 || len(d.Key) > maxKey || strings.IndexFunc(d.Key, func(r rune) bool { return r < 0x20 || r > 0x7e }) >= 0 {
+		return nil, invalid("", "an idempotency key of 1 to %d printable ASCII characters is required", maxKey)
+	}
+	if err := checkClaims(d.Claims, d.Document != nil); err != nil {
+		return nil, err
+	}
+	tk, err := n.TenantKey(who.Tenant.ID)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	in := &intake{
+		tenant:    who.Tenant,
+		tenantKey: tk,
+		key:       tk.term(termKey, d.Key),
+		claims:    d.Claims,
+		received:  n.now(),
+		document:  d.Document,
+	}
+	if claimed, ok := in.text("content.sha256"); ok {
+		if _, err := hex.Decode(in.digest[:], []byte(claimed)); err != nil {
+			return nil, invalid("content.sha256", "%v", err)
+		}
+	}
+	return in, nil
+}
+
+// now is the ledger's clock as it should read by the steady count since start.
+func (n *Notary) now() time.Time {
+	return n.clock.wall.Add(time.Since(n.clock.steady)).UTC().Truncate(time.Millisecond)
+}
+
+func (in *intake) text(name string) (string, bool) {
+	v, _ := in.claims.Get(name)
+	return v.Text()
+}
+
+// take stores the document, checks the claims about it, and prepares the row: all
+// hashing and sealing that needs no place in the log.
+func (n *Notary) take(ctx context.Context, in *intake) (*prepared, error) {
+	id, err := NewID(in.received, n.Rand)
+	if err != nil {
+		return nil, err
+	}
+	var key dataKey
+	var seed proofs.Seed
+	if _, err := io.ReadFull(n.Rand, key[:]); err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(n.Rand, seed[:]); err != nil {
+		return nil, err
+	}
+	r := &prepared{kind: proofs.KindDeposit, seed: seed, row: Row{Tenant: in.tenant.ID, ID: id}}
+	held := in.document != nil
+	if held {
+		if err := n.store(ctx, in, blobName(in.tenant.ID, id), key); err != nil {
+			return nil, err
+		}
+	}
+	if err := n.describe(r, in, key, held); err != nil {
+		n.discard(r, in, err)
+		return nil, err
+	}
+	return r, nil
+}
+
+func blobName(tenant, id ID) string { return tenant.String() + "/" + id.String() }
+
+// store streams the document to its blob, encrypted, while hashing it: durable when
+// it returns nil, and then what was announced.
+func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey) error {
+	h := sha256.New()
+	plain := &counter{r: io.TeeReader(in.document, h)}
+	sealed, err := key.sealDocument(plain)
+	if err != nil {
+		return err
+	}
+	if _, err := n.Blobs.Put(ctx, name, sealed); err != nil {
+		if plain.err != nil {
+			return plain.err // the caller's own reader failed: its error, not storage's
+		}
+		return unavailable(err)
+	}
+	if err := in.read(h.Sum(nil), plain.n); err != nil {
+		n.remove(name)
+		return err
+	}
+	return nil
+}
+
+// read takes note of what the document turned out to be, and holds the claims
+// against it.
+func (in *intake) read(sum []byte, size int64) error {
+	if claimed, ok := in.text("content.sha256"); ok && claimed != hex.EncodeToString(sum) {
+		return fmt.Errorf("%w: its SHA-256 is %x, announced was %s", ErrDigest, sum, claimed)
+	}
+	if v, ok := in.claims.Get("content.size"); ok {
+		if claimed, _ := v.Integer(); claimed != size {
+			return fmt.Errorf("%w: it has %d bytes, announced were %d", ErrDigest, size, claimed)
+		}
+	}
+	in.digest, in.size, in.taken = proofs.Hash(sum), size, true
+	return nil
+}
+
+// counter counts what is read and remembers how reading failed.
+type counter struct {
+	r   io.Reader
+	n   int64
+	err error
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
+}
+
+// describe makes the record, its disclosures and look-up terms, and seals it.
+func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error {
+	record, err := in.record(r.row.ID, held)
+	if err != nil {
+		return err
+	}
+	r.disclosures = record.Disclose(r.seed)
+	if size := proofs.DisclosuresSize(r.disclosures); size > proofs.MaxDisclosures-caseRoom {
+		return invalid("", "the record takes %d bytes in a receipt; at most %d fit", size, proofs.MaxDisclosures-caseRoom)
+	}
+	r.terms, r.contract = in.tenantKey.terms(record)
+	b := body{content: contentMAC(r.seed, "deposit", in.claims, in.digest, held), key: in.key, record: record}
+	r.row.Body = b.seal(key, in.tenant.ID, r.row.ID)
+	r.row.Secrets, err = sealSecrets(in.tenantKey, in.tenant.ID, r.row.ID, key, r.seed, n.Rand)
+	return err
+}
+
+// record is what the deposit says, the caller's claims and ours, without the place
+// in the case.
+func (in *intake) record(id ID, held bool) (proofs.Record, error) {
+	members := slices.DeleteFunc(slices.Clone(in.claims), func(m proofs.Member) bool {
+		return m.Name == "content.sha256" || held && m.Name == "content.size"
+	})
+	var err error
+	add := func(name string, v proofs.Value, e error) {
+		members = append(members, proofs.Member{Name: name, Value: v})
+		err = errors.Join(err, e)
+	}
+	text := func(name, s string) {
+		v, e := proofs.Text(s)
+		add(name, v, e)
+	}
+	text("id", id.String())
+	text("tenant.name", in.tenant.Name)
+	if in.tenant.Registration != "" {
+		text("tenant.registration", in.tenant.Registration)
+	}
+	text("content.sha256", hex.EncodeToString(in.digest[:]))
+	add("content.held", proofs.Boolean(held), nil)
+	if held {
+		v, e := proofs.Integer(in.size)
+		add("content.size", v, e)
+	}
+	text("provenance.received", proofs.FormatTime(in.received))
+	if err != nil {
+		return nil, err
+	}
+	if len(members) > proofs.MaxMembers-2 {
+		return nil, invalid("", "the record has %d members with the depository's own; at most %d fit", len(members), proofs.MaxMembers-2)
+	}
+	return proofs.NewRecord(members...)
+}
+
+// terms returns the look-up terms of a record, and that of its contract number.
+func (k TenantKey) terms(record proofs.Record) (terms []Term, contract *Term) {
+	for _, m := range record {
+		text, _ := m.Value.Text()
+		switch {
+		case m.Name == "content.sha256":
+			terms = append(terms, k.term(termSHA256, text))
+		case m.Name == "contract.number":
+			t := k.term(termContract, text)
+			terms, contract = append(terms, t), &t
+		case strings.HasPrefix(m.Name, termLabel):
+			terms = append(terms, k.term(m.Name, text))
+		}
+	}
+	return terms, contract
+}
+
+// caseMembers are the members that say where a row stands in its case.
+func caseMembers(row Row) proofs.Record {
+	seq, err := proofs.Integer(int64(row.CaseSeq))
+	if err != nil {
+		panic(err) // 2^53 deposits of one contract
+	}
+	record := proofs.Record{{Name: "case.seq", Value: seq}}
+	if row.CaseSeq > 1 {
+		prev, _ := proofs.Text(hex.EncodeToString(row.CasePrev[:]))
+		record = append(proofs.Record{{Name: "case.prev", Value: prev}}, record...)
+	}
+	return record
+}
