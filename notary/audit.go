@@ -35,7 +35,7 @@ func (n *Notary) auditStart(ctx context.Context) error {
 		return fmt.Errorf("%w: it is %v past the newest entry of %s; if the clock is right, start with --accept-clock",
 			ErrClock, gap.Round(1e9), proofs.FormatTime(head.Time))
 	}
-	n.clock = startClock(now)
+	n.clock.start(now)
 	for i := range n.Anchors {
 		if err := n.auditAnchor(ctx, i, head); err != nil {
 			return err

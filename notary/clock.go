@@ -2,6 +2,7 @@ package notary
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,22 +17,43 @@ const (
 type clock struct {
 	wall   time.Time // the ledger's clock at start
 	steady time.Time // with the monotonic reading taken at the same moment
+	// departure is by how much the ledger's clock, when last seen and believed, was
+	// ahead of the steady count, in nanoseconds.
+	departure atomic.Int64
 }
 
-func startClock(ledger time.Time) clock {
-	return clock{wall: ledger, steady: time.Now()}
+func (c *clock) start(ledger time.Time) {
+	c.wall, c.steady = ledger, time.Now()
+}
+
+// now is what the ledger's clock should read, without asking it: a deposit must not
+// be received after the time of its entry.
+func (c *clock) now() time.Time {
+	at := c.wall.Add(time.Since(c.steady) + time.Duration(c.departure.Load()))
+	return at.UTC().Truncate(time.Millisecond)
+}
+
+// measure returns by how much now departs from the steady count, and refuses a
+// departure that no honest clock has.
+func (c *clock) measure(now time.Time) (time.Duration, error) {
+	departure := now.Sub(c.wall) - time.Since(c.steady)
+	if departure.Abs() > clockTolerance {
+		return 0, fmt.Errorf("%w: it departs by %v from the steady count since start; set it right, or restart if it is", ErrClock, departure.Round(time.Millisecond))
+	}
+	return departure, nil
 }
 
 // check returns the time for a batch: now, cut to the millisecond, or the head's
 // time if that is a little ahead.
-func (c clock) check(now time.Time, head Head) (time.Time, error) {
-	departure := now.Sub(c.wall) - time.Since(c.steady)
-	if departure.Abs() > clockTolerance {
-		return time.Time{}, fmt.Errorf("%w: it departs by %v from the steady count since start; set it right and restart", ErrClock, departure.Round(time.Millisecond))
+func (c *clock) check(now time.Time, head Head) (time.Time, error) {
+	departure, err := c.measure(now)
+	if err != nil {
+		return time.Time{}, err
 	}
 	if behind := head.Time.Sub(now); behind > clockTolerance {
 		return time.Time{}, fmt.Errorf("%w: it is %v behind the newest entry", ErrClock, behind.Round(time.Millisecond))
 	}
+	c.departure.Store(int64(departure))
 	now = now.UTC().Truncate(time.Millisecond)
 	if now.Before(head.Time) {
 		return head.Time, nil

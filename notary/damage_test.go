@@ -2,10 +2,13 @@ package notary_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
@@ -185,11 +188,33 @@ func TestLostBlob(t *testing.T) {
 	if _, err := n.Document(t.Context(), d.principal(), id); err == nil {
 		t.Error("a lost document was read")
 	}
-	if s := n.Status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Error(), id.String()) {
+	if s := n.Status(t.Context()); len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Error(), id.String()) {
 		t.Errorf("Status: %+v", s)
 	}
 	// The receipt needs no document.
 	if _, err := n.Receipt(context.Background(), d.principal(), id); err != nil {
 		t.Error(err)
 	}
+}
+
+// A failure that is over does not keep the depository unready for ever: a load
+// balancer would never send it the deposit that shows so.
+func TestReadyAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		n := d.open()
+		defer closeNotary(t, n)
+		d.ledger.Faults.Set(notarytest.Fault{Call: "Append", Kind: notarytest.Fails})
+		if _, err := n.Deposit(t.Context(), d.principal(), digestOnly(t, "k", "x")); !errors.Is(err, notary.ErrUnavailable) {
+			t.Errorf("Deposit: %v", err)
+		}
+		if s := n.Status(t.Context()); len(s.Problems) != 1 || !errors.Is(s.Problems[0], notary.ErrUnavailable) {
+			t.Errorf("Status while the ledger fails: %v", s.Problems)
+		}
+		d.ledger.Faults.Reset()
+		time.Sleep(11 * time.Second)
+		if s := n.Status(t.Context()); len(s.Problems) != 0 {
+			t.Errorf("Status afterwards: %v", s.Problems)
+		}
+	})
 }

@@ -413,7 +413,7 @@ func TestClock(t *testing.T) {
 			if _, err := n.Deposit(t.Context(), d.principal(), digestOnly(t, "during", "x")); !errors.Is(err, notary.ErrClock) {
 				t.Errorf("with the clock %v off: %v", jump, err)
 			}
-			if len(n.Status().Problems) == 0 {
+			if len(n.Status(t.Context()).Problems) == 0 {
 				t.Error("Status sees no problem")
 			}
 			shift(0)

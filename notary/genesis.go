@@ -35,7 +35,7 @@ func Init(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	n.clock = startClock(now)
+	n.clock.start(now)
 	row, err := n.genesis()
 	if err != nil {
 		return err

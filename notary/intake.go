@@ -51,7 +51,7 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 		tenantKey: tk,
 		key:       tk.term(termKey, d.Key),
 		claims:    d.Claims,
-		received:  n.now(),
+		received:  n.clock.now(),
 		document:  d.Document,
 	}
 	if claimed, ok := in.text("content.sha256"); ok {
@@ -60,11 +60,6 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 		}
 	}
 	return in, nil
-}
-
-// now is the ledger's clock as it should read by the steady count since start.
-func (n *Notary) now() time.Time {
-	return n.clock.wall.Add(time.Since(n.clock.steady)).UTC().Truncate(time.Millisecond)
 }
 
 func (in *intake) text(name string) (string, bool) {

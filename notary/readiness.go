@@ -1,6 +1,8 @@
 package notary
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +15,7 @@ type readiness struct {
 	published uint64
 	waiting   time.Time // since when something committed is not published; zero: nothing is
 	fault     error     // the last failure of sequencer or sealer; nil after a success
+	failed    time.Time // when that was
 	damage    []error   // what the scrubber or a reader found damaged; each is an ErrDamaged
 }
 
@@ -58,7 +61,7 @@ func (r *readiness) accept() error {
 func (r *readiness) report(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fault = err
+	r.fault, r.failed = err, time.Now()
 }
 
 func (r *readiness) damaged(err error) {
@@ -76,18 +79,31 @@ type Status struct {
 	Problems  []error // why it is not ready; empty when it is
 }
 
-// Status reports whether deposits would be accepted now, and if not, why.
-func (n *Notary) Status() Status {
-	roomErr := n.Room()
-	backlogErr := n.ready.accept()
+// faultAge is how long a failure speaks against the notary. If it lasts, the next
+// deposit finds out; if nothing came since, nobody can know, and a load balancer
+// that sent nothing would never see it ready again.
+const faultAge = 10 * time.Second
+
+// Status reports whether deposits would be accepted now, and if not, why. It asks
+// the ledger, so it tells of one that does not answer within ctx.
+func (n *Notary) Status(ctx context.Context) Status {
+	now, err := n.Ledger.Now(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	} else {
+		_, err = n.clock.measure(now)
+	}
+	found := []error{err, n.Room(), n.ready.accept(), n.run.Err()}
 	r := &n.ready
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Status{Committed: r.committed, Published: r.published, Problems: slices.Clone(r.damage)}
-	for _, err := range []error{r.fault, roomErr, backlogErr, n.run.Err()} {
-		if err != nil {
-			s.Problems = append(s.Problems, err)
-		}
+	if time.Since(r.failed) < faultAge {
+		found = append(found, r.fault)
 	}
-	return s
+	found = append(found, r.damage...)
+	return Status{
+		Committed: r.committed,
+		Published: r.published,
+		Problems:  slices.DeleteFunc(found, func(err error) bool { return err == nil }),
+	}
 }

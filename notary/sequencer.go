@@ -104,7 +104,7 @@ func (n *Notary) sequence(batch []*pending) {
 // commit places the operations under the head lock and makes them durable. On any
 // error the frontier in memory is dropped: the ledger alone knows where the log is.
 func (n *Notary) commit(batch []*pending) error {
-	id, err := NewID(n.clock.wall, n.Rand)
+	id, err := NewID(n.clock.now(), n.Rand)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

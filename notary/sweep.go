@@ -44,7 +44,7 @@ func (n *Notary) eachOrphan(ctx context.Context, before time.Time, fn func(name 
 
 // sweep deletes the blobs of deposits that never came to be.
 func (n *Notary) sweep(ctx context.Context) error {
-	return n.eachOrphan(ctx, n.now().Add(-orphanAge), func(name string) error { return n.Blobs.Delete(ctx, name) })
+	return n.eachOrphan(ctx, n.clock.now().Add(-orphanAge), func(name string) error { return n.Blobs.Delete(ctx, name) })
 }
 
 // runUpkeep sweeps every hour, and scrubs without end: a slow fsck that is through

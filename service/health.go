@@ -1,9 +1,11 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/service/api"
@@ -14,9 +16,14 @@ func (s *server) GetHealth(w http.ResponseWriter, _ *http.Request) {
 	health(w, http.StatusOK, api.Health{Status: "alive"})
 }
 
+// readinessTimeout is how soon the ledger must answer a ready depository.
+const readinessTimeout = 2 * time.Second
+
 // GetReadiness implements GET /readyz.
-func (s *server) GetReadiness(w http.ResponseWriter, _ *http.Request) {
-	problems := named(s.Notary.Status().Problems)
+func (s *server) GetReadiness(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readinessTimeout)
+	defer cancel()
+	problems := named(s.Notary.Status(ctx).Problems)
 	if len(problems) > 0 {
 		health(w, http.StatusServiceUnavailable, api.Health{Status: "unready", Problems: problems})
 		return
