@@ -77,7 +77,9 @@ var (
 // Explain puts the evidence into words.
 func (e Evidence) Explain(lang Language) Explanation {
 	x := Explanation{Verdict: e.verdict(lang), Proved: []string{}, NotProved: []string{}}
-	if e.Level == "" {
+	// Of refused evidence nothing is listed as proved, however sound the receipt is:
+	// a reader would take it for a statement about the document in hand.
+	if e.Level == "" || e.outcome == Refused {
 		return x
 	}
 	proved := func(p phrase, args ...any) { x.Proved = append(x.Proved, p.in(lang, args...)) }

@@ -139,15 +139,6 @@ VERIFIED. Every check holds.
 `},
 		{"differing", verify(t, policy, r, "另一份"), Chinese, `
 验证不通过：请勿采信该证据。回执本身有效，但此文件并非当时存证的文件：SHA-256 不同。
-+ 本条目编号为 1，所在日志为 log.example/prod/1，日志记载时间为 2026-03-01T08:00:01.123Z。
-+ 自日志对含 2 个条目的状态签名以来，条目与描述未被改动。
-+ 见证方 w1.example 于 2026-03-01T08:01:40Z 见证了日志的这一状态。
-+ 信任策略所要求的见证方均已签名。
-+ 存证机构声明收到了文件原件。
-- 文件内容是否真实，其中的借款、债务或签名是否有效。
-- 文件在存证之前的情况。
-- 描述中由存证人作出的陈述：仅按原样固定，未经核实。
-- 时间由存证机构以外的任何一方证明：未检查独立机构的时间戳。
 `},
 		{"refused", verify(t, l.policy(witnessLine("B", "w2"), "quorum B"), r), English, `
 REFUSED. Do not rely on this evidence. Not all the witnesses have signed that your policy demands.
