@@ -19,6 +19,9 @@ import (
 // which only the owner of DIR may open: another process cannot open the ledger
 // beside it.
 
+// answerWithin bounds the wait for the first word of a running depository.
+const answerWithin = 5 * time.Second
+
 // step is one line of the answer to POST /fsck: progress, and at last a report or
 // an error.
 type step struct {
@@ -66,6 +69,8 @@ func streamFsck(w http.ResponseWriter, r *http.Request, n *notary.Notary) {
 	last := time.Now()
 	// An answer that cannot be written has nobody waiting for it.
 	tell := func(s step) { _ = json.NewEncoder(w).Encode(s) }
+	tell(step{}) // at once: the first document may take long
+	_ = http.NewResponseController(w).Flush()
 	report, err := n.Fsck(r.Context(), func(done, total uint64) {
 		if time.Since(last) > 100*time.Millisecond {
 			last = time.Now()
@@ -87,9 +92,13 @@ func askFsck(ctx context.Context, dir string, progress func(done, total uint64))
 		return nil, err
 	}
 	defer d.Close()
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socketPath(d))
-	}}}
+	client := http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socketPath(d))
+		},
+		// A process that was stopped still has its socket.
+		ResponseHeaderTimeout: answerWithin,
+	}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://control/fsck", nil)
 	if err != nil {
 		return nil, err
