@@ -42,7 +42,7 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 	case err == nil:
 		return n.replay(ctx, in, op)
 	case !errors.Is(err, ErrNotFound):
-		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return proofs.Receipt{}, n.unavailable(err)
 	}
 	if err := n.open(); err != nil {
 		return proofs.Receipt{}, err
@@ -79,7 +79,7 @@ func (n *Notary) open() error {
 		return ErrBusy
 	}
 	if err := n.Room(); err != nil {
-		return err
+		return n.unavailable(err)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (n *Notary) remove(name string) {
 func (n *Notary) replay(ctx context.Context, in *intake, op Operation) (proofs.Receipt, error) {
 	row, err := n.Ledger.Row(ctx, op.First)
 	if err != nil {
-		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return proofs.Receipt{}, n.unavailable(err)
 	}
 	o, err := n.unseal(row)
 	if err != nil {

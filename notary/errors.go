@@ -29,8 +29,6 @@ var (
 	ErrUnavailable = errors.New("storage did not answer")
 	// ErrStopped: the notary is stopping, or has stopped itself.
 	ErrStopped = errors.New("the depository is stopping")
-	// ErrDamaged: something stored does not read back as it was written.
-	ErrDamaged = errors.New("stored data is damaged")
 )
 
 // InvalidError refuses a deposit's description. Nothing was kept.

@@ -44,7 +44,7 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 	}
 	tk, err := n.TenantKey(who.Tenant.ID)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, n.unavailable(err)
 	}
 	in := &intake{
 		tenant:    who.Tenant,
@@ -111,7 +111,7 @@ func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey
 		if plain.err != nil {
 			return plain.err // the caller's own reader failed: its error, not storage's
 		}
-		return unavailable(err)
+		return n.unavailable(err)
 	}
 	if err := in.read(h.Sum(nil), plain.n); err != nil {
 		n.remove(name)

@@ -23,6 +23,9 @@ var (
 	ErrConflict = errors.New("the anchor holds another checkpoint")
 	// ErrExists: a create-only write found the name taken. Nothing was changed.
 	ErrExists = errors.New("already exists")
+	// ErrDamaged: something stored does not read back as it was written. A driver says
+	// so where it can tell; trying again does not help.
+	ErrDamaged = errors.New("stored data is damaged")
 	// ErrNoRoom: the store has no room left for writes. Nothing was changed.
 	ErrNoRoom = errors.New("no room left in storage")
 )

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -23,7 +22,7 @@ func (n *Notary) Tile(ctx context.Context, level int, index uint64, width int) (
 	from := index * proofs.TileWidth
 	hashes, err := n.Ledger.Hashes(ctx, level, from, from+uint64(width))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, n.unavailable(err)
 	}
 	out := make([]byte, 0, len(hashes)*proofs.HashSize)
 	for _, h := range hashes {
@@ -41,7 +40,7 @@ func (n *Notary) Entries(ctx context.Context, index uint64, width int) ([]byte, 
 	from := index * proofs.TileWidth
 	entries, err := n.Ledger.Entries(ctx, from, from+uint64(width))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, n.unavailable(err)
 	}
 	var out []byte
 	for _, e := range entries {
@@ -76,7 +75,7 @@ func (n *Notary) PublicReceipt(ctx context.Context, index uint64) (proofs.Receip
 		if errors.Is(err, ErrNotFound) {
 			return proofs.Receipt{}, ErrNotFound
 		}
-		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return proofs.Receipt{}, n.unavailable(err)
 	}
 	entry, err := proofs.ParseEntry(string(row.Entry))
 	if err != nil || !entry.Kind.Public() {

@@ -26,7 +26,7 @@ type opened struct {
 func (n *Notary) unseal(row Row) (*opened, error) {
 	tk, err := n.TenantKey(row.Tenant)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, n.unavailable(err)
 	}
 	o := &opened{row: row}
 	if o.key, o.seed, err = openSecrets(tk, row); err != nil {
@@ -56,7 +56,7 @@ func (n *Notary) unseal(row Row) (*opened, error) {
 func (n *Notary) prove(ctx context.Context, v *view, index uint64, entry proofs.Entry, disclosures []proofs.Disclosure) (proofs.Receipt, error) {
 	path, err := proofs.InclusionProof(index, v.size, n.tiles.reader(ctx))
 	if err != nil {
-		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return proofs.Receipt{}, n.unavailable(err)
 	}
 	r := proofs.Receipt{Entry: entry, Disclosures: disclosures, Index: index, Path: path, Checkpoint: v.note}
 	e, err := n.verifier.Verify(r, nil)
@@ -79,7 +79,7 @@ func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error
 		return nil, ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, n.unavailable(err)
 	}
 	o, err := n.unseal(row)
 	if errors.Is(err, ErrDamaged) {
@@ -138,7 +138,7 @@ func (n *Notary) openDocument(ctx context.Context, o *opened) (*Document, error)
 		return nil, fmt.Errorf("%w: the document of entry %d (deposit %s) is missing", ErrDamaged, o.row.Index, o.row.ID)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, n.unavailable(err)
 	}
 	plain, size, err := o.key.openDocument(blob)
 	if err != nil {

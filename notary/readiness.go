@@ -2,6 +2,7 @@ package notary
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -67,9 +68,23 @@ func (r *readiness) report(err error) {
 func (r *readiness) damaged(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.damage) < maxDamage {
+	known := slices.ContainsFunc(r.damage, func(e error) bool { return e.Error() == err.Error() })
+	if len(r.damage) < maxDamage && !known {
 		r.damage = append(r.damage, err)
 	}
+}
+
+// unavailable keeps the errors of a store that mean something to a caller, calls the
+// rest ErrUnavailable, and remembers damage.
+func (n *Notary) unavailable(err error) error {
+	switch {
+	case errors.Is(err, ErrDamaged):
+		n.ready.damaged(err)
+		return err
+	case errors.Is(err, ErrClock), errors.Is(err, ErrNoRoom), errors.Is(err, ErrStopped):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // Status is the notary's word on its own health.
@@ -89,7 +104,7 @@ const faultAge = 10 * time.Second
 func (n *Notary) Status(ctx context.Context) Status {
 	now, err := n.Ledger.Now(ctx)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		err = n.unavailable(err)
 	} else {
 		_, err = n.clock.measure(now)
 	}

@@ -2,7 +2,6 @@ package notary
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/muniment/muniment/proofs"
@@ -48,7 +47,7 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 	}
 	rows, err := n.Ledger.Deposits(ctx, q)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, 0, n.unavailable(err)
 	}
 	shown := n.view.Load().size
 	for _, row := range rows {
@@ -72,7 +71,7 @@ func (n *Notary) query(who Principal, s Search) (Query, error) {
 	q := Query{Tenant: who.Tenant.ID, From: s.From, Since: s.Since, Until: s.Until, Limit: s.Limit}
 	tk, err := n.TenantKey(who.Tenant.ID)
 	if err != nil {
-		return q, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return q, n.unavailable(err)
 	}
 	for what, value := range map[string]string{termContract: s.Contract, termSHA256: s.SHA256, termLabel + s.Label: s.Value} {
 		if value == "" {

@@ -106,7 +106,7 @@ func (n *Notary) sequence(batch []*pending) {
 func (n *Notary) commit(batch []*pending) error {
 	id, err := NewID(n.clock.now(), n.Rand)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return n.unavailable(err)
 	}
 	ctx, cancel := context.WithTimeout(n.run, callTimeout)
 	defer cancel()
@@ -114,13 +114,13 @@ func (n *Notary) commit(batch []*pending) error {
 	err = n.Ledger.Append(ctx, b.lookups(), b.build)
 	if err != nil && !b.built {
 		n.frontier = nil
-		return unavailable(err)
+		return n.unavailable(err)
 	}
 	if err != nil {
 		n.frontier = nil
 		n.Logger.Warn("a commit's answer is unknown; asking the ledger", "error", err)
 		if committed, err2 := n.committed(id); err2 != nil || !committed {
-			return unavailable(errors.Join(err, err2))
+			return n.unavailable(errors.Join(err, err2))
 		}
 	}
 	if b.out != nil {
@@ -151,14 +151,6 @@ func (n *Notary) committed(batch ID) (bool, error) {
 			return false, err
 		}
 	}
-}
-
-// unavailable keeps the errors a caller can act on and calls the rest ErrUnavailable.
-func unavailable(err error) error {
-	if errors.Is(err, ErrClock) || errors.Is(err, ErrNoRoom) || errors.Is(err, ErrStopped) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // builder makes one batch out of operations, under the head lock.

@@ -145,6 +145,7 @@ func TestPassingFaults(t *testing.T) {
 		{"no directory can be made", "blobs", "mkdirat", "error=ENOSPC", []string{"1", "2"}, 0},
 		{"the anchor cannot be read", "anchor", "pread64", "error=EIO", []string{"1", "2", "3"}, 0},
 		{"the anchor's file is not told of", "anchor", "fstat,newfstatat", "error=EIO", []string{"1", "2"}, 0},
+		{"the disk's room is not told", "", "statfs,fstatfs", "error=EIO", []string{"1", "2"}, 0},
 	} {
 		for _, when := range f.when {
 			t.Run(f.name+" "+when, func(t *testing.T) { f.pass(t, when) })

@@ -82,7 +82,7 @@ func printReport(w io.Writer, r *notary.Report, asJSON bool) error {
 	}
 	if !r.Clean() {
 		if !asJSON {
-			fmt.Fprintf(w, "DAMAGED: %d things do not fit\n", r.Findings)
+			fmt.Fprintf(w, "DAMAGED: findings %d\n", r.Findings)
 		}
 		return exitError(exitFound)
 	}

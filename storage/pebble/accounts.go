@@ -67,7 +67,7 @@ func (l *Ledger) Tenants(ctx context.Context) (tenants []notary.Tenant, err erro
 		t.ID = notary.ID(it.Key()[1:])
 		tenants = append(tenants, t)
 	}
-	return tenants, it.Error()
+	return tenants, damage(it.Error())
 }
 
 // CreateAPIKey implements notary.Accounts.

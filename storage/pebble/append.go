@@ -230,7 +230,7 @@ func (l *Ledger) has(key []byte) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, err
+		return false, damage(err)
 	}
 	return true, closer.Close()
 }

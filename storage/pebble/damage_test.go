@@ -11,6 +11,7 @@ import (
 	engine "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/storage/storagetest"
 )
 
@@ -186,7 +187,7 @@ func (h history) refuses(t *testing.T, l *Ledger, key, value []byte) {
 		l.retire(view)
 		err = h.at(len(h)).Check(t.Context(), l)
 	}
-	if !errors.Is(err, errCorrupt) {
+	if !errors.Is(err, notary.ErrDamaged) {
 		t.Errorf("a damaged value is no error: %.300v", err)
 	}
 }
@@ -240,7 +241,7 @@ func TestMissingRows(t *testing.T) {
 			l.retire(view)
 			err = h.at(len(h)).Check(t.Context(), l)
 		}
-		if !errors.Is(err, errCorrupt) {
+		if !errors.Is(err, notary.ErrDamaged) {
 			t.Errorf("without %q: %v", key, err)
 		}
 		put(t, l, key, value)

@@ -8,16 +8,24 @@ import (
 	"hash/crc32"
 	"time"
 
+	engine "github.com/cockroachdb/pebble/v2"
+
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
 )
 
-// errCorrupt is wrapped by every error that says: what stands in the store is not
-// what this package wrote. It is never answered with a zero value or ErrNotFound.
-var errCorrupt = errors.New("the ledger is damaged")
-
+// corrupt is every error that says: what stands in the store is not what this
+// package wrote. It is never answered with a zero value or ErrNotFound.
 func corrupt(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errCorrupt, fmt.Sprintf(format, args...))
+	return fmt.Errorf("ledger: %w: %s", notary.ErrDamaged, fmt.Sprintf(format, args...))
+}
+
+// damage calls Pebble's own word for a block that does not check by the contract's.
+func damage(err error) error {
+	if err != nil && engine.IsCorruptionError(err) && !errors.Is(err, notary.ErrDamaged) {
+		return fmt.Errorf("ledger: %w: %w", notary.ErrDamaged, err)
+	}
+	return err
 }
 
 // A value is one version byte, the fields, and a CRC-32C over key, version and

@@ -86,7 +86,7 @@ func (l *Ledger) get(r engine.Reader, key []byte) ([]byte, error) {
 		return nil, notary.ErrNotFound
 	}
 	if err != nil {
-		return nil, err
+		return nil, damage(err)
 	}
 	fields, err := unseal(key, value)
 	if err != nil {
@@ -154,7 +154,7 @@ func scan(ctx context.Context, r engine.Reader, low, high []byte, from, to uint6
 		}
 		next++
 	}
-	if err := it.Error(); err != nil {
+	if err := damage(it.Error()); err != nil {
 		return fmt.Errorf("index %d: %w", next, err)
 	}
 	if next != to {
@@ -442,7 +442,7 @@ func find(ctx context.Context, r engine.Reader, low, high []byte, limit int) (in
 		}
 		indexes = append(indexes, keyIndex(it.Key()))
 	}
-	return indexes, it.Error()
+	return indexes, damage(it.Error())
 }
 
 // Published implements notary.Ledger.
