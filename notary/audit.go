@@ -69,7 +69,7 @@ func (n *Notary) auditAnchor(ctx context.Context, i int, head Head) error {
 		return contradiction("the ledger has %d entries, but %d are sealed at anchor %d: the ledger was rolled back; restore one with at least %d entries",
 			head.Size, cp.Size, i, cp.Size)
 	}
-	root, err := proofs.RootAt(cp.Size, storedTiles{ctx, n.Ledger})
+	root, err := proofs.RootAt(cp.Size, n.storedTiles(ctx))
 	if err != nil {
 		return fmt.Errorf("root at size %d: %w", cp.Size, err)
 	}
@@ -88,11 +88,11 @@ func (n *Notary) auditAnchor(ctx context.Context, i int, head Head) error {
 // not sealed yet, and the whole of the right-most tile.
 func (n *Notary) auditEdge(ctx context.Context, head Head) error {
 	from := min(n.sealer.sealed.Size, head.Size-1) / proofs.TileWidth * proofs.TileWidth
-	root, err := proofs.RootAt(from, storedTiles{ctx, n.Ledger})
+	root, err := proofs.RootAt(from, n.storedTiles(ctx))
 	if err != nil {
 		return fmt.Errorf("root at size %d: %w", from, err)
 	}
-	return n.auditGrowth(ctx,
+	return n.auditGrowth(n.storedTiles(ctx),
 		proofs.Checkpoint{Origin: n.key.Name, Size: from, Root: root},
 		proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root})
 }
@@ -102,11 +102,10 @@ func (n *Notary) auditEdge(ctx context.Context, head Head) error {
 // to its stored leaf, every tile completed on the way hashes to its stored parent,
 // the stored tiles give next's root by the definition of RFC 6962, and from is a
 // prefix of next. Start-up, sealing and fsck are all this one function.
-func (n *Notary) auditGrowth(ctx context.Context, from, next proofs.Checkpoint) error {
-	stored := storedTiles{ctx, n.Ledger}
+func (n *Notary) auditGrowth(stored *storedTiles, from, next proofs.Checkpoint) error {
 	for lo := from.Size; lo < next.Size; {
 		hi := min(next.Size, (lo/proofs.TileWidth+1)*proofs.TileWidth)
-		if err := n.auditLeaves(ctx, lo, hi); err != nil {
+		if err := n.auditLeaves(stored.ctx, lo, hi); err != nil {
 			return err
 		}
 		if hi%proofs.TileWidth == 0 {
@@ -156,7 +155,7 @@ func (n *Notary) auditLeaves(ctx context.Context, lo, hi uint64) error {
 
 // auditParents checks the tiles that end at size against the hashes stored for
 // them one level up.
-func auditParents(stored storedTiles, size uint64) error {
+func auditParents(stored *storedTiles, size uint64) error {
 	for level := 0; size%proofs.TileWidth == 0; level++ {
 		size /= proofs.TileWidth // now: full tiles of this level, hashes of the next
 		hashes, err := stored.ledger.Hashes(stored.ctx, level, (size-1)*proofs.TileWidth, size*proofs.TileWidth)

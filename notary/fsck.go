@@ -110,7 +110,7 @@ func (c *checker) anchor(ctx context.Context, i int, cp proofs.Checkpoint) {
 		c.report.find("the ledger has %d entries, but %d are sealed at anchor %d: the ledger was rolled back", c.head.Size, cp.Size, i)
 		return
 	}
-	root, err := proofs.RootAt(cp.Size, storedTiles{ctx, c.n.Ledger})
+	root, err := proofs.RootAt(cp.Size, c.n.storedTiles(ctx))
 	if err != nil {
 		c.report.find("root at size %d of anchor %d: %v", cp.Size, i, err)
 	} else if root != cp.Root {
@@ -130,7 +130,7 @@ func (c *checker) tile(ctx context.Context, lo, hi uint64) error {
 		}
 	}
 	if hi%proofs.TileWidth == 0 {
-		if err := auditParents(storedTiles{ctx, c.n.Ledger}, hi); err != nil {
+		if err := auditParents(c.n.storedTiles(ctx), hi); err != nil {
 			c.report.find("%v", err)
 		}
 	}
@@ -145,7 +145,7 @@ func (c *checker) tile(ctx context.Context, lo, hi uint64) error {
 }
 
 func (c *checker) root(ctx context.Context) {
-	root, err := proofs.RootAt(c.head.Size, storedTiles{ctx, c.n.Ledger})
+	root, err := proofs.RootAt(c.head.Size, c.n.storedTiles(ctx))
 	if err != nil {
 		c.report.find("root at size %d: %v", c.head.Size, err)
 	} else if root != c.head.Root {

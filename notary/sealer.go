@@ -56,8 +56,9 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	}
 	s := &n.sealer
 	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
+	stored := n.storedTiles(ctx)
 	if head.Size > s.sealed.Size {
-		if err := n.auditGrowth(ctx, s.sealed, next); err != nil {
+		if err := n.auditGrowth(stored, s.sealed, next); err != nil {
 			return n.deadly(err)
 		}
 	} else if next != s.sealed {
@@ -76,7 +77,7 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	}
 	s.sealed = next
 	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}.Marshal()
-	return n.publish(ctx, next.Size, note)
+	return n.publish(stored, next.Size, note)
 }
 
 // deadly ends the process for errors that trying again cannot mend.
@@ -135,16 +136,16 @@ func (n *Notary) settleAnchor(ctx context.Context, i int) error {
 
 // publish makes the note visible to every replica, and then to the depositors that
 // wait here.
-func (n *Notary) publish(ctx context.Context, size uint64, note []byte) error {
+func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
 	if size == n.view.Load().size {
 		return nil
 	}
-	if err := n.Ledger.Publish(ctx, size, note); err != nil {
+	if err := n.Ledger.Publish(stored.ctx, size, note); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
-	// Every receipt of this round needs the edge of the tree; read it once, here.
-	if _, err := proofs.InclusionProof(size-1, size, n.tiles.reader(ctx)); err != nil {
-		return fmt.Errorf("reading the tree's edge: %w", err)
+	// Every receipt of this round needs the edge of the tree, and the audit has read it.
+	for id, tile := range stored.read {
+		n.tiles.keep(id, tile)
 	}
 	n.ready.publish(size)
 	old := n.view.Swap(&view{size: size, note: note, next: make(chan struct{})})

@@ -228,7 +228,7 @@ func (b *builder) position(head Head) error {
 	f := b.n.frontier
 	if f == nil || f.Size() != head.Size || f.Root() != head.Root {
 		var err error
-		if f, err = proofs.RangeAt(head.Size, storedTiles{b.ctx, b.n.Ledger}); err != nil {
+		if f, err = proofs.RangeAt(head.Size, b.n.storedTiles(b.ctx)); err != nil {
 			return err
 		}
 		if f.Root() != head.Root {

@@ -97,19 +97,41 @@ func (c *tileCache) drop() {
 	clear(c.tiles)
 }
 
-// storedTiles reads tiles straight from the ledger. Audits use it: what they check
-// is what is stored.
+// keep takes over a tile that an audit has read, so that the receipts of the round
+// need not read it again.
+func (c *tileCache) keep(id tileID, tile *proofs.Tile) {
+	t := c.slot(id)
+	t.turn <- struct{}{}
+	defer func() { <-t.turn }()
+	if t.tile == nil || t.tile.Width() < tile.Width() {
+		t.tile = tile
+	}
+}
+
+// storedTiles reads tiles from the ledger for one audit, each once: what an audit
+// checks is what is stored, and not what another call was told before.
 type storedTiles struct {
 	ctx    context.Context
 	ledger Ledger
+	read   map[tileID]*proofs.Tile
+}
+
+func (n *Notary) storedTiles(ctx context.Context) *storedTiles {
+	return &storedTiles{ctx, n.Ledger, map[tileID]*proofs.Tile{}}
 }
 
 // ReadTile implements proofs.TileReader.
-func (r storedTiles) ReadTile(level int, index uint64, width int) (*proofs.Tile, error) {
+func (r *storedTiles) ReadTile(level int, index uint64, width int) (*proofs.Tile, error) {
+	id := tileID{level, index}
+	if t := r.read[id]; t != nil && t.Width() >= width {
+		return t, nil
+	}
 	from := index * proofs.TileWidth
 	hashes, err := r.ledger.Hashes(r.ctx, level, from, from+uint64(width))
 	if err != nil {
 		return nil, err
 	}
-	return proofs.NewTile(hashes), nil
+	t := proofs.NewTile(hashes)
+	r.read[id] = t
+	return t, nil
 }
