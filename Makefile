@@ -7,6 +7,9 @@ GO ?= go
 OAPI_CODEGEN := github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
 GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+# Counts the tests, and shows of a failed one all it said.
+GOTESTSUM    := $(GO) run gotest.tools/gotestsum@v1.13.0
+
 # Outside the tree: what takes long to build and does not change with it.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
 LINT  := $(CACHE)/golangci-lint-v2.15.0
@@ -21,8 +24,8 @@ build: ## both binaries into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/muniment
 
 test: deps ## every test; installs what they need
-	$(GO) test -timeout 20m ./...
-	cd proofs/strangers && $(GO) test -timeout 10m ./...
+	$(GOTESTSUM) --format pkgname -- -timeout 20m ./...
+	cd proofs/strangers && $(GOTESTSUM) --format pkgname -- -timeout 10m ./...
 
 check: generate $(LINT) ## what a change must pass beside the tests
 	@test -z "$$(gofmt -l cmd notary proofs service storage)" || { gofmt -l cmd notary proofs service storage; echo "gofmt would change these files"; exit 1; }

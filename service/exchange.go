@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -95,9 +96,35 @@ func (s *server) exchange(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 		defer s.log(r, x, begun)
+		linger := x.lingers(r)
+		defer linger()
 		defer s.recover(r, x)
 		next.ServeHTTP(x, r)
 	})
+}
+
+// farewell is how long a caller may take to hear that its upload is refused.
+const farewell = 500 * time.Millisecond
+
+// lingers prepares for a refusal in the middle of an upload, and returns what is to
+// be done when the request has been answered: to read on for a moment. A connection
+// that is closed while its peer still sends is reset, and the reset can overtake the
+// answer (RFC 9112 §9.6). net/http takes care of that, except where the caller
+// waited for 100 Continue, as callers with large documents do.
+func (x *exchange) lingers(r *http.Request) func() {
+	if r.Header.Get("Expect") == "" || x.conn.EnableFullDuplex() != nil {
+		return func() {}
+	}
+	body := r.Body
+	return func() {
+		if x.status < 400 {
+			return
+		}
+		_ = x.conn.Flush()
+		if x.conn.SetReadDeadline(time.Now().Add(farewell)) == nil {
+			_, _ = io.Copy(io.Discard, body)
+		}
+	}
 }
 
 func newRequestID() string {

@@ -321,3 +321,35 @@ func TestPanic(t *testing.T) {
 		resp.Body.Close()
 	}
 }
+
+// TestRefusalIsHeard: a caller that waited for 100 Continue and then sends a large
+// document hears, every time, that its record is refused in the middle of it.
+func TestRefusalIsHeard(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.MaxDocument = 1 << 40 })
+	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: 10 * time.Second, DisableKeepAlives: true}}
+	head := form(recordPart(`{"contrakt.number":"1"}`), documentPart(""))
+	for range 20 {
+		body := io.MultiReader(strings.NewReader(head[:len(head)-40]), endless{})
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/v1/deposits", body)
+		must(t, err)
+		r.ContentLength = 1 << 39
+		r.Header.Set("Authorization", "Bearer "+h.depositor)
+		r.Header.Set("Idempotency-Key", "1")
+		r.Header.Set("Content-Type", multi)
+		r.Header.Set("Expect", "100-continue")
+		a, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.StatusCode != 422 {
+			t.Errorf("status %d", a.StatusCode)
+		}
+		must(t, a.Body.Close())
+	}
+	h.nothingKept(t, 1, 0)
+}
+
+// endless is a document without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }

@@ -182,11 +182,16 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // TestRefusalAmidTheDocument: an answer that comes while the document is still on its
-// way is heard.
+// way is heard, of a server that reads on for a moment behind it, as ours does.
 func TestRefusalAmidTheDocument(t *testing.T) {
 	c, waits := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn := http.NewResponseController(w)
+		conn.EnableFullDuplex()
 		io.ReadFull(r.Body, make([]byte, 1000))
 		w.WriteHeader(413)
+		conn.Flush()
+		conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		io.Copy(io.Discard, r.Body)
 	}))
 	in := loan()
 	in.Claims = with(in.Claims, `{"content.sha256":"`+digest("x")+`"}`)
