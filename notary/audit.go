@@ -20,30 +20,30 @@ func contradiction(format string, args ...any) error {
 // auditStart compares the ledger with every anchor before anything is accepted,
 // and audits the right edge of the tree.
 func (n *Notary) auditStart(ctx context.Context) error {
-	head, err := n.Ledger.Head(ctx)
+	head, err := n.config.Ledger.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the head: %w", err)
 	}
 	if head.Size == 0 {
 		return errors.New("the log has no genesis entry: it was never initialised")
 	}
-	now, err := n.Ledger.Now(ctx)
+	now, err := n.config.Ledger.Now(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the clock: %w", err)
 	}
-	if gap := now.Sub(head.Time); gap > clockGap && !n.AcceptClock {
+	if gap := now.Sub(head.Time); gap > clockGap && !n.config.AcceptClock {
 		return fmt.Errorf("%w: it is %v past the newest entry of %s; if the clock is right, start with --accept-clock",
 			ErrClock, gap.Round(1e9), proofs.FormatTime(head.Time))
 	}
 	n.clock.start(now)
-	for i := range n.Anchors {
+	for i := range n.config.Anchors {
 		if err := n.auditAnchor(ctx, i, head); err != nil {
 			return err
 		}
 	}
 	for i, held := range n.sealer.anchored {
 		if string(held) != n.sealer.sealed.String() {
-			n.Logger.Warn("an anchor lags and will be advanced before the next seal", "anchor", i)
+			n.config.Logger.Warn("an anchor lags and will be advanced before the next seal", "anchor", i)
 		}
 	}
 	if err := n.auditEdge(ctx, head); err != nil {
@@ -55,7 +55,7 @@ func (n *Notary) auditStart(ctx context.Context) error {
 
 // auditAnchor holds the ledger against one anchor.
 func (n *Notary) auditAnchor(ctx context.Context, i int, head Head) error {
-	held, err := n.Anchors[i].Load(ctx)
+	held, err := n.config.Anchors[i].Load(ctx)
 	if err != nil {
 		return fmt.Errorf("reading anchor %d: %w", i, err)
 	}
@@ -134,11 +134,11 @@ func (n *Notary) auditGrowth(stored *storedTiles, from, next proofs.Checkpoint) 
 
 // auditLeaves checks entries lo to hi, within one tile, against their leaf hashes.
 func (n *Notary) auditLeaves(ctx context.Context, lo, hi uint64) error {
-	entries, err := n.Ledger.Entries(ctx, lo, hi)
+	entries, err := n.config.Ledger.Entries(ctx, lo, hi)
 	if err != nil {
 		return fmt.Errorf("entries %d to %d: %w", lo, hi, err)
 	}
-	hashes, err := n.Ledger.Hashes(ctx, 0, lo, hi)
+	hashes, err := n.config.Ledger.Hashes(ctx, 0, lo, hi)
 	if err != nil {
 		return fmt.Errorf("leaf hashes %d to %d: %w", lo, hi, err)
 	}

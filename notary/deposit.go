@@ -37,7 +37,7 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
-	op, err := n.Ledger.Operation(ctx, who.Tenant.ID, in.key)
+	op, err := n.config.Ledger.Operation(ctx, who.Tenant.ID, in.key)
 	switch {
 	case err == nil:
 		return n.replay(ctx, in, op)
@@ -78,7 +78,7 @@ func (n *Notary) open() error {
 	if len(n.pool) == cap(n.pool) {
 		return ErrBusy
 	}
-	if err := n.Room(); err != nil {
+	if err := n.config.Room(); err != nil {
 		return n.unavailable(err)
 	}
 	return nil
@@ -127,15 +127,15 @@ func (n *Notary) discard(r *prepared, in *intake, err error) {
 func (n *Notary) remove(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), maxAge)
 	defer cancel()
-	if err := n.Blobs.Delete(ctx, name); err != nil {
-		n.Logger.Warn("an unused blob was left for the sweep", "blob", name, "error", err)
+	if err := n.config.Blobs.Delete(ctx, name); err != nil {
+		n.config.Logger.Warn("an unused blob was left for the sweep", "blob", name, "error", err)
 	}
 }
 
 // replay answers a key that already stands for a deposit: with its receipt if the
 // content is the same.
 func (n *Notary) replay(ctx context.Context, in *intake, op Operation) (proofs.Receipt, error) {
-	row, err := n.Ledger.Row(ctx, op.First)
+	row, err := n.config.Ledger.Row(ctx, op.First)
 	if err != nil {
 		return proofs.Receipt{}, n.unavailable(err)
 	}

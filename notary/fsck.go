@@ -67,7 +67,7 @@ func (n *Notary) Fsck(ctx context.Context, progress func(done, total uint64)) (*
 	var err error
 	// The anchors first: they only move forward, and never beyond the head read after.
 	anchors := c.loadAnchors(ctx)
-	if c.head, err = n.Ledger.Head(ctx); err != nil {
+	if c.head, err = n.config.Ledger.Head(ctx); err != nil {
 		return nil, fmt.Errorf("reading the head: %w", err)
 	}
 	if c.head.Size == 0 {
@@ -89,7 +89,7 @@ func (n *Notary) Fsck(ctx context.Context, progress func(done, total uint64)) (*
 
 func (c *checker) loadAnchors(ctx context.Context) map[int]proofs.Checkpoint {
 	out := map[int]proofs.Checkpoint{}
-	for i, a := range c.n.Anchors {
+	for i, a := range c.n.config.Anchors {
 		held, err := a.Load(ctx)
 		if err != nil {
 			c.report.find("anchor %d cannot be read: %v", i, err)
@@ -156,7 +156,7 @@ func (c *checker) root(ctx context.Context) {
 // row checks one row: entry, record, look-ups, case, document.
 func (c *checker) row(ctx context.Context, index uint64) {
 	c.report.Entries++
-	row, err := c.n.Ledger.Row(ctx, index)
+	row, err := c.n.config.Ledger.Row(ctx, index)
 	if err != nil {
 		c.report.find("row %d cannot be read: %v", index, err)
 		return
@@ -192,14 +192,14 @@ func (c *checker) row(ctx context.Context, index uint64) {
 
 // lookups checks that every way to find the row leads to it.
 func (c *checker) lookups(ctx context.Context, o *opened) {
-	row, l := o.row, c.n.Ledger
+	row, l := o.row, c.n.config.Ledger
 	if got, err := l.Deposit(ctx, row.Tenant, row.ID); err != nil || got.Index != row.Index {
 		c.report.find("deposit %s of entry %d is not found by its id", row.ID, row.Index)
 	}
 	if op, err := l.Operation(ctx, row.Tenant, o.body.key); err != nil || row.Index < op.First || row.Index >= op.First+uint64(op.Count) {
 		c.report.find("deposit %s of entry %d is not found by its idempotency key", row.ID, row.Index)
 	}
-	tk, err := c.n.TenantKey(row.Tenant)
+	tk, err := c.n.config.TenantKey(row.Tenant)
 	if err != nil {
 		c.report.find("key of tenant %s: %v", row.Tenant, err)
 		return
@@ -258,7 +258,7 @@ func (c *checker) document(ctx context.Context, o *opened) {
 
 // orphans counts blobs that no entry refers to.
 func (c *checker) orphans(ctx context.Context) {
-	now, err := c.n.Ledger.Now(ctx)
+	now, err := c.n.config.Ledger.Now(ctx)
 	if err == nil {
 		err = c.n.eachOrphan(ctx, now, func(string) error { c.report.Orphans++; return nil })
 	}

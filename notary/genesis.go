@@ -24,14 +24,14 @@ func Init(ctx context.Context, c Config) error {
 	}
 	n.run, n.halt = context.WithCancel(ctx)
 	defer n.halt()
-	head, err := n.Ledger.Head(ctx)
+	head, err := n.config.Ledger.Head(ctx)
 	if err != nil {
 		return err
 	}
 	if head.Size > 0 {
 		return nil
 	}
-	now, err := n.Ledger.Now(ctx)
+	now, err := n.config.Ledger.Now(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,20 +52,20 @@ func Init(ctx context.Context, c Config) error {
 }
 
 func (n *Notary) genesis() (*prepared, error) {
-	tk, err := n.TenantKey(ID{})
+	tk, err := n.config.TenantKey(ID{})
 	if err != nil {
 		return nil, err
 	}
-	id, err := NewID(n.clock.wall, n.Rand)
+	id, err := NewID(n.clock.wall, n.config.Rand)
 	if err != nil {
 		return nil, err
 	}
 	r := &prepared{kind: proofs.KindGenesis, row: Row{ID: id}}
 	var key dataKey
-	if _, err := io.ReadFull(n.Rand, key[:]); err != nil {
+	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
 		return nil, err
 	}
-	if _, err := io.ReadFull(n.Rand, r.seed[:]); err != nil {
+	if _, err := io.ReadFull(n.config.Rand, r.seed[:]); err != nil {
 		return nil, err
 	}
 	var members []proofs.Member
@@ -82,6 +82,6 @@ func (n *Notary) genesis() (*prepared, error) {
 	}
 	r.disclosures = record.Disclose(r.seed)
 	r.row.Body = body{record: record}.seal(key, ID{}, id)
-	r.row.Secrets, err = sealSecrets(tk, ID{}, id, key, r.seed, n.Rand)
+	r.row.Secrets, err = sealSecrets(tk, ID{}, id, key, r.seed, n.config.Rand)
 	return r, err
 }

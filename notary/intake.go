@@ -42,7 +42,7 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 	if err := checkClaims(d.Claims, d.Document != nil); err != nil {
 		return nil, err
 	}
-	tk, err := n.TenantKey(who.Tenant.ID)
+	tk, err := n.config.TenantKey(who.Tenant.ID)
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
@@ -70,16 +70,16 @@ func (in *intake) text(name string) (string, bool) {
 // take stores the document, checks the claims about it, and prepares the row: all
 // hashing and sealing that needs no place in the log.
 func (n *Notary) take(ctx context.Context, in *intake) (*prepared, error) {
-	id, err := NewID(in.received, n.Rand)
+	id, err := NewID(in.received, n.config.Rand)
 	if err != nil {
 		return nil, err
 	}
 	var key dataKey
 	var seed proofs.Seed
-	if _, err := io.ReadFull(n.Rand, key[:]); err != nil {
+	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
 		return nil, err
 	}
-	if _, err := io.ReadFull(n.Rand, seed[:]); err != nil {
+	if _, err := io.ReadFull(n.config.Rand, seed[:]); err != nil {
 		return nil, err
 	}
 	r := &prepared{kind: proofs.KindDeposit, seed: seed, row: Row{Tenant: in.tenant.ID, ID: id}}
@@ -107,7 +107,7 @@ func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey
 	if err != nil {
 		return err
 	}
-	if _, err := n.Blobs.Put(ctx, name, sealed); err != nil {
+	if _, err := n.config.Blobs.Put(ctx, name, sealed); err != nil {
 		if plain.err != nil {
 			return plain.err // the caller's own reader failed: its error, not storage's
 		}
@@ -164,7 +164,7 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 	r.terms, r.contract = in.tenantKey.terms(record)
 	b := body{content: contentMAC(r.seed, "deposit", in.claims, in.digest, held), key: in.key, record: record}
 	r.row.Body = b.seal(key, in.tenant.ID, r.row.ID)
-	r.row.Secrets, err = sealSecrets(in.tenantKey, in.tenant.ID, r.row.ID, key, r.seed, n.Rand)
+	r.row.Secrets, err = sealSecrets(in.tenantKey, in.tenant.ID, r.row.ID, key, r.seed, n.config.Rand)
 	return err
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,7 +54,7 @@ type Config struct {
 
 // Notary is one open log. Its methods are safe for concurrent use.
 type Notary struct {
-	Config
+	config   Config
 	key      proofs.VerifierKey
 	verifier *proofs.Verifier
 	tiles    *tileCache
@@ -113,7 +112,7 @@ func prepare(c Config) (*Notary, error) {
 	if len(c.Policy.Logs) != 1 {
 		return nil, errors.New("the policy must have exactly one log line")
 	}
-	n := &Notary{Config: c, key: c.Policy.Logs[0]}
+	n := &Notary{config: c, key: c.Policy.Logs[0]}
 	public, ok := c.Signer.Public().(ed25519.PublicKey)
 	if !ok || string(public) != n.key.Key || n.key.Type != proofs.TypeEd25519 {
 		return nil, fmt.Errorf("the signing key is not the policy's log key %s", n.key)
@@ -124,24 +123,24 @@ func prepare(c Config) (*Notary, error) {
 	if len(c.Anchors) == 0 {
 		return nil, errors.New("there is no anchor")
 	}
-	if n.Pool == 0 {
-		n.Pool = defaultPool
+	if n.config.Pool == 0 {
+		n.config.Pool = defaultPool
 	}
-	if n.Rand == nil {
-		n.Rand = rand.Reader
+	if n.config.Rand == nil {
+		n.config.Rand = rand.Reader
 	}
-	if n.Logger == nil {
-		n.Logger = slog.Default()
+	if n.config.Logger == nil {
+		n.config.Logger = slog.Default()
 	}
-	if n.Fatal == nil {
-		n.Fatal = func(err error) { panic(err) }
+	if n.config.Fatal == nil {
+		n.config.Fatal = func(err error) { panic(err) }
 	}
-	if n.Room == nil {
-		n.Room = func() error { return nil }
+	if n.config.Room == nil {
+		n.config.Room = func() error { return nil }
 	}
 	n.verifier = proofs.NewVerifier(c.Policy)
 	n.tiles = newTileCache(c.Ledger)
-	n.pool = make(chan *pending, n.Pool)
+	n.pool = make(chan *pending, n.config.Pool)
 	n.wake = make(chan struct{}, 1)
 	n.drained = make(chan struct{})
 	n.view.Store(&view{next: make(chan struct{})})
@@ -195,8 +194,8 @@ func (n *Notary) die(err error) {
 		if n.halt != nil {
 			n.halt()
 		}
-		n.Logger.Error("stopping: the state cannot be explained", "error", err)
-		n.Fatal(err)
+		n.config.Logger.Error("stopping: the state cannot be explained", "error", err)
+		n.config.Fatal(err)
 	})
 }
 
@@ -211,6 +210,3 @@ func (n *Notary) pause(ctx context.Context) bool {
 		return false
 	}
 }
-
-// yield lets other goroutines offer their deposits before a batch is closed.
-func yield() { runtime.Gosched() }

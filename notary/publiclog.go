@@ -20,7 +20,7 @@ func (n *Notary) Tile(ctx context.Context, level int, index uint64, width int) (
 		return nil, err
 	}
 	from := index * proofs.TileWidth
-	hashes, err := n.Ledger.Hashes(ctx, level, from, from+uint64(width))
+	hashes, err := n.config.Ledger.Hashes(ctx, level, from, from+uint64(width))
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
@@ -38,7 +38,7 @@ func (n *Notary) Entries(ctx context.Context, index uint64, width int) ([]byte, 
 		return nil, err
 	}
 	from := index * proofs.TileWidth
-	entries, err := n.Ledger.Entries(ctx, from, from+uint64(width))
+	entries, err := n.config.Ledger.Entries(ctx, from, from+uint64(width))
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
@@ -70,7 +70,7 @@ func (n *Notary) PublicReceipt(ctx context.Context, index uint64) (proofs.Receip
 	if index >= v.size {
 		return proofs.Receipt{}, ErrNotFound
 	}
-	row, err := n.Ledger.Row(ctx, index)
+	row, err := n.config.Ledger.Row(ctx, index)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
 			return proofs.Receipt{}, ErrNotFound

@@ -24,7 +24,7 @@ type opened struct {
 
 // unseal opens a row and checks that it is what its entry commits to.
 func (n *Notary) unseal(row Row) (*opened, error) {
-	tk, err := n.TenantKey(row.Tenant)
+	tk, err := n.config.TenantKey(row.Tenant)
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
@@ -74,7 +74,7 @@ func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error
 	if !who.Role.MayRead() {
 		return nil, ErrForbidden
 	}
-	row, err := n.Ledger.Deposit(ctx, who.Tenant.ID, id)
+	row, err := n.config.Ledger.Deposit(ctx, who.Tenant.ID, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil, ErrNotFound
 	}
@@ -133,7 +133,7 @@ func (n *Notary) Document(ctx context.Context, who Principal, id ID) (*Document,
 }
 
 func (n *Notary) openDocument(ctx context.Context, o *opened) (*Document, error) {
-	blob, err := n.Blobs.Open(ctx, blobName(o.row.Tenant, o.row.ID))
+	blob, err := n.config.Blobs.Open(ctx, blobName(o.row.Tenant, o.row.ID))
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("%w: the document of entry %d (deposit %s) is missing", ErrDamaged, o.row.Index, o.row.ID)
 	}

@@ -102,13 +102,13 @@ const faultAge = 10 * time.Second
 // Status reports whether deposits would be accepted now, and if not, why. It asks
 // the ledger, so it tells of one that does not answer within ctx.
 func (n *Notary) Status(ctx context.Context) Status {
-	now, err := n.Ledger.Now(ctx)
+	now, err := n.config.Ledger.Now(ctx)
 	if err != nil {
 		err = n.unavailable(err)
 	} else {
 		_, err = n.clock.measure(now)
 	}
-	found := []error{err, n.Room(), n.ready.accept(), n.run.Err()}
+	found := []error{err, n.config.Room(), n.ready.accept(), n.run.Err()}
 	r := &n.ready
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -38,7 +38,7 @@ func (n *Notary) runSealer() {
 				break
 			}
 			if n.run.Err() == nil {
-				n.Logger.Error("sealing failed; trying again", "error", err)
+				n.config.Logger.Error("sealing failed; trying again", "error", err)
 			}
 			if !n.pause(n.run) {
 				return
@@ -50,7 +50,7 @@ func (n *Notary) runSealer() {
 // sealRound takes the newest head through sealed to published. An error means that
 // the round may be tried again; a state that must not be signed ends the process.
 func (n *Notary) sealRound(ctx context.Context) error {
-	head, err := n.Ledger.Head(ctx)
+	head, err := n.config.Ledger.Head(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,13 +64,13 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	} else if next != s.sealed {
 		return n.deadly(contradiction("the ledger's head %d %s is not the sealed %d %s", head.Size, head.Root, s.sealed.Size, s.sealed.Root))
 	}
-	signature, err := n.key.Sign(next.String(), n.Signer)
+	signature, err := n.key.Sign(next.String(), n.config.Signer)
 	if err != nil {
 		return fmt.Errorf("signing: %w", err)
 	}
 	// The signature exists in memory only. It leaves this function, let alone the
 	// process, after every anchor holds the checkpoint durably.
-	for i := range n.Anchors {
+	for i := range n.config.Anchors {
 		if err := n.advance(ctx, i, []byte(next.String())); err != nil {
 			return n.deadly(err)
 		}
@@ -101,7 +101,7 @@ func (n *Notary) advance(ctx context.Context, i int, next []byte) error {
 		return nil
 	}
 	s.doubt[i] = next
-	if err := n.Anchors[i].Advance(ctx, s.anchored[i], next); err != nil {
+	if err := n.config.Anchors[i].Advance(ctx, s.anchored[i], next); err != nil {
 		if settled := n.settleAnchor(ctx, i); settled != nil {
 			return errors.Join(err, settled)
 		}
@@ -120,7 +120,7 @@ func (n *Notary) settleAnchor(ctx context.Context, i int) error {
 	if s.doubt[i] == nil {
 		return nil
 	}
-	held, err := n.Anchors[i].Load(ctx)
+	held, err := n.config.Anchors[i].Load(ctx)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading anchor %d: %w", i, err)
@@ -140,7 +140,7 @@ func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
 	if size == n.view.Load().size {
 		return nil
 	}
-	if err := n.Ledger.Publish(stored.ctx, size, note); err != nil {
+	if err := n.config.Ledger.Publish(stored.ctx, size, note); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
 	// Every receipt of this round needs the edge of the tree, and the audit has read it.

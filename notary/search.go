@@ -45,7 +45,7 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 	if err != nil {
 		return nil, 0, err
 	}
-	rows, err := n.Ledger.Deposits(ctx, q)
+	rows, err := n.config.Ledger.Deposits(ctx, q)
 	if err != nil {
 		return nil, 0, n.unavailable(err)
 	}
@@ -69,7 +69,7 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 // query puts a search into the ledger's words.
 func (n *Notary) query(who Principal, s Search) (Query, error) {
 	q := Query{Tenant: who.Tenant.ID, From: s.From, Since: s.Since, Until: s.Until, Limit: s.Limit}
-	tk, err := n.TenantKey(who.Tenant.ID)
+	tk, err := n.config.TenantKey(who.Tenant.ID)
 	if err != nil {
 		return q, n.unavailable(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func (n *Notary) gather() (batch []*pending, open bool) {
 			idle = 0
 		default:
 			idle++
-			yield()
+			runtime.Gosched()
 		}
 	}
 	return batch, true
@@ -104,21 +105,21 @@ func (n *Notary) sequence(batch []*pending) {
 // commit places the operations under the head lock and makes them durable. On any
 // error the frontier in memory is dropped: the ledger alone knows where the log is.
 func (n *Notary) commit(batch []*pending) error {
-	id, err := NewID(n.clock.now(), n.Rand)
+	id, err := NewID(n.clock.now(), n.config.Rand)
 	if err != nil {
 		return n.unavailable(err)
 	}
 	ctx, cancel := context.WithTimeout(n.run, callTimeout)
 	defer cancel()
 	b := builder{n: n, ctx: ctx, id: id, batch: batch}
-	err = n.Ledger.Append(ctx, b.lookups(), b.build)
+	err = n.config.Ledger.Append(ctx, b.lookups(), b.build)
 	if err != nil && !b.built {
 		n.frontier = nil
 		return n.unavailable(err)
 	}
 	if err != nil {
 		n.frontier = nil
-		n.Logger.Warn("a commit's answer is unknown; asking the ledger", "error", err)
+		n.config.Logger.Warn("a commit's answer is unknown; asking the ledger", "error", err)
 		if committed, err2 := n.committed(id); err2 != nil || !committed {
 			return n.unavailable(errors.Join(err, err2))
 		}
@@ -141,7 +142,7 @@ func (n *Notary) commit(batch []*pending) error {
 func (n *Notary) committed(batch ID) (bool, error) {
 	for {
 		ctx, cancel := context.WithTimeout(n.run, callTimeout)
-		ok, err := n.Ledger.Committed(ctx, batch)
+		ok, err := n.config.Ledger.Committed(ctx, batch)
 		cancel()
 		if err == nil {
 			return ok, nil

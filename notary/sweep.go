@@ -24,7 +24,7 @@ const (
 
 // eachOrphan calls fn with every blob stored before a time that no entry refers to.
 func (n *Notary) eachOrphan(ctx context.Context, before time.Time, fn func(name string) error) error {
-	return n.Blobs.List(ctx, before, func(name string) error {
+	return n.config.Blobs.List(ctx, before, func(name string) error {
 		tenant, id, _ := strings.Cut(name, "/")
 		t, err := ParseID(tenant)
 		if err != nil {
@@ -34,7 +34,7 @@ func (n *Notary) eachOrphan(ctx context.Context, before time.Time, fn func(name 
 		if err != nil {
 			return nil
 		}
-		_, err = n.Ledger.Deposit(ctx, t, i)
+		_, err = n.config.Ledger.Deposit(ctx, t, i)
 		if errors.Is(err, ErrNotFound) {
 			return fn(name)
 		}
@@ -44,7 +44,7 @@ func (n *Notary) eachOrphan(ctx context.Context, before time.Time, fn func(name 
 
 // sweep deletes the blobs of deposits that never came to be.
 func (n *Notary) sweep(ctx context.Context) error {
-	return n.eachOrphan(ctx, n.clock.now().Add(-orphanAge), func(name string) error { return n.Blobs.Delete(ctx, name) })
+	return n.eachOrphan(ctx, n.clock.now().Add(-orphanAge), func(name string) error { return n.config.Blobs.Delete(ctx, name) })
 }
 
 // runUpkeep sweeps every hour, and scrubs without end: a slow fsck that is through
@@ -64,7 +64,7 @@ func (n *Notary) runUpkeep() {
 		if time.Since(swept) > sweepEvery {
 			swept = time.Now()
 			if err := n.sweep(n.run); err != nil {
-				n.Logger.Warn("sweeping unused blobs", "error", err)
+				n.config.Logger.Warn("sweeping unused blobs", "error", err)
 			}
 		}
 		if pass.step(n.run) && time.Since(begun) > scrubEvery {
@@ -87,7 +87,7 @@ func (n *Notary) newScrub() *scrub {
 // step checks the next few tiles, as many as the pace asks for, and reports whether
 // the pass is over.
 func (s *scrub) step(ctx context.Context) (over bool) {
-	head, err := s.n.Ledger.Head(ctx)
+	head, err := s.n.config.Ledger.Head(ctx)
 	if err != nil {
 		return false // readiness says so already
 	}
@@ -106,7 +106,7 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 	}
 	if ctx.Err() == nil {
 		for _, what := range s.report.Named[s.seen:] {
-			s.n.Logger.Error("the scrubber found damage", "what", what)
+			s.n.config.Logger.Error("the scrubber found damage", "what", what)
 			s.n.ready.damaged(fmt.Errorf("%w: %s", ErrDamaged, what))
 		}
 	}

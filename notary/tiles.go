@@ -117,7 +117,7 @@ type storedTiles struct {
 }
 
 func (n *Notary) storedTiles(ctx context.Context) *storedTiles {
-	return &storedTiles{ctx, n.Ledger, map[tileID]*proofs.Tile{}}
+	return &storedTiles{ctx, n.config.Ledger, map[tileID]*proofs.Tile{}}
 }
 
 // ReadTile implements proofs.TileReader.
