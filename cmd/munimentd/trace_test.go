@@ -94,7 +94,7 @@ func calls(t testing.TB, file string) []call {
 	pending := map[string]call{} // by thread
 	for n, line := range strings.Split(string(data), "\n") {
 		m := traceLine.FindStringSubmatch(line)
-		if m == nil {
+		if m == nil || strings.HasPrefix(m[3], "--- ") { // a signal
 			continue
 		}
 		c, text := call{from: n}, m[3]

@@ -17,7 +17,13 @@ import (
 
 func TestLedger(t *testing.T) {
 	storagetest.Ledger(t, func(t *testing.T) storagetest.Harness {
-		return storagetest.Harness{Ledger: notarytest.NewLedger(nil)}
+		l := notarytest.NewLedger(nil)
+		return storagetest.Harness{Ledger: l, Reopen: func() storagetest.LedgerDriver {
+			again := notarytest.NewLedger(nil)
+			again.Restore(l.Snapshot())
+			l = again
+			return l
+		}}
 	})
 }
 

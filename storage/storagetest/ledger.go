@@ -31,8 +31,7 @@ type LedgerDriver interface {
 // Harness is one fresh, empty ledger. The opener closes it by t.Cleanup.
 type Harness struct {
 	Ledger LedgerDriver
-	// Reopen closes the ledger and opens it again on the same storage. nil if the
-	// driver keeps nothing.
+	// Reopen closes the ledger and opens it again on the same storage.
 	Reopen func() LedgerDriver
 }
 
@@ -1223,9 +1222,7 @@ func testAccounts(t *testing.T, h Harness) {
 	checkAccounts(t, h.Ledger, want, keys)
 	must(t, log.Append(ctx, h.Ledger, many(alice, 3)...))
 	must(t, log.Check(ctx, h.Ledger))
-	if h.Reopen != nil {
-		checkAccounts(t, h.Reopen(), want, keys)
-	}
+	checkAccounts(t, h.Reopen(), want, keys)
 }
 
 func checkAccounts(t *testing.T, accounts notary.Accounts, tenants []notary.Tenant, keys []notary.APIKey) {
@@ -1252,9 +1249,6 @@ func checkAccounts(t *testing.T, accounts notary.Accounts, tenants []notary.Tena
 }
 
 func testReopen(t *testing.T, h Harness) {
-	if h.Reopen == nil {
-		t.Skip("the driver keeps nothing")
-	}
 	ctx, log, ledger := t.Context(), NewLog(), h.Ledger
 	contract := term("contract")
 	for i := range 5 {
