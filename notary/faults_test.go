@@ -157,14 +157,12 @@ func TestFaults(t *testing.T) {
 	for _, start := range []uint64{1, 254, 255, 256, 257, 258, 511, 512, 513} {
 		base := grown(t, start)
 		for _, p := range countPoints(t, base) {
-			// At most starts one way of failing stands for those alike; all of them at
-			// the edge where a tile is completed.
-			if start != 255 && start != 1 && p.kind != notarytest.FailsYetPersisted && p.kind != notarytest.Fails {
-				continue
-			}
 			points++
 			name := fmt.Sprintf("%d/%s.%s/%d/%v", start, p.store, p.call, p.nth, p.kind)
-			t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { runPoint(t, base, start, p) }) })
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { runPoint(t, base, start, p) })
+			})
 		}
 	}
 	t.Logf("%d points of failure", points)
@@ -236,6 +234,57 @@ func runPoint(t *testing.T, b base, start uint64, p faultPoint) {
 	s.d.faults(p.store).Set(notarytest.Fault{Call: p.call, Nth: p.nth, Kind: p.kind})
 	s.run()
 	s.verdict(start)
+}
+
+// TestFaultsInLargeBatches fails the writes of a round whose batch itself reaches over
+// the edges of tiles: the first operation's commit is held until that many wait
+// behind it.
+func TestFaultsInLargeBatches(t *testing.T) {
+	empty := grown(t, 1)
+	for _, rows := range []int{1, 254, 255, 256, 257, 258, 511, 512, 513} {
+		for _, p := range []faultPoint{{"ledger", "Commit", 2, notarytest.PersistsLater}, {"ledger", "Commit", 2, 0}, {"anchor", "Advance", 1, 0}, {"ledger", "Publish", 2, 0}} {
+			kinds := notarytest.Kinds
+			if p.kind != notarytest.None {
+				kinds = []notarytest.Kind{p.kind}
+			}
+			for _, kind := range kinds {
+				t.Run(fmt.Sprintf("%d/%s/%v", rows, p.call, kind), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						s := empty.scenario(t)
+						s.d.faults(p.store).Set(notarytest.Fault{Call: p.call, Nth: p.nth, Kind: kind})
+						s.runLarge(rows)
+						if fired := s.d.faults(p.store).Fired(); fired != 1 || s.d.largest < rows {
+							t.Errorf("%d faults fired, the largest batch had %d rows", fired, s.d.largest)
+						}
+						s.verdict(1)
+					})
+				})
+			}
+		}
+	}
+}
+
+// runLarge deposits once, and then that many at once behind a commit that is held.
+func (s *scenario) runLarge(rows int) {
+	n := s.start()
+	release := make(chan struct{})
+	s.d.ledger.Faults.Set(notarytest.Fault{Call: "Append", Nth: 1, Do: func() { <-release }})
+	var wg sync.WaitGroup
+	deposit := func(key string) {
+		wg.Go(func() {
+			s.persist(n, key, func() notary.Deposit { return digestOnly(s.d.t, key, key, "contract.number", "HT-1") })
+		})
+	}
+	deposit("first")
+	synctest.Wait()
+	for i := range rows {
+		deposit(fmt.Sprint(i))
+	}
+	synctest.Wait()
+	close(release)
+	wg.Wait()
+	s.stop(n)
 }
 
 // TestTwoNotaries is I2: two notaries on one ledger and one anchor both sequence and

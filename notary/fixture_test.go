@@ -33,6 +33,8 @@ type depository struct {
 	mu    sync.Mutex
 	died  []error
 	notes map[uint64]string // every checkpoint ever published, by size
+	// largest is the most rows of a batch that was to be committed.
+	largest int
 }
 
 const origin = "localhost/test/notary"
@@ -83,6 +85,19 @@ func (r recorder) Publish(ctx context.Context, size uint64, note []byte) error {
 	r.d.notes[size] = string(note)
 	r.d.mu.Unlock()
 	return r.Ledger.Publish(ctx, size, note)
+}
+
+// Append notes how many rows the largest batch had that was to be committed.
+func (r recorder) Append(ctx context.Context, l notary.Lookups, build func(notary.State) (*notary.Batch, error)) error {
+	return r.Ledger.Append(ctx, l, func(s notary.State) (*notary.Batch, error) {
+		b, err := build(s)
+		if b != nil {
+			r.d.mu.Lock()
+			r.d.largest = max(r.d.largest, len(b.Rows))
+			r.d.mu.Unlock()
+		}
+		return b, err
+	})
 }
 
 func (d *depository) config() notary.Config {
