@@ -7,9 +7,10 @@ import (
 	"github.com/muniment/muniment/proofs"
 )
 
-// checkClaims refuses members that the caller may not set, and values that are
-// not of their member's type.
-func checkClaims(claims proofs.Record, original bool) error {
+// CheckClaims refuses members that the caller may not set, and values that are not
+// of their member's type, with an InvalidError. original says whether the document
+// itself comes along.
+func CheckClaims(claims proofs.Record, original bool) error {
 	for _, m := range claims {
 		t, known := proofs.NameType(m.Name)
 		switch {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -24,6 +25,9 @@ type Deposit struct {
 	Claims proofs.Record
 	// Document is the original, read once to its end; nil deposits the digest only.
 	Document io.Reader
+	// Until is how long to wait for the seal of what is committed; zero: as long as
+	// the context allows.
+	Until time.Time
 }
 
 // Deposit fixes a document or digest in the log and returns its receipt, under a
@@ -40,7 +44,7 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 	op, err := n.config.Ledger.Operation(ctx, who.Tenant.ID, in.key)
 	switch {
 	case err == nil:
-		return n.replay(ctx, in, op)
+		return n.replay(ctx, in, op, d.Until)
 	case !errors.Is(err, ErrNotFound):
 		return proofs.Receipt{}, n.unavailable(err)
 	}
@@ -58,13 +62,30 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 		return proofs.Receipt{}, err
 	case p.again: // two calls raced with one key, and the other won
 		n.discard(row, in, nil)
-		return n.replay(ctx, in, p.op)
+		return n.replay(ctx, in, p.op, d.Until)
 	}
-	v, err := n.published(ctx, row.row.Index)
+	return n.answer(ctx, d.Until, row.placed())
+}
+
+// placed is an entry with its place in the log, and what its receipt says of it.
+type placed struct {
+	id          ID
+	index       uint64
+	entry       proofs.Entry
+	disclosures []proofs.Disclosure
+}
+
+func (r *prepared) placed() placed {
+	return placed{r.row.ID, r.row.Index, r.entry, r.disclosures}
+}
+
+// answer waits for the seal of an entry that is committed, and proves it.
+func (n *Notary) answer(ctx context.Context, until time.Time, r placed) (proofs.Receipt, error) {
+	v, err := n.publishedBy(ctx, until, r.index)
 	if err != nil {
-		return proofs.Receipt{}, &SealingDelayedError{row.row.ID}
+		return proofs.Receipt{}, &SealingDelayedError{r.id}
 	}
-	return n.prove(ctx, v, row.row.Index, row.entry, row.disclosures)
+	return n.prove(ctx, v, r.index, r.entry, r.disclosures)
 }
 
 // open reports whether a new deposit may come in now.
@@ -134,7 +155,7 @@ func (n *Notary) remove(name string) {
 
 // replay answers a key that already stands for a deposit: with its receipt if the
 // content is the same.
-func (n *Notary) replay(ctx context.Context, in *intake, op Operation) (proofs.Receipt, error) {
+func (n *Notary) replay(ctx context.Context, in *intake, op Operation, until time.Time) (proofs.Receipt, error) {
 	row, err := n.config.Ledger.Row(ctx, op.First)
 	if err != nil {
 		return proofs.Receipt{}, n.unavailable(err)
@@ -154,13 +175,9 @@ func (n *Notary) replay(ctx context.Context, in *intake, op Operation) (proofs.R
 			return proofs.Receipt{}, err
 		}
 	}
-	mac := contentMAC(o.seed, "deposit", in.claims, in.digest, held)
+	mac := in.content(o.seed)
 	if !hmac.Equal(mac[:], o.body.content[:]) {
 		return proofs.Receipt{}, ErrKeyReused
 	}
-	v, err := n.published(ctx, row.Index)
-	if err != nil {
-		return proofs.Receipt{}, &SealingDelayedError{row.ID}
-	}
-	return n.prove(ctx, v, row.Index, o.entry, o.disclosures)
+	return n.answer(ctx, until, placed{row.ID, row.Index, o.entry, o.disclosures})
 }

@@ -29,6 +29,9 @@ type intake struct {
 	taken     bool      // document has been read to its end; digest and size are its own
 	digest    proofs.Hash
 	size      int64
+	// content recognises a retry: the MAC of what the operation deposits, under the
+	// seed of its first deposit. It is asked once digest and size are known.
+	content func(proofs.Seed) [sha256.Size]byte
 }
 
 // admit checks all that can be checked before a byte is stored.
@@ -36,24 +39,38 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 	if !who.Role.MayDeposit() {
 		return nil, ErrForbidden
 	}
-	if len(d.Key) == 0 || len(d.Key) > maxKey || strings.IndexFunc(d.Key, func(r rune) bool { return r < 0x20 || r > 0x7e }) >= 0 {
-		return nil, invalid("", "an idempotency key of 1 to %d printable ASCII characters is required", maxKey)
+	if err := checkKey(d.Key); err != nil {
+		return nil, err
 	}
-	if err := checkClaims(d.Claims, d.Document != nil); err != nil {
+	if err := CheckClaims(d.Claims, d.Document != nil); err != nil {
 		return nil, err
 	}
 	tk, err := n.config.TenantKey(who.Tenant.ID)
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
-	in := &intake{
-		tenant:    who.Tenant,
-		tenantKey: tk,
-		key:       tk.term(termKey, d.Key),
-		claims:    d.Claims,
-		received:  n.clock.now(),
-		document:  d.Document,
+	in, err := newIntake(who.Tenant, tk, tk.term(termKey, d.Key), d.Claims, n.clock.now())
+	if err != nil {
+		return nil, err
 	}
+	in.document = d.Document
+	in.content = func(seed proofs.Seed) [sha256.Size]byte {
+		return contentMAC(seed, in.claims, in.digest, in.document != nil)
+	}
+	return in, nil
+}
+
+// checkKey refuses what is no idempotency key.
+func checkKey(key string) error {
+	if len(key) == 0 || len(key) > maxKey || strings.IndexFunc(key, func(r rune) bool { return r < 0x20 || r > 0x7e }) >= 0 {
+		return invalid("", "an idempotency key of 1 to %d printable ASCII characters is required", maxKey)
+	}
+	return nil
+}
+
+// newIntake begins a deposit with claims that CheckClaims has passed.
+func newIntake(tenant Tenant, tk TenantKey, key Term, claims proofs.Record, received time.Time) (*intake, error) {
+	in := &intake{tenant: tenant, tenantKey: tk, key: key, claims: claims, received: received}
 	if claimed, ok := in.text("content.sha256"); ok {
 		if _, err := hex.Decode(in.digest[:], []byte(claimed)); err != nil {
 			return nil, invalid("content.sha256", "%v", err)
@@ -162,7 +179,7 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 		return invalid("", "the record takes %d bytes in a receipt; at most %d fit", size, proofs.MaxDisclosures-caseRoom)
 	}
 	r.terms, r.contract = in.tenantKey.terms(record)
-	b := body{content: contentMAC(r.seed, "deposit", in.claims, in.digest, held), key: in.key, record: record}
+	b := body{content: in.content(r.seed), key: in.key, record: record}
 	r.row.Body = b.seal(key, in.tenant.ID, r.row.ID)
 	r.row.Secrets, err = sealSecrets(in.tenantKey, in.tenant.ID, r.row.ID, key, r.seed, n.config.Rand)
 	return err

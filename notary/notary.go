@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -61,7 +63,8 @@ type Notary struct {
 	clock    clock
 
 	pool  chan *pending
-	wake  chan struct{} // the sealer's: a batch was committed
+	lines *semaphore.Weighted // of batches, between intake and answer
+	wake  chan struct{}       // the sealer's: a batch was committed
 	view  atomic.Pointer[view]
 	ready readiness
 
@@ -140,6 +143,7 @@ func prepare(c Config) (*Notary, error) {
 	}
 	n.verifier = proofs.NewVerifier(c.Policy)
 	n.tiles = newTileCache(c.Ledger)
+	n.lines = semaphore.NewWeighted(maxLines)
 	n.pool = make(chan *pending, n.config.Pool)
 	n.wake = make(chan struct{}, 1)
 	n.drained = make(chan struct{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -48,6 +49,75 @@ func (n *Notary) Entries(ctx context.Context, index uint64, width int) ([]byte, 
 		out = append(out, e...)
 	}
 	return out, nil
+}
+
+// Inclusion is an inclusion proof (RFC 6962 §2.1.1).
+type Inclusion struct {
+	Leaf, Root proofs.Hash
+	Path       []proofs.Hash
+}
+
+// InclusionProof proves the entry at index in the tree of that size, which must be
+// published; else ErrNotFound.
+func (n *Notary) InclusionProof(ctx context.Context, index, size uint64) (Inclusion, error) {
+	if size > n.view.Load().size || index >= size {
+		return Inclusion{}, ErrNotFound
+	}
+	var p Inclusion
+	leaves, err := n.config.Ledger.Hashes(ctx, 0, index, index+1)
+	if err == nil {
+		p.Leaf = leaves[0]
+		p.Path, err = proofs.InclusionProof(index, size, n.tiles.reader(ctx))
+	}
+	if err == nil {
+		p.Root, err = proofs.RootAt(size, n.tiles.reader(ctx))
+	}
+	if err != nil {
+		return Inclusion{}, n.unavailable(err)
+	}
+	if err := proofs.VerifyInclusion(p.Path, index, size, p.Leaf, p.Root); err != nil {
+		return Inclusion{}, n.wrongTiles("the inclusion proof of entry %d at size %d does not verify", index, size)
+	}
+	return p, nil
+}
+
+// Consistency is a consistency proof (RFC 6962 §2.1.2).
+type Consistency struct {
+	From, Root proofs.Hash // the roots of the older and of the newer tree
+	Path       []proofs.Hash
+}
+
+// ConsistencyProof proves that the tree of size from, 1 or more, is the beginning of
+// the tree of that size, which must be published; else ErrNotFound.
+func (n *Notary) ConsistencyProof(ctx context.Context, from, size uint64) (Consistency, error) {
+	if size > n.view.Load().size || from < 1 || from > size {
+		return Consistency{}, ErrNotFound
+	}
+	var p Consistency
+	var err error
+	tiles := n.tiles.reader(ctx)
+	p.Path, err = proofs.ConsistencyProof(from, size, tiles)
+	if err == nil {
+		p.From, err = proofs.RootAt(from, tiles)
+	}
+	if err == nil {
+		p.Root, err = proofs.RootAt(size, tiles)
+	}
+	if err != nil {
+		return Consistency{}, n.unavailable(err)
+	}
+	if err := proofs.VerifyConsistency(p.Path, from, size, p.From, p.Root); err != nil {
+		return Consistency{}, n.wrongTiles("the consistency proof from size %d to %d does not verify", from, size)
+	}
+	return p, nil
+}
+
+// wrongTiles reports a proof that does not verify, and forgets the tiles it is from.
+func (n *Notary) wrongTiles(format string, args ...any) error {
+	n.tiles.drop()
+	err := fmt.Errorf("%w: "+format, append([]any{ErrDamaged}, args...)...)
+	n.ready.damaged(err)
+	return err
 }
 
 // shown reports whether the published tree has that many hashes in the tile.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -151,6 +152,16 @@ func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
 	old := n.view.Swap(&view{size: size, note: note, next: make(chan struct{})})
 	close(old.next)
 	return nil
+}
+
+// publishedBy is published with an end of its own, unless until is zero.
+func (n *Notary) publishedBy(ctx context.Context, until time.Time, index uint64) (*view, error) {
+	if !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
+	return n.published(ctx, index)
 }
 
 // published waits until the log is published beyond index.

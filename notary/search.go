@@ -2,6 +2,7 @@ package notary
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/muniment/muniment/proofs"
@@ -84,4 +85,31 @@ func (n *Notary) query(who Principal, s Search) (Query, error) {
 		q.Term = &t
 	}
 	return q, nil
+}
+
+// Case returns the state of one of the principal's cases, once everything that it
+// counts is published; ErrNotFound if there is no such case.
+func (n *Notary) Case(ctx context.Context, who Principal, contract string) (Case, error) {
+	if !who.Role.MayRead() {
+		return Case{}, ErrForbidden
+	}
+	tk, err := n.config.TenantKey(who.Tenant.ID)
+	if err != nil {
+		return Case{}, n.unavailable(err)
+	}
+	c, err := n.config.Ledger.Case(ctx, who.Tenant.ID, tk.term(termContract, contract))
+	if errors.Is(err, ErrNotFound) {
+		return Case{}, ErrNotFound
+	}
+	if err != nil {
+		return Case{}, n.unavailable(err)
+	}
+	head, err := n.config.Ledger.Head(ctx)
+	if err == nil {
+		_, err = n.published(ctx, head.Size-1)
+	}
+	if err != nil {
+		return Case{}, n.unavailable(err)
+	}
+	return c, nil
 }

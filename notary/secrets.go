@@ -180,10 +180,10 @@ func openBody(key dataKey, row Row) (body, error) {
 	return b, nil
 }
 
-// contentMAC recognises a retry: same operation, same claims, same document.
-func contentMAC(seed proofs.Seed, operation string, claims proofs.Record, digest proofs.Hash, held bool) [sha256.Size]byte {
+// contentMAC recognises the retry of a deposit: same claims, same document.
+func contentMAC(seed proofs.Seed, claims proofs.Record, digest proofs.Hash, held bool) [sha256.Size]byte {
 	mac := hmac.New(sha256.New, seed[:])
-	fmt.Fprintf(mac, "muniment/content@v1\n%s\nheld %t\n", operation, held)
+	fmt.Fprintf(mac, "muniment/content@v1\ndeposit\nheld %t\n", held)
 	mac.Write(digest[:])
 	io.WriteString(mac, claims.JSON())
 	return [sha256.Size]byte(mac.Sum(nil))

@@ -40,6 +40,7 @@ const (
 	ReasonDocument      Reason = "document"  // document and content.sha256
 	ReasonNoDocument    Reason = "not-about-a-document"
 	ReasonDigestHidden  Reason = "digest-hidden"  // undecided: the receipt does not show content.sha256
+	ReasonPolicyFound   Reason = "policy-found"   // undecided: all holds, under a policy that came with the evidence
 	ReasonGenesisPlaced Reason = "genesis-placed" // genesis stands at index 0 and nowhere else
 )
 
@@ -126,6 +127,7 @@ const maxRemembered = 1024
 type Verifier struct {
 	policy      Policy
 	fingerprint string
+	found       bool // the policy did not come from who relies on the evidence
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]*checkedNote // by SHA-256 of the verbatim note
@@ -148,6 +150,15 @@ func NewVerifier(policy Policy) *Verifier {
 		fingerprint: policy.Fingerprint(),
 		remembered:  map[[sha256.Size]byte]*checkedNote{},
 	}
+}
+
+// NewFoundVerifier returns a Verifier for a policy that came with the evidence or
+// from the depository itself. Such a policy shows whether the evidence is consistent,
+// and nothing about who signed: what would be Verified is Undecided.
+func NewFoundVerifier(policy Policy) *Verifier {
+	v := NewVerifier(policy)
+	v.found = true
+	return v
 }
 
 // Verify checks a receipt and, unless document is nil, that the receipt is about
@@ -181,7 +192,11 @@ func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
 		return e, nil
 	}
 	e.fill(r, leaf, note, v.policy.Witnessed())
-	return e.compare(document)
+	e, err := e.compare(document)
+	if v.found && e.outcome == Verified {
+		e.outcome, e.Reason = Undecided, ReasonPolicyFound
+	}
+	return e, err
 }
 
 func (e Evidence) refuse(reason Reason) Evidence {

@@ -3,6 +3,7 @@ package proofs
 import (
 	"bytes"
 	"errors"
+	"io"
 
 	"reflect"
 	"slices"
@@ -475,4 +476,33 @@ func TestCVE_2026_56864_IndexIsBoundToTheTree(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFoundPolicyProvesNothing: under a policy that came with the evidence nothing is
+// ever verified, and what is refused stays refused.
+func TestFoundPolicyProvesNothing(t *testing.T) {
+	l := newTestLog(testOrigin)
+	i := l.deposit("借款合同第 7 号")
+	policy, receipt := l.policy("quorum none"), l.receipt(i, i+1)
+	judge := func(r Receipt, document io.Reader) Evidence {
+		t.Helper()
+		e, err := NewFoundVerifier(policy).Verify(r, document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	for _, document := range []io.Reader{nil, strings.NewReader("借款合同第 7 号")} {
+		e := judge(receipt, document)
+		wantOutcome(t, e, Undecided, ReasonPolicyFound)
+		for _, lang := range []Language{English, Chinese} {
+			x := e.Explain(lang)
+			if len(x.Proved) != 0 || !strings.Contains(x.Verdict, policy.Fingerprint()) {
+				t.Errorf("%s: %+v", lang, x)
+			}
+		}
+	}
+	wantOutcome(t, judge(receipt, strings.NewReader("another")), Refused, ReasonDocument)
+	receipt.Index++
+	wantOutcome(t, judge(receipt, nil), Refused, ReasonInclusion)
 }

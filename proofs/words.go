@@ -51,27 +51,29 @@ var reasons = map[Reason]phrase{
 	ReasonDocument:      {"The receipt is sound, but this document is not the one that was deposited: its SHA-256 is another.", "回执本身有效，但此文件并非当时存证的文件：SHA-256 不同。"},
 	ReasonNoDocument:    {"The receipt is sound, but its entry is not about any document.", "回执本身有效，但其条目不涉及任何文件。"},
 	ReasonDigestHidden:  {"The receipt does not show the document's SHA-256, so it cannot be compared with this document.", "回执未披露文件的 SHA-256，无法与此文件比对。"},
+	ReasonPolicyFound:   {"Everything is consistent under a policy that you did not choose; anyone can make such a policy. Compare its fingerprint, %s, with the one that the depository published.", "在一份并非由您选定的信任策略下，各项内容相互一致；但任何人都可以制作这样的策略。请将其指纹 %s 与存证机构公布的指纹比对。"},
 	ReasonGenesisPlaced: {"The entry's kind and its place in the log contradict each other.", "条目类型与其在日志中的位置相矛盾。"},
 }
 
 var (
-	sayTest       = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
-	sayMatches    = phrase{"The document is, bit for bit, the one this receipt is about (SHA-256 %s).", "此文件与回执所指文件逐位一致（SHA-256 %s）。"}
-	sayFixed      = phrase{"This is entry number %d of the log %s, which dated it %s.", "本条目编号为 %d，所在日志为 %s，日志记载时间为 %s。"}
-	sayUnchanged  = phrase{"Entry and description are unchanged since the log signed its state of %d entries.", "自日志对含 %d 个条目的状态签名以来，条目与描述未被改动。"}
-	sayHeld       = phrase{"The depository states that it received the document itself.", "存证机构声明收到了文件原件。"}
-	sayWitness    = phrase{"The witness %s saw this state of the log at %s.", "见证方 %s 于 %s 见证了日志的这一状态。"}
-	sayWitnessed  = phrase{"The witnesses that your policy demands have signed.", "信任策略所要求的见证方均已签名。"}
-	sayWords      = phrase{"That what the document says is true, or that any loan, debt or signature in it is valid.", "文件内容是否真实，其中的借款、债务或签名是否有效。"}
-	sayBefore     = phrase{"What happened to the document before it was deposited.", "文件在存证之前的情况。"}
-	sayClaims     = phrase{"The statements in the description that the depositor made: they are fixed as made, not examined.", "描述中由存证人作出的陈述：仅按原样固定，未经核实。"}
-	sayDigestOnly = phrase{"That the depository ever saw the document: it was given the digest alone; name, size and type are the depositor's claim.", "存证机构见过该文件：其仅收到摘要；名称、大小与类型均为存证人的陈述。"}
-	sayHeldHidden = phrase{"That the depository ever saw the document: the receipt does not show whether it did.", "存证机构见过该文件：回执未披露其是否收到过文件。"}
-	sayUnchecked  = phrase{"That any document belongs to this receipt: none was compared.", "某一文件与该回执对应：未比对任何文件。"}
-	sayUnwitness  = phrase{"That others saw the same log: your policy asks for no witnesses.", "他人看到的是同一日志：信任策略未要求见证方。"}
-	sayTime       = phrase{"The time, by anyone but the depository: no time-stamp by an independent authority was checked.", "时间由存证机构以外的任何一方证明：未检查独立机构的时间戳。"}
-	sayHidden     = phrase{"The values of the members that this receipt hides: %s.", "该回执所隐藏字段的值：%s。"}
-	sayUnknown    = phrase{"%d signature(s) by keys your policy does not name, or in an algorithm this verifier does not have: they were ignored.", "%d 个签名来自信任策略未列出的密钥，或使用了本验证程序不具备的算法：已忽略。"}
+	sayTest        = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
+	sayMatches     = phrase{"The document is, bit for bit, the one this receipt is about (SHA-256 %s).", "此文件与回执所指文件逐位一致（SHA-256 %s）。"}
+	sayFixed       = phrase{"This is entry number %d of the log %s, which dated it %s.", "本条目编号为 %d，所在日志为 %s，日志记载时间为 %s。"}
+	sayUnchanged   = phrase{"Entry and description are unchanged since the log signed its state of %d entries.", "自日志对含 %d 个条目的状态签名以来，条目与描述未被改动。"}
+	sayHeld        = phrase{"The depository states that it received the document itself.", "存证机构声明收到了文件原件。"}
+	sayWitness     = phrase{"The witness %s saw this state of the log at %s.", "见证方 %s 于 %s 见证了日志的这一状态。"}
+	sayWitnessed   = phrase{"The witnesses that your policy demands have signed.", "信任策略所要求的见证方均已签名。"}
+	sayWords       = phrase{"That what the document says is true, or that any loan, debt or signature in it is valid.", "文件内容是否真实，其中的借款、债务或签名是否有效。"}
+	sayBefore      = phrase{"What happened to the document before it was deposited.", "文件在存证之前的情况。"}
+	sayClaims      = phrase{"The statements in the description that the depositor made: they are fixed as made, not examined.", "描述中由存证人作出的陈述：仅按原样固定，未经核实。"}
+	sayDigestOnly  = phrase{"That the depository ever saw the document: it was given the digest alone; name, size and type are the depositor's claim.", "存证机构见过该文件：其仅收到摘要；名称、大小与类型均为存证人的陈述。"}
+	sayHeldHidden  = phrase{"That the depository ever saw the document: the receipt does not show whether it did.", "存证机构见过该文件：回执未披露其是否收到过文件。"}
+	sayUnchecked   = phrase{"That any document belongs to this receipt: none was compared.", "某一文件与该回执对应：未比对任何文件。"}
+	sayUnwitness   = phrase{"That others saw the same log: your policy asks for no witnesses.", "他人看到的是同一日志：信任策略未要求见证方。"}
+	sayTime        = phrase{"The time, by anyone but the depository: no time-stamp by an independent authority was checked.", "时间由存证机构以外的任何一方证明：未检查独立机构的时间戳。"}
+	sayPolicyFound = phrase{"Who signed: the policy, and with it the keys, came with the evidence or from the depository itself.", "签名者是谁：信任策略及其中的密钥随证据而来，或由存证机构自行提供。"}
+	sayHidden      = phrase{"The values of the members that this receipt hides: %s.", "该回执所隐藏字段的值：%s。"}
+	sayUnknown     = phrase{"%d signature(s) by keys your policy does not name, or in an algorithm this verifier does not have: they were ignored.", "%d 个签名来自信任策略未列出的密钥，或使用了本验证程序不具备的算法：已忽略。"}
 )
 
 // Explain puts the evidence into words.
@@ -83,6 +85,9 @@ func (e Evidence) Explain(lang Language) Explanation {
 		return x
 	}
 	proved := func(p phrase, args ...any) { x.Proved = append(x.Proved, p.in(lang, args...)) }
+	if e.Reason == ReasonPolicyFound { // who signed is not known, so nobody's word is
+		proved = func(phrase, ...any) {}
+	}
 	open := func(p phrase, args ...any) { x.NotProved = append(x.NotProved, p.in(lang, args...)) }
 	if e.Document == DocumentMatches {
 		proved(sayMatches, e.DocumentSHA256)
@@ -104,6 +109,9 @@ func (e Evidence) Explain(lang Language) Explanation {
 		open(sayUnwitness)
 	}
 	open(sayTime)
+	if e.Reason == ReasonPolicyFound {
+		open(sayPolicyFound)
+	}
 	if len(e.Hidden) > 0 {
 		open(sayHidden, strings.Join(e.Hidden, ", "))
 	}
@@ -132,7 +140,10 @@ func (e Evidence) explainDeposit(proved, open func(phrase, ...any)) {
 
 func (e Evidence) verdict(lang Language) string {
 	text := verdicts[e.outcome].in(lang)
-	if reason, ok := reasons[e.Reason]; ok {
+	switch reason, ok := reasons[e.Reason]; {
+	case e.Reason == ReasonPolicyFound:
+		text += reason.in(lang, e.Policy)
+	case ok:
 		text += reason.in(lang)
 	}
 	if e.Environment != "" && e.Environment != Prod {

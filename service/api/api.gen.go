@@ -14,6 +14,56 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// BadLine What is wrong with one line of a batch.
+type BadLine struct {
+	// Detail What, for people.
+	Detail string `json:"detail"`
+
+	// Line Which, from 1.
+	//
+	// Example: 17
+	Line int `json:"line"`
+
+	// Member The record's member at fault.
+	Member string `json:"member,omitempty"`
+}
+
+// BatchLines Lines of JSON, each a `DepositRequest`.
+type BatchLines = string
+
+// BatchReceipts Lines of JSON: a `BatchHead` first, and then a `BatchLine` for each line of the request.
+//
+// Example: {"checkpoint":"log.example.org/prod/1\n812\n…","count":2}
+// {"id":"01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e","index":810,"entry":"muniment/entry@v1\n…","path":["…"],"disclosures":[["…","content.held",false],…]}
+// …
+type BatchReceipts = string
+
+// ConsistencyProof A consistency proof (RFC 6962 §2.1.2).
+type ConsistencyProof struct {
+	// From As asked for.
+	//
+	// Example: 7
+	From uint64 `json:"from"`
+
+	// FromRoot The hash, padded standard base64.
+	//
+	// Example: pTyzVvrWvgDTPvOIkQbGA2cDgMRYQwUvmZGEOhP4Vvs=
+	FromRoot string `json:"from_root"`
+
+	// Path Hashes from the leaves to the root, each in padded standard base64.
+	Path []string `json:"path"`
+
+	// Root The hash, padded standard base64.
+	//
+	// Example: pTyzVvrWvgDTPvOIkQbGA2cDgMRYQwUvmZGEOhP4Vvs=
+	Root string `json:"root"`
+
+	// Size As asked for.
+	//
+	// Example: 7
+	Size uint64 `json:"size"`
+}
+
 // Deposit One document or digest in the log.
 type Deposit struct {
 	// Id UUIDv7, lower-case.
@@ -82,6 +132,18 @@ type DepositUpload struct {
 	Record json.RawMessage `json:"record"`
 }
 
+// Explanation For people who decide by it.
+type Explanation struct {
+	// NotProved Whole sentences.
+	NotProved []string `json:"not_proved"`
+
+	// Proved Whole sentences.
+	Proved []string `json:"proved"`
+
+	// Verdict One or two sentences.
+	Verdict string `json:"verdict"`
+}
+
 // FoundDeposit A deposit as a search shows it; its receipt is at `/v1/deposits/{id}/receipt`.
 type FoundDeposit struct {
 	// Id UUIDv7, lower-case.
@@ -122,6 +184,32 @@ type Health struct {
 	Status string `json:"status"`
 }
 
+// InclusionProof An inclusion proof (RFC 6962 §2.1.1).
+type InclusionProof struct {
+	// Index As asked for.
+	//
+	// Example: 7
+	Index uint64 `json:"index"`
+
+	// Leaf The hash, padded standard base64.
+	//
+	// Example: pTyzVvrWvgDTPvOIkQbGA2cDgMRYQwUvmZGEOhP4Vvs=
+	Leaf string `json:"leaf"`
+
+	// Path Hashes from the leaves to the root, each in padded standard base64.
+	Path []string `json:"path"`
+
+	// Root The hash, padded standard base64.
+	//
+	// Example: pTyzVvrWvgDTPvOIkQbGA2cDgMRYQwUvmZGEOhP4Vvs=
+	Root string `json:"root"`
+
+	// Size As asked for.
+	//
+	// Example: 7
+	Size uint64 `json:"size"`
+}
+
 // Policy A C2SP tlog-policy.
 //
 // Example: log log.example.org/prod/1+a7743436+AZ0d4SNn…
@@ -140,6 +228,9 @@ type Problem struct {
 
 	// Id The deposit concerned, where there is one.
 	Id string `json:"id,omitempty"`
+
+	// Lines Every line of a batch that is at fault, in order.
+	Lines []BadLine `json:"lines,omitempty"`
 
 	// Member The record's member at fault.
 	//
@@ -183,8 +274,139 @@ type Receipt = string
 // Example: {"content.sha256":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824","contract.number":"LC-2026-0117"}
 type Record = json.RawMessage
 
+// SignatureCheck One signature that holds.
+type SignatureCheck struct {
+	// Key The verifier key.
+	Key string `json:"key"`
+
+	// Name The key's name.
+	Name string `json:"name"`
+
+	// Role Whose it is.
+	Role string `json:"role"`
+
+	// Time When a witness says that it cosigned.
+	Time string `json:"time,omitempty"`
+}
+
+// Verification What a check came to. The members from `level` on are there only where the receipt itself
+// holds.
+type Verification struct {
+	// Document What became of the document.
+	//
+	// Example: matches
+	Document string `json:"document"`
+
+	// DocumentSha256 Hex, of the document that was sent.
+	DocumentSha256 string `json:"document_sha256,omitempty"`
+
+	// Explanations The same in plain words.
+	Explanations struct {
+		// En For people who decide by it.
+		En Explanation `json:"en"`
+
+		// Zh For people who decide by it.
+		Zh Explanation `json:"zh"`
+	} `json:"explanations"`
+
+	// Hidden The names of those that it hides.
+	Hidden []string `json:"hidden,omitempty"`
+
+	// Index The entry's index in the log.
+	Index *uint64 `json:"index,omitempty"`
+
+	// Leaf The entry's leaf hash.
+	Leaf string `json:"leaf,omitempty"`
+
+	// Level How strongly the log's statement is supported, `sealed` or `witnessed`.
+	Level string `json:"level,omitempty"`
+
+	// Origin The log.
+	//
+	// Example: log.example.org/prod/1
+	Origin string `json:"origin,omitempty"`
+
+	// Outcome Example: undecided
+	Outcome string `json:"outcome"`
+
+	// Policy The fingerprint of the policy that it was judged by.
+	Policy string `json:"policy"`
+
+	// PolicyGiven Whether the caller sent that policy. If not, compare its fingerprint with the published one.
+	PolicyGiven bool `json:"policy_given"`
+
+	// Reason Why it is refused or undecided, in a stable word; absent when verified.
+	//
+	// Example: policy-found
+	Reason string `json:"reason,omitempty"`
+
+	// Record The members that the receipt discloses.
+	Record json.RawMessage `json:"record,omitempty"`
+
+	// Root The root of the checkpoint.
+	Root string `json:"root,omitempty"`
+
+	// Signatures The checkpoint's signatures by keys that the policy knows.
+	Signatures []SignatureCheck `json:"signatures,omitempty"`
+
+	// Size The size of the checkpoint.
+	Size uint64 `json:"size,omitempty"`
+
+	// Time When the log dates the entry.
+	//
+	// Example: 2026-11-23T05:14:07.123Z
+	Time string `json:"time,omitempty"`
+}
+
+// VerificationRequest A receipt to check, without its document.
+type VerificationRequest struct {
+	// Policy The policy to judge by, yours; the depository's own where it is left out.
+	Policy string `json:"policy,omitempty"`
+
+	// Receipt The text of a C2SP `.tlog-proof` file: entry, disclosed record, inclusion path and
+	// checkpoint. Keep it byte for byte.
+	//
+	//
+	// Example: c2sp.org/tlog-proof@v1
+	// extra eyJkaXNjbG9zdXJlcyI6W…
+	// index 811
+	// …
+	Receipt Receipt `json:"receipt"`
+}
+
+// VerificationUpload A receipt to check. The parts stand in this order.
+type VerificationUpload struct {
+	// Document The document, to hold against the receipt. It is bounded as for a deposit.
+	Document *openapi_types.File `json:"document,omitempty"`
+
+	// Policy A C2SP tlog-policy.
+	//
+	// Example: log log.example.org/prod/1+a7743436+AZ0d4SNn…
+	// quorum none
+	Policy *Policy `json:"policy,omitempty"`
+
+	// Receipt The text of a C2SP `.tlog-proof` file: entry, disclosed record, inclusion path and
+	// checkpoint. Keep it byte for byte.
+	//
+	//
+	// Example: c2sp.org/tlog-proof@v1
+	// extra eyJkaXNjbG9zdXJlcyI6W…
+	// index 811
+	// …
+	Receipt Receipt `json:"receipt"`
+}
+
+// ContentDigest defines model for ContentDigest.
+type ContentDigest = string
+
 // DepositID defines model for DepositID.
 type DepositID = string
+
+// PreferWait defines model for PreferWait.
+type PreferWait = string
+
+// Size defines model for Size.
+type Size = string
 
 // BadRequest An RFC 9457 problem.
 type BadRequest = Problem
@@ -233,6 +455,10 @@ type ListDepositsParams struct {
 	// Sha256 The document's SHA-256, lower-case hex.
 	Sha256 *string `form:"sha256,omitempty" json:"sha256,omitempty"`
 
+	// Label A label's name without `label.`, a colon, and its value byte for byte: `branch:Shenzhen`
+	// finds the deposits whose `label.branch` is the string `Shenzhen`.
+	Label *string `form:"label,omitempty" json:"label,omitempty"`
+
 	// Since Entries dated at or after this time, in the form in which entries are dated.
 	Since *string `form:"since,omitempty" json:"since,omitempty"`
 
@@ -251,6 +477,17 @@ type CreateDepositParams struct {
 	// IdempotencyKey Stands for this content for ever, within the tenant. 1 to 255 printable ASCII
 	// characters; a UUID, or the contract's key in the calling system, will do.
 	IdempotencyKey string `json:"Idempotency-Key"`
+
+	// ContentDigest The digest of the body as it is sent (RFC 9530), `sha-256` or `sha-512`. Where it is given,
+	// a body that is not the one meant is refused, and nothing is kept. Other algorithms are
+	// passed over.
+	ContentDigest *ContentDigest `json:"Content-Digest,omitempty"`
+
+	// Prefer `wait=N` (RFC 7240 §4.3): wait at most N seconds for the seal. A deposit that is committed
+	// by then and not sealed is answered 503 `sealing-delayed`; the same key tells later.
+	// `return=minimal` (§4.2), for a batch: leave the disclosures out. Other preferences are
+	// passed over.
+	Prefer *PreferWait `json:"Prefer,omitempty"`
 }
 
 // GetDocumentParams defines parameters for GetDocument.
@@ -259,11 +496,34 @@ type GetDocumentParams struct {
 	Range *string `json:"Range,omitempty"`
 }
 
+// CreateBatchParams defines parameters for CreateBatch.
+type CreateBatchParams struct {
+	// IdempotencyKey Stands for this batch for ever, within the tenant. 1 to 255 printable ASCII characters.
+	IdempotencyKey string `json:"Idempotency-Key"`
+
+	// ContentDigest The digest of the body as it is sent (RFC 9530), `sha-256` or `sha-512`. Where it is given,
+	// a body that is not the one meant is refused, and nothing is kept. Other algorithms are
+	// passed over.
+	ContentDigest *ContentDigest `json:"Content-Digest,omitempty"`
+
+	// Prefer `wait=N` (RFC 7240 §4.3): wait at most N seconds for the seal. A deposit that is committed
+	// by then and not sealed is answered 503 `sealing-delayed`; the same key tells later.
+	// `return=minimal` (§4.2), for a batch: leave the disclosures out. Other preferences are
+	// passed over.
+	Prefer *PreferWait `json:"Prefer,omitempty"`
+}
+
 // CreateDepositJSONRequestBody defines body for CreateDeposit for application/json ContentType.
 type CreateDepositJSONRequestBody = DepositRequest
 
 // CreateDepositMultipartRequestBody defines body for CreateDeposit for multipart/form-data ContentType.
 type CreateDepositMultipartRequestBody = DepositUpload
+
+// VerifyJSONRequestBody defines body for Verify for application/json ContentType.
+type VerifyJSONRequestBody = VerificationRequest
+
+// VerifyMultipartRequestBody defines body for Verify for multipart/form-data ContentType.
+type VerifyMultipartRequestBody = VerificationUpload
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -273,6 +533,12 @@ type ServerInterface interface {
 	// GetCheckpoint The newest published checkpoint
 	// (GET /log/checkpoint)
 	GetCheckpoint(w http.ResponseWriter, r *http.Request)
+	// GetConsistencyProof The proof that the log only grew
+	// (GET /log/consistency/{from}/{size})
+	GetConsistencyProof(w http.ResponseWriter, r *http.Request, from string, size Size)
+	// GetInclusionProof The inclusion proof of an entry
+	// (GET /log/inclusion/{size}/{index})
+	GetInclusionProof(w http.ResponseWriter, r *http.Request, size Size, index string)
 	// GetPolicy The policy in force
 	// (GET /log/policy)
 	GetPolicy(w http.ResponseWriter, r *http.Request)
@@ -300,6 +566,12 @@ type ServerInterface interface {
 	// GetReceipt Download a receipt
 	// (GET /v1/deposits/{id}/receipt)
 	GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID)
+	// CreateBatch Deposit up to 10,000 digests at once
+	// (POST /v1/deposits:batch)
+	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
+	// Verify Check a receipt
+	// (POST /v1/verify)
+	Verify(w http.ResponseWriter, r *http.Request)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -315,6 +587,18 @@ func (_ Unimplemented) GetHealth(w http.ResponseWriter, r *http.Request) {
 // GetCheckpoint The newest published checkpoint
 // (GET /log/checkpoint)
 func (_ Unimplemented) GetCheckpoint(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetConsistencyProof The proof that the log only grew
+// (GET /log/consistency/{from}/{size})
+func (_ Unimplemented) GetConsistencyProof(w http.ResponseWriter, r *http.Request, from string, size Size) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetInclusionProof The inclusion proof of an entry
+// (GET /log/inclusion/{size}/{index})
+func (_ Unimplemented) GetInclusionProof(w http.ResponseWriter, r *http.Request, size Size, index string) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -372,6 +656,18 @@ func (_ Unimplemented) GetReceipt(w http.ResponseWriter, r *http.Request, id Dep
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// CreateBatch Deposit up to 10,000 digests at once
+// (POST /v1/deposits:batch)
+func (_ Unimplemented) CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// Verify Check a receipt
+// (POST /v1/verify)
+func (_ Unimplemented) Verify(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ServerInterfaceWrapper converts contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler            ServerInterface
@@ -400,6 +696,76 @@ func (siw *ServerInterfaceWrapper) GetCheckpoint(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetCheckpoint(w, r)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetConsistencyProof operation middleware
+func (siw *ServerInterfaceWrapper) GetConsistencyProof(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "from" -------------
+	var from string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "from", chi.URLParam(r, "from"), &from, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "size" -------------
+	var size Size
+
+	err = runtime.BindStyledParameterWithOptions("simple", "size", chi.URLParam(r, "size"), &size, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetConsistencyProof(w, r, from, size)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetInclusionProof operation middleware
+func (siw *ServerInterfaceWrapper) GetInclusionProof(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "size" -------------
+	var size Size
+
+	err = runtime.BindStyledParameterWithOptions("simple", "size", chi.URLParam(r, "size"), &size, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "index" -------------
+	var index string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "index", chi.URLParam(r, "index"), &index, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "index", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetInclusionProof(w, r, size, index)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -524,6 +890,19 @@ func (siw *ServerInterfaceWrapper) ListDeposits(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// ------------- Optional query parameter "label" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", r.URL.Query(), &params.Label, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "label"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "label", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "since" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -619,6 +998,44 @@ func (siw *ServerInterfaceWrapper) CreateDeposit(w http.ResponseWriter, r *http.
 		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
 		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
 		return
+	}
+
+	// ------------- Optional header parameter "Content-Digest" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Content-Digest")]; found {
+		var ContentDigest ContentDigest
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Content-Digest", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Content-Digest", valueList[0], &ContentDigest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Content-Digest", Err: err})
+			return
+		}
+
+		params.ContentDigest = &ContentDigest
+
+	}
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer PreferWait
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
 	}
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -725,6 +1142,103 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetReceipt(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateBatch operation middleware
+func (siw *ServerInterfaceWrapper) CreateBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateBatchParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	// ------------- Optional header parameter "Content-Digest" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Content-Digest")]; found {
+		var ContentDigest ContentDigest
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Content-Digest", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Content-Digest", valueList[0], &ContentDigest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Content-Digest", Err: err})
+			return
+		}
+
+		params.ContentDigest = &ContentDigest
+
+	}
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer PreferWait
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateBatch(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Verify operation middleware
+func (siw *ServerInterfaceWrapper) Verify(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Verify(w, r)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -854,6 +1368,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/deposits", wrapper.CreateDeposit)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/deposits:batch", wrapper.CreateBatch)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}", wrapper.GetDeposit)
 	})
 	r.Group(func(r chi.Router) {
@@ -863,7 +1380,16 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/v1/deposits/{id}/document", wrapper.GetDocument)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/verify", wrapper.Verify)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/log/checkpoint", wrapper.GetCheckpoint)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/log/inclusion/{size}/{index}", wrapper.GetInclusionProof)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/log/consistency/{from}/{size}", wrapper.GetConsistencyProof)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/log/records/{index}", wrapper.GetPublicRecord)

@@ -1,0 +1,206 @@
+package notary
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+const (
+	// MaxLines bounds one batch of deposits.
+	MaxLines = 10_000
+	// maxLines bounds the lines of all batches between intake and answer: each holds
+	// about 5 KB of memory.
+	maxLines = 3 * MaxLines
+)
+
+// DigestBatch is many digests that are deposited together: all of them, or none.
+type DigestBatch struct {
+	// Key is the caller's idempotency key, as in Deposit. It stands for all the lines,
+	// in their order.
+	Key string
+	// Lines are the claims of each deposit, 1 to MaxLines; content.sha256 is required
+	// in each.
+	Lines []proofs.Record
+	Until time.Time // as in Deposit
+}
+
+// BadLine is what is wrong with one line of a batch.
+type BadLine struct {
+	Line   int // from 1
+	Member string
+	Reason string
+}
+
+// BatchError refuses a batch. Nothing was kept.
+type BatchError struct{ Lines []BadLine }
+
+func (e *BatchError) Error() string {
+	return fmt.Sprintf("%d lines cannot be deposited; the first is line %d: %s", len(e.Lines), e.Lines[0].Line, e.Lines[0].Reason)
+}
+
+// add takes note of a line's error, and returns those that are not the line's fault.
+func (e *BatchError) add(line int, err error) error {
+	var wrong *InvalidError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	e.Lines = append(e.Lines, BadLine{line, wrong.Member, wrong.Error()})
+	return nil
+}
+
+// DepositBatch fixes digests in the log, one behind the other and in one commit, and
+// returns their receipts in the same order, all under one published checkpoint.
+// What it returned is durable and verifies for ever. Keys and errors are as with
+// Deposit; a BatchError names every line that is at fault.
+func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch) ([]proofs.Receipt, error) {
+	tk, err := n.admitBatch(who, b)
+	if err != nil {
+		return nil, err
+	}
+	if !n.lines.TryAcquire(int64(len(b.Lines))) {
+		return nil, ErrBusy
+	}
+	defer n.lines.Release(int64(len(b.Lines)))
+	want := Operation{Tenant: who.Tenant.ID, Key: tk.term(termKey, b.Key)}
+	op, err := n.config.Ledger.Operation(ctx, want.Tenant, want.Key)
+	switch {
+	case err == nil:
+		return n.replayBatch(ctx, b, op)
+	case !errors.Is(err, ErrNotFound):
+		return nil, n.unavailable(err)
+	}
+	if err := n.open(); err != nil {
+		return nil, err
+	}
+	rows, err := n.takeBatch(ctx, who, tk, want.Key, b)
+	if err != nil {
+		return nil, err
+	}
+	p, err := n.offer(ctx, want, rows...)
+	if err != nil {
+		return nil, err
+	}
+	if p.again { // two calls raced with one key, and the other won
+		return n.replayBatch(ctx, b, p.op)
+	}
+	done := make([]placed, len(rows))
+	for i, r := range rows {
+		done[i] = r.placed()
+	}
+	return n.proveBatch(ctx, b.Until, done)
+}
+
+// admitBatch checks what can be checked of a batch before any line is prepared.
+func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
+	if !who.Role.MayDeposit() {
+		return TenantKey{}, ErrForbidden
+	}
+	if err := checkKey(b.Key); err != nil {
+		return TenantKey{}, err
+	}
+	if len(b.Lines) < 1 || len(b.Lines) > MaxLines {
+		return TenantKey{}, invalid("", "a batch has 1 to %d lines", MaxLines)
+	}
+	var bad BatchError
+	for i, claims := range b.Lines {
+		if err := bad.add(i+1, CheckClaims(claims, false)); err != nil {
+			return TenantKey{}, err
+		}
+	}
+	if len(bad.Lines) > 0 {
+		return TenantKey{}, &bad
+	}
+	tk, err := n.config.TenantKey(who.Tenant.ID)
+	if err != nil {
+		return TenantKey{}, n.unavailable(err)
+	}
+	return tk, nil
+}
+
+// takeBatch prepares every line. The first row alone remembers the batch's content.
+func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, key Term, b DigestBatch) ([]*prepared, error) {
+	rows := make([]*prepared, len(b.Lines))
+	received := n.clock.now()
+	var bad BatchError
+	for i, claims := range b.Lines {
+		if i%256 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err() // nothing was kept
+		}
+		in, err := newIntake(who.Tenant, tk, key, claims, received)
+		if err != nil {
+			return nil, err
+		}
+		in.content = func(seed proofs.Seed) (mac [sha256.Size]byte) {
+			if i == 0 {
+				mac = batchMAC(seed, b.Lines)
+			}
+			return mac
+		}
+		if rows[i], err = n.take(ctx, in); err != nil {
+			if err := bad.add(i+1, err); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(bad.Lines) > 0 {
+		return nil, &bad
+	}
+	return rows, nil
+}
+
+// batchMAC recognises the retry of a batch, as contentMAC does that of a deposit.
+func batchMAC(seed proofs.Seed, lines []proofs.Record) [sha256.Size]byte {
+	mac := hmac.New(sha256.New, seed[:])
+	io.WriteString(mac, "muniment/content@v1\nbatch "+strconv.Itoa(len(lines))+"\n")
+	for _, claims := range lines {
+		io.WriteString(mac, claims.JSON()+"\n")
+	}
+	return [sha256.Size]byte(mac.Sum(nil))
+}
+
+// replayBatch answers a key that already stands for something: with the receipts if
+// it is the same batch.
+func (n *Notary) replayBatch(ctx context.Context, b DigestBatch, op Operation) ([]proofs.Receipt, error) {
+	out := make([]placed, 0, op.Count)
+	for i := range uint64(op.Count) {
+		row, err := n.config.Ledger.Row(ctx, op.First+i)
+		if err != nil {
+			return nil, n.unavailable(err)
+		}
+		o, err := n.unseal(row)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			if mac := batchMAC(o.seed, b.Lines); !hmac.Equal(mac[:], o.body.content[:]) {
+				return nil, ErrKeyReused
+			}
+		}
+		out = append(out, placed{row.ID, row.Index, o.entry, o.disclosures})
+	}
+	return n.proveBatch(ctx, b.Until, out)
+}
+
+// proveBatch waits for the seal of the last of the entries and proves all of them
+// under that checkpoint.
+func (n *Notary) proveBatch(ctx context.Context, until time.Time, rows []placed) ([]proofs.Receipt, error) {
+	v, err := n.publishedBy(ctx, until, rows[len(rows)-1].index)
+	if err != nil {
+		return nil, &SealingDelayedError{rows[0].id}
+	}
+	out := make([]proofs.Receipt, len(rows))
+	for i, r := range rows {
+		if out[i], err = n.prove(ctx, v, r.index, r.entry, r.disclosures); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
