@@ -138,11 +138,8 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, key
 		if err != nil {
 			return nil, err
 		}
-		in.content = func(seed proofs.Seed) (mac [sha256.Size]byte) {
-			if i == 0 {
-				mac = batchMAC(seed, b.Lines)
-			}
-			return mac
+		if i == 0 {
+			in.content = func(seed proofs.Seed) [16]byte { return batchMAC(seed, b.Lines) }
 		}
 		if rows[i], err = n.take(ctx, in); err != nil {
 			if err := bad.add(i+1, err); err != nil {
@@ -157,13 +154,13 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, key
 }
 
 // batchMAC recognises the retry of a batch, as contentMAC does that of a deposit.
-func batchMAC(seed proofs.Seed, lines []proofs.Record) [sha256.Size]byte {
+func batchMAC(seed proofs.Seed, lines []proofs.Record) [16]byte {
 	mac := hmac.New(sha256.New, seed[:])
 	io.WriteString(mac, "muniment/content@v1\nbatch "+strconv.Itoa(len(lines))+"\n")
 	for _, claims := range lines {
 		io.WriteString(mac, claims.JSON()+"\n")
 	}
-	return [sha256.Size]byte(mac.Sum(nil))
+	return [16]byte(mac.Sum(nil)[:16])
 }
 
 // replayBatch answers a key that already stands for something: with the receipts if
@@ -180,7 +177,7 @@ func (n *Notary) replayBatch(ctx context.Context, b DigestBatch, op Operation) (
 			return nil, err
 		}
 		if i == 0 {
-			if mac := batchMAC(o.seed, b.Lines); !hmac.Equal(mac[:], o.body.content[:]) {
+			if !o.intended(batchMAC(o.seed, b.Lines)) {
 				return nil, ErrKeyReused
 			}
 		}

@@ -2,7 +2,6 @@ package notary
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -41,15 +40,19 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
-	op, err := n.config.Ledger.Operation(ctx, who.Tenant.ID, in.key)
-	switch {
-	case err == nil:
-		return n.replay(ctx, in, op, d.Until)
-	case !errors.Is(err, ErrNotFound):
-		return proofs.Receipt{}, n.unavailable(err)
-	}
-	if err := n.open(); err != nil {
-		return proofs.Receipt{}, err
+	// The sequencer looks the key up again, so it need not be asked of the ledger here:
+	// but a retry's document must not be stored anew, and a retry is answered though
+	// nothing new may come in.
+	if closed := n.open(); closed != nil || in.document != nil {
+		op, err := n.config.Ledger.Operation(ctx, who.Tenant.ID, in.key)
+		switch {
+		case err == nil:
+			return n.replay(ctx, in, op, d.Until)
+		case !errors.Is(err, ErrNotFound):
+			return proofs.Receipt{}, n.unavailable(err)
+		case closed != nil:
+			return proofs.Receipt{}, closed
+		}
 	}
 	row, err := n.take(ctx, in)
 	if err != nil {
@@ -175,8 +178,7 @@ func (n *Notary) replay(ctx context.Context, in *intake, op Operation, until tim
 			return proofs.Receipt{}, err
 		}
 	}
-	mac := in.content(o.seed)
-	if !hmac.Equal(mac[:], o.body.content[:]) {
+	if !o.intended(in.content(o.seed)) {
 		return proofs.Receipt{}, ErrKeyReused
 	}
 	return n.answer(ctx, until, placed{row.ID, row.Index, o.entry, o.disclosures})

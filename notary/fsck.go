@@ -42,6 +42,7 @@ type checker struct {
 	progress func(done, total uint64)
 	head     Head
 	last     time.Time         // entry time of the row before
+	paid     Operation         // that the row before belongs to; Count 0: not known
 	cases    map[caseKey]*Case // about 100 bytes a contract
 }
 
@@ -177,6 +178,9 @@ func (c *checker) row(ctx context.Context, index uint64) {
 		c.report.find("entry %d is of kind %s", index, entry.Kind)
 	}
 	o, err := c.n.unseal(row)
+	if err != nil {
+		c.paid.Count = 0
+	}
 	if errors.Is(err, ErrErased) {
 		return
 	}
@@ -196,9 +200,7 @@ func (c *checker) lookups(ctx context.Context, o *opened) {
 	if got, err := l.Deposit(ctx, row.Tenant, row.ID); err != nil || got.Index != row.Index {
 		c.report.find("deposit %s of entry %d is not found by its id", row.ID, row.Index)
 	}
-	if op, err := l.Operation(ctx, row.Tenant, o.body.key); err != nil || row.Index < op.First || row.Index >= op.First+uint64(op.Count) {
-		c.report.find("deposit %s of entry %d is not found by its idempotency key", row.ID, row.Index)
-	}
+	c.operation(ctx, o)
 	tk, err := c.n.config.TenantKey(row.Tenant)
 	if err != nil {
 		c.report.find("key of tenant %s: %v", row.Tenant, err)
@@ -215,6 +217,24 @@ func (c *checker) lookups(ctx context.Context, o *opened) {
 		c.place(row, *contract)
 	} else if row.CaseSeq != 0 {
 		c.report.find("entry %d has a place in a case but no contract number", row.Index)
+	}
+}
+
+// operation checks that the row's idempotency key leads to it. The first row of an
+// operation knows the key, and the others follow it.
+func (c *checker) operation(ctx context.Context, o *opened) {
+	row := o.row
+	if o.body.intent != nil {
+		op, err := c.n.config.Ledger.Operation(ctx, row.Tenant, o.body.intent.key)
+		if err != nil || op.First != row.Index {
+			c.report.find("deposit %s of entry %d is not found by its idempotency key", row.ID, row.Index)
+			op.Count = 0
+		}
+		c.paid = op
+		return
+	}
+	if c.paid.Count > 0 && (row.Tenant != c.paid.Tenant || row.Index >= c.paid.First+uint64(c.paid.Count)) {
+		c.report.find("deposit %s of entry %d belongs to no idempotency key", row.ID, row.Index)
 	}
 }
 

@@ -65,9 +65,7 @@ func (n *Notary) genesis() (*prepared, error) {
 	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
 		return nil, err
 	}
-	if _, err := io.ReadFull(n.config.Rand, r.seed[:]); err != nil {
-		return nil, err
-	}
+	r.seed = key.seed()
 	var members []proofs.Member
 	for name, s := range map[string]string{"id": id.String(), "log.origin": n.key.Name, "log.key": n.key.String()} {
 		v, err := proofs.Text(s)
@@ -82,6 +80,6 @@ func (n *Notary) genesis() (*prepared, error) {
 	}
 	r.disclosures = record.Disclose(r.seed)
 	r.row.Body = body{record: record}.seal(key, ID{}, id)
-	r.row.Secrets, err = sealSecrets(tk, ID{}, id, key, r.seed, n.config.Rand)
+	r.row.Secrets, err = sealSecrets(tk, ID{}, id, key, n.config.Rand)
 	return r, err
 }

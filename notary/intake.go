@@ -30,8 +30,9 @@ type intake struct {
 	digest    proofs.Hash
 	size      int64
 	// content recognises a retry: the MAC of what the operation deposits, under the
-	// seed of its first deposit. It is asked once digest and size are known.
-	content func(proofs.Seed) [sha256.Size]byte
+	// seed of its first deposit; nil for the others. It is asked once digest and size
+	// are known.
+	content func(proofs.Seed) [16]byte
 }
 
 // admit checks all that can be checked before a byte is stored.
@@ -54,7 +55,7 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 		return nil, err
 	}
 	in.document = d.Document
-	in.content = func(seed proofs.Seed) [sha256.Size]byte {
+	in.content = func(seed proofs.Seed) [16]byte {
 		return contentMAC(seed, in.claims, in.digest, in.document != nil)
 	}
 	return in, nil
@@ -92,14 +93,10 @@ func (n *Notary) take(ctx context.Context, in *intake) (*prepared, error) {
 		return nil, err
 	}
 	var key dataKey
-	var seed proofs.Seed
 	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
 		return nil, err
 	}
-	if _, err := io.ReadFull(n.config.Rand, seed[:]); err != nil {
-		return nil, err
-	}
-	r := &prepared{kind: proofs.KindDeposit, seed: seed, row: Row{Tenant: in.tenant.ID, ID: id}}
+	r := &prepared{kind: proofs.KindDeposit, seed: key.seed(), row: Row{Tenant: in.tenant.ID, ID: id}}
 	held := in.document != nil
 	if held {
 		if err := n.store(ctx, in, blobName(in.tenant.ID, id), key); err != nil {
@@ -179,9 +176,12 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 		return invalid("", "the record takes %d bytes in a receipt; at most %d fit", size, proofs.MaxDisclosures-caseRoom)
 	}
 	r.terms, r.contract = in.tenantKey.terms(record)
-	b := body{content: in.content(r.seed), key: in.key, record: record}
+	b := body{record: record}
+	if in.content != nil {
+		b.intent = &intent{in.key, in.content(r.seed)}
+	}
 	r.row.Body = b.seal(key, in.tenant.ID, r.row.ID)
-	r.row.Secrets, err = sealSecrets(in.tenantKey, in.tenant.ID, r.row.ID, key, r.seed, n.config.Rand)
+	r.row.Secrets, err = sealSecrets(in.tenantKey, in.tenant.ID, r.row.ID, key, n.config.Rand)
 	return err
 }
 

@@ -65,6 +65,7 @@ type Notary struct {
 	pool  chan *pending
 	lines *semaphore.Weighted // of batches, between intake and answer
 	wake  chan struct{}       // the sealer's: a batch was committed
+	taken chan struct{}       // the sequencer's: the sealer has begun with what was committed
 	view  atomic.Pointer[view]
 	ready readiness
 
@@ -84,6 +85,9 @@ type Notary struct {
 type view struct {
 	size uint64
 	note []byte
+	// edge holds the tiles that the audit before the seal has read: all that the
+	// receipts of the round need.
+	edge map[tileID]*proofs.Tile
 	next chan struct{}
 }
 
@@ -146,6 +150,7 @@ func prepare(c Config) (*Notary, error) {
 	n.lines = semaphore.NewWeighted(maxLines)
 	n.pool = make(chan *pending, n.config.Pool)
 	n.wake = make(chan struct{}, 1)
+	n.taken = make(chan struct{}, 1)
 	n.drained = make(chan struct{})
 	n.view.Store(&view{next: make(chan struct{})})
 	return n, nil

@@ -51,7 +51,7 @@ type Row struct {
 	Tenant ID     // zero for the depository's own entries (genesis, key, facts)
 	ID     ID     // UUIDv7, unique over all tenants
 	Body   []byte // the sealed record; opaque to the ledger
-	// Secrets holds the wrapped data key and the sealed seed. It is stored apart
+	// Secrets holds the wrapped data key, from which the seed comes. It is stored apart
 	// from the rest of the row, so that erasure can destroy it and nothing else;
 	// it reads back empty once erased.
 	Secrets  []byte

@@ -60,17 +60,19 @@ type Inclusion struct {
 // InclusionProof proves the entry at index in the tree of that size, which must be
 // published; else ErrNotFound.
 func (n *Notary) InclusionProof(ctx context.Context, index, size uint64) (Inclusion, error) {
-	if size > n.view.Load().size || index >= size {
+	v := n.view.Load()
+	if size > v.size || index >= size {
 		return Inclusion{}, ErrNotFound
 	}
 	var p Inclusion
+	tiles := n.tiles.reader(ctx, v)
 	leaves, err := n.config.Ledger.Hashes(ctx, 0, index, index+1)
 	if err == nil {
 		p.Leaf = leaves[0]
-		p.Path, err = proofs.InclusionProof(index, size, n.tiles.reader(ctx))
+		p.Path, err = proofs.InclusionProof(index, size, tiles)
 	}
 	if err == nil {
-		p.Root, err = proofs.RootAt(size, n.tiles.reader(ctx))
+		p.Root, err = proofs.RootAt(size, tiles)
 	}
 	if err != nil {
 		return Inclusion{}, n.unavailable(err)
@@ -90,12 +92,13 @@ type Consistency struct {
 // ConsistencyProof proves that the tree of size from, 1 or more, is the beginning of
 // the tree of that size, which must be published; else ErrNotFound.
 func (n *Notary) ConsistencyProof(ctx context.Context, from, size uint64) (Consistency, error) {
-	if size > n.view.Load().size || from < 1 || from > size {
+	v := n.view.Load()
+	if size > v.size || from < 1 || from > size {
 		return Consistency{}, ErrNotFound
 	}
 	var p Consistency
 	var err error
-	tiles := n.tiles.reader(ctx)
+	tiles := n.tiles.reader(ctx, v)
 	p.Path, err = proofs.ConsistencyProof(from, size, tiles)
 	if err == nil {
 		p.From, err = proofs.RootAt(from, tiles)

@@ -2,6 +2,7 @@ package notary
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,11 @@ type opened struct {
 	disclosures []proofs.Disclosure
 }
 
+// intended reports whether the row is the first of an operation of that content.
+func (o *opened) intended(content [16]byte) bool {
+	return o.body.intent != nil && hmac.Equal(content[:], o.body.intent.content[:])
+}
+
 // unseal opens a row and checks that it is what its entry commits to.
 func (n *Notary) unseal(row Row) (*opened, error) {
 	tk, err := n.config.TenantKey(row.Tenant)
@@ -29,9 +35,10 @@ func (n *Notary) unseal(row Row) (*opened, error) {
 		return nil, n.unavailable(err)
 	}
 	o := &opened{row: row}
-	if o.key, o.seed, err = openSecrets(tk, row); err != nil {
+	if o.key, err = openSecrets(tk, row); err != nil {
 		return nil, err
 	}
+	o.seed = o.key.seed()
 	if o.body, err = openBody(o.key, row); err != nil {
 		return nil, err
 	}
@@ -54,7 +61,7 @@ func (n *Notary) unseal(row Row) (*opened, error) {
 // prove builds the receipt of an entry under a published checkpoint and verifies it
 // as a court would. A receipt that does not verify leaves nobody's hands.
 func (n *Notary) prove(ctx context.Context, v *view, index uint64, entry proofs.Entry, disclosures []proofs.Disclosure) (proofs.Receipt, error) {
-	path, err := proofs.InclusionProof(index, v.size, n.tiles.reader(ctx))
+	path, err := proofs.InclusionProof(index, v.size, n.tiles.reader(ctx, v))
 	if err != nil {
 		return proofs.Receipt{}, n.unavailable(err)
 	}

@@ -27,6 +27,10 @@ func (n *Notary) runSealer() {
 	for {
 		select {
 		case <-n.wake:
+			select {
+			case n.taken <- struct{}{}:
+			default: // the sequencer did not wait for it
+			}
 		case <-n.run.Done():
 			return
 		}
@@ -144,12 +148,11 @@ func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
 	if err := n.config.Ledger.Publish(stored.ctx, size, note); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
-	// Every receipt of this round needs the edge of the tree, and the audit has read it.
 	for id, tile := range stored.read {
 		n.tiles.keep(id, tile)
 	}
 	n.ready.publish(size)
-	old := n.view.Swap(&view{size: size, note: note, next: make(chan struct{})})
+	old := n.view.Swap(&view{size: size, note: note, edge: stored.read, next: make(chan struct{})})
 	close(old.next)
 	return nil
 }

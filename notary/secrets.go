@@ -82,10 +82,14 @@ const (
 type dataKey [32]byte
 
 const (
-	secretsVersion = 1
-	bodyVersion    = 1
-	wrappedSize    = 12 + 32 + 16 // nonce, key, tag
+	secretsVersion = 2
+	tagSize        = 16
+	secretsSize    = 1 + 12 + 32 + tagSize // version, nonce, key, tag
 )
+
+// seed is the record's seed (SPEC.md §4): like every key of the deposit it comes from
+// the data key, so that destroying that one destroys all.
+func (k dataKey) seed() proofs.Seed { return proofs.Seed(k.derive("seed")) }
 
 // derive returns the key for one purpose.
 func (k dataKey) derive(purpose string) []byte {
@@ -117,76 +121,39 @@ func owner(tenant, id ID) []byte {
 	return append(append(make([]byte, 0, 32), tenant[:]...), id[:]...)
 }
 
-// sealSecrets wraps the data key and seals the seed: Row.Secrets.
-func sealSecrets(tk TenantKey, tenant, id ID, key dataKey, seed proofs.Seed, random io.Reader) ([]byte, error) {
-	out := make([]byte, 13, 1+wrappedSize+len(seed)+16)
+// sealSecrets wraps the data key: Row.Secrets.
+func sealSecrets(tk TenantKey, tenant, id ID, key dataKey, random io.Reader) ([]byte, error) {
+	out := make([]byte, 13, secretsSize)
 	out[0] = secretsVersion
 	nonce := out[1:13]
 	if _, err := io.ReadFull(random, nonce); err != nil {
 		return nil, err
 	}
-	ad := owner(tenant, id)
-	out = gcm(tk.Wrap[:]).Seal(out, nonce, key[:], ad)
-	return gcm(key.derive("seed")).Seal(out, zeroNonce[:], seed[:], ad), nil
+	return gcm(tk.Wrap[:]).Seal(out, nonce, key[:], owner(tenant, id)), nil
 }
 
 // openSecrets undoes sealSecrets.
-func openSecrets(tk TenantKey, row Row) (key dataKey, seed proofs.Seed, err error) {
+func openSecrets(tk TenantKey, row Row) (key dataKey, err error) {
 	s := row.Secrets
 	if len(s) == 0 {
-		return key, seed, ErrErased
+		return key, ErrErased
 	}
-	if len(s) != 1+wrappedSize+len(seed)+16 || s[0] != secretsVersion {
-		return key, seed, fmt.Errorf("%w: secrets of entry %d", ErrDamaged, row.Index)
+	if len(s) != secretsSize || s[0] != secretsVersion {
+		return key, fmt.Errorf("%w: secrets of entry %d", ErrDamaged, row.Index)
 	}
-	ad := owner(row.Tenant, row.ID)
-	if _, err := gcm(tk.Wrap[:]).Open(key[:0], s[1:13], s[13:1+wrappedSize], ad); err != nil {
-		return dataKey{}, seed, fmt.Errorf("%w: data key of entry %d does not open under the tenant's key", ErrDamaged, row.Index)
+	if _, err := gcm(tk.Wrap[:]).Open(key[:0], s[1:13], s[13:], owner(row.Tenant, row.ID)); err != nil {
+		return dataKey{}, fmt.Errorf("%w: data key of entry %d does not open under the tenant's key", ErrDamaged, row.Index)
 	}
-	if _, err := gcm(key.derive("seed")).Open(seed[:0], zeroNonce[:], s[1+wrappedSize:], ad); err != nil {
-		return dataKey{}, proofs.Seed{}, fmt.Errorf("%w: seed of entry %d", ErrDamaged, row.Index)
-	}
-	return key, seed, nil
-}
-
-// body is what Row.Body seals: what the record holds apart from the place in the
-// case, and what is needed to recognise a retry.
-type body struct {
-	content [sha256.Size]byte // contentMAC
-	key     Term              // of the operation; zero for the depository's own entries
-	record  proofs.Record
-}
-
-func (b body) seal(key dataKey, tenant, id ID) []byte {
-	plain := append(append(append([]byte(nil), b.content[:]...), b.key[:]...), b.record.JSON()...)
-	return gcm(key.derive("record")).Seal([]byte{bodyVersion}, zeroNonce[:], plain, owner(tenant, id))
-}
-
-func openBody(key dataKey, row Row) (body, error) {
-	damaged := fmt.Errorf("%w: record of entry %d", ErrDamaged, row.Index)
-	if len(row.Body) == 0 || row.Body[0] != bodyVersion {
-		return body{}, damaged
-	}
-	plain, err := gcm(key.derive("record")).Open(nil, zeroNonce[:], row.Body[1:], owner(row.Tenant, row.ID))
-	var b body
-	if err != nil || len(plain) < len(b.content)+len(b.key) {
-		return body{}, damaged
-	}
-	n := copy(b.content[:], plain)
-	n += copy(b.key[:], plain[n:])
-	if b.record, err = proofs.ParseMembers(string(plain[n:])); err != nil {
-		return body{}, damaged
-	}
-	return b, nil
+	return key, nil
 }
 
 // contentMAC recognises the retry of a deposit: same claims, same document.
-func contentMAC(seed proofs.Seed, claims proofs.Record, digest proofs.Hash, held bool) [sha256.Size]byte {
+func contentMAC(seed proofs.Seed, claims proofs.Record, digest proofs.Hash, held bool) [16]byte {
 	mac := hmac.New(sha256.New, seed[:])
 	fmt.Fprintf(mac, "muniment/content@v1\ndeposit\nheld %t\n", held)
 	mac.Write(digest[:])
 	io.WriteString(mac, claims.JSON())
-	return [sha256.Size]byte(mac.Sum(nil))
+	return [16]byte(mac.Sum(nil)[:16])
 }
 
 // sealDocument returns r encrypted (DARE 2.0, AES-256-GCM in packages of 64 KiB).

@@ -51,33 +51,56 @@ func (n *Notary) runSequencer() {
 	}
 }
 
+// patience is how long the sequencer lets a batch grow while the sealer has not
+// begun with the one before. A batch that is committed earlier is not sealed earlier.
+const patience = 20 * time.Millisecond
+
 // gather waits for a first operation and takes all that come with it. It yields
-// until nobody adds more: a commit costs the same for one row as for hundreds.
+// until nobody adds more, and until the sealer has begun with the batch before: a
+// commit and a seal cost the same for one row as for hundreds.
 func (n *Notary) gather() (batch []*pending, open bool) {
-	var first *pending
-	select {
-	case first, open = <-n.pool:
-		if !open {
-			return nil, false
-		}
-	case <-n.run.Done():
-		return nil, false
-	}
-	batch = append(batch, first)
-	rows := len(first.rows)
-	for idle := 0; rows < maxBatch && idle < 3; {
-		select {
-		case p, ok := <-n.pool:
-			if !ok {
-				return batch, false
+	late := time.NewTimer(patience)
+	late.Stop()
+	defer late.Stop()
+	rows, idle := 0, 0
+	for rows < maxBatch {
+		var p *pending
+		open := true
+		switch {
+		case len(batch) == 0:
+			select {
+			case p, open = <-n.pool:
+				late.Reset(patience)
+			case <-n.run.Done():
+				return nil, false
 			}
-			batch = append(batch, p)
-			rows += len(p.rows)
-			idle = 0
+		case idle < 3:
+			select {
+			case p, open = <-n.pool:
+			default:
+				idle++
+				runtime.Gosched()
+				continue
+			}
+		case len(n.wake) > 0: // the sealer has not begun
+			select {
+			case p, open = <-n.pool:
+			case <-n.taken:
+				continue
+			case <-late.C:
+				return batch, true
+			case <-n.run.Done():
+				return batch, true
+			}
 		default:
-			idle++
-			runtime.Gosched()
+			return batch, true
 		}
+		if !open {
+			return batch, false
+		}
+		batch = append(batch, p)
+		rows += len(p.rows)
+		idle = 0
 	}
 	return batch, true
 }

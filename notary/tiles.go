@@ -39,18 +39,23 @@ func newTileCache(l Ledger) *tileCache {
 	return &tileCache{ledger: l, used: list.New(), tiles: map[tileID]*list.Element{}}
 }
 
-// reader returns the cache as a proofs.TileReader for one call.
-func (c *tileCache) reader(ctx context.Context) proofs.TileReader {
-	return tileReader{ctx, c}
+// reader returns the cache, behind the edge of a view, as a proofs.TileReader for one
+// call.
+func (c *tileCache) reader(ctx context.Context, v *view) proofs.TileReader {
+	return tileReader{ctx, c, v.edge}
 }
 
 type tileReader struct {
 	ctx   context.Context
 	cache *tileCache
+	edge  map[tileID]*proofs.Tile
 }
 
 // ReadTile implements proofs.TileReader.
 func (r tileReader) ReadTile(level int, index uint64, width int) (*proofs.Tile, error) {
+	if t := r.edge[tileID{level, index}]; t != nil && t.Width() >= width {
+		return t, nil
+	}
 	t := r.cache.slot(tileID{level, index})
 	select {
 	case t.turn <- struct{}{}:

@@ -2,6 +2,7 @@ package proofs
 
 import (
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -88,5 +89,16 @@ func TestLeafIsNoNode(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	if LeafHash([]byte(long)) != LeafHash([]byte(strings.Clone(long))) {
 		t.Fatal("a long entry has two hashes")
+	}
+}
+
+// TestTimeIsSpelledAsTimeDoes holds our spelling against the standard library's.
+func TestTimeIsSpelledAsTimeDoes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 100_000 {
+		at := time.UnixMilli(r.Int64N(400_000_000_000_000) - 80_000_000_000_000).Add(time.Duration(r.IntN(1e9)))
+		if got, want := FormatTime(at), at.UTC().Format(timeFormat); got != want {
+			t.Fatalf("%s, not %s", got, want)
+		}
 	}
 }

@@ -48,11 +48,7 @@ func (r Receipt) Marshal() []byte {
 
 // extra is the JCS of {"disclosures":[…],"entry":"…","timestamps":[…]}.
 func (r Receipt) extra() []byte {
-	room := 256 + disclosuresRoom(r.Disclosures)
-	for _, t := range r.Timestamps {
-		room += base64.StdEncoding.EncodedLen(len(t)) + 3
-	}
-	out := append(make([]byte, 0, room), `{"disclosures":`...)
+	out := append(make([]byte, 0, r.extraSize()), `{"disclosures":`...)
 	out = appendDisclosures(out, r.Disclosures)
 	out = append(out, `,"entry":`...)
 	out = appendString(out, r.Entry.String())
@@ -84,20 +80,33 @@ func appendDisclosures(out []byte, disclosures []Disclosure) []byte {
 	return append(out, ']')
 }
 
-// DisclosuresSize returns the bytes that disclosures take in a receipt, to be
-// held against MaxDisclosures.
+// DisclosuresSize returns the bytes that disclosures, whose names are valid, take in a
+// receipt, to be held against MaxDisclosures.
 func DisclosuresSize(disclosures []Disclosure) int {
-	return len(appendDisclosures(make([]byte, 0, disclosuresRoom(disclosures)), disclosures))
+	size := len(`[]`) + max(0, len(disclosures)-1)
+	for _, d := range disclosures {
+		size += len(d.Name) + saltText + len(`["","",]`) + len(d.Value.json)
+		if d.Hidden {
+			size += hashText + len(`["",""]`) - saltText - len(`["","",]`)
+		}
+	}
+	return size
 }
 
-// disclosuresRoom is enough room for the disclosures, so that they are written
-// without growing.
-func disclosuresRoom(disclosures []Disclosure) int {
-	room := 2
-	for _, d := range disclosures {
-		room += len(d.Name) + len(d.Value.json) + 64
+// What hashes and salts take in base64.
+var (
+	hashText = base64.StdEncoding.EncodedLen(HashSize)
+	saltText = base64.StdEncoding.EncodedLen(SaltSize)
+)
+
+// extraSize is len(r.extra()).
+func (r Receipt) extraSize() int {
+	size := len(`{"disclosures":,"entry":"","timestamps":[]}`) + DisclosuresSize(r.Disclosures)
+	size += r.Entry.size() + entryLines + max(0, len(r.Timestamps)-1) // an LF is spelled \n
+	for _, t := range r.Timestamps {
+		size += base64.StdEncoding.EncodedLen(len(t)) + len(`""`)
 	}
-	return room
+	return size
 }
 
 // check finds what a Receipt built by hand could hold and a parsed one never does.
@@ -116,7 +125,7 @@ func (r Receipt) check() error {
 		}
 	}
 	// What is shown of the entry must be what is hashed: no fraction of a millisecond.
-	if e, err := ParseEntry(r.Entry.String()); err != nil || !e.Time.Equal(r.Entry.Time) {
+	if !r.Entry.canonical() {
 		return malformed("entry is not one that its four lines could say")
 	}
 	switch {
@@ -130,7 +139,7 @@ func (r Receipt) check() error {
 			return malformed("a time-stamp is empty or stands twice")
 		}
 	}
-	if DisclosuresSize(r.Disclosures) > MaxDisclosures || len(r.extra()) > maxExtra {
+	if DisclosuresSize(r.Disclosures) > MaxDisclosures || r.extraSize() > maxExtra {
 		return malformed("receipt's extra data is too long")
 	}
 	return nil

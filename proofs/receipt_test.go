@@ -427,3 +427,24 @@ func TestHostileReceiptsCostLittleMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestSizesAreWhatIsWritten: the bounds are held against numbers that nobody wrote out.
+func TestSizesAreWhatIsWritten(t *testing.T) {
+	for _, r := range []Receipt{
+		{Entry: Entry{Kind: KindGenesis}},
+		{Entry: Entry{Kind: KindDeposit, Time: time.UnixMilli(1)}, Timestamps: [][]byte{{1}}, Disclosures: []Disclosure{{Name: "a", Value: Value{"1"}}}},
+		{Entry: Entry{Kind: KindFacts}, Timestamps: [][]byte{{1, 2}, {3, 4, 5, 6}}, Disclosures: []Disclosure{
+			{Name: "a.b_1", Value: Value{`"é\n"`}}, {Name: "content.sha256", Hidden: true}, {Name: "z", Value: Value{`{}`}},
+		}},
+	} {
+		if got, want := DisclosuresSize(r.Disclosures), len(appendDisclosures(nil, r.Disclosures)); got != want {
+			t.Errorf("%d bytes of disclosures, not %d", got, want)
+		}
+		if got, want := r.extraSize(), len(r.extra()); got != want {
+			t.Errorf("%d bytes of extra data, not %d", got, want)
+		}
+		if got, want := r.Entry.size(), len(r.Entry.String()); got != want || want > maxEntry {
+			t.Errorf("%d bytes of entry, not %d", got, want)
+		}
+	}
+}

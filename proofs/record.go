@@ -79,7 +79,11 @@ func ParseMembers(json string) (Record, error) {
 
 // JSON returns the record as a canonical JSON object, which ParseMembers reads.
 func (r Record) JSON() string {
-	out := []byte{'{'}
+	room := len(`{}`)
+	for _, m := range r {
+		room += len(m.Name) + len(m.Value.json) + len(`"":,`)
+	}
+	out := append(make([]byte, 0, room), '{')
 	for i, m := range r {
 		if i > 0 {
 			out = append(out, ',')
@@ -127,10 +131,10 @@ func (r Record) Disclose(seed Seed) []Disclosure {
 	mac := hmac.New(sha256.New, seed[:])
 	out := make([]Disclosure, len(r))
 	var sum [sha256.Size]byte
+	var message [64 + maxName]byte
 	for i, m := range r {
 		mac.Reset()
-		mac.Write([]byte("muniment/salt@v1\n"))
-		mac.Write([]byte(m.Name))
+		mac.Write(append(append(message[:0], "muniment/salt@v1\n"...), m.Name...))
 		mac.Sum(sum[:0])
 		d := Disclosure{Name: m.Name, Salt: [SaltSize]byte(sum[:SaltSize]), Value: m.Value}
 		d.Hash = memberHash(d.Salt, d.Name, d.Value)
@@ -159,14 +163,12 @@ func appendMember(out []byte, salt [SaltSize]byte, name string, value Value) []b
 // stands in its entry. Names are part of it, so no member can be taken out, put
 // in, doubled or renamed, hidden or not.
 func Commitment(disclosures []Disclosure) Hash {
-	h := sha256.New()
-	h.Write([]byte("muniment/record@v1\n"))
-	var line [maxName + 1 + HashSize]byte
+	var buf [1024]byte
+	b := append(buf[:0], "muniment/record@v1\n"...)
 	for _, d := range disclosures {
-		b := append(append(append(line[:0], d.Name...), '\n'), d.Hash[:]...)
-		h.Write(b)
+		b = append(append(append(b, d.Name...), '\n'), d.Hash[:]...)
 	}
-	return Hash(h.Sum(nil))
+	return sha256.Sum256(b)
 }
 
 // Hide returns disclosures with the members hidden for which hide answers true.

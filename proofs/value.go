@@ -23,7 +23,20 @@ func Text(s string) (Value, error) {
 	if err := checkString(s); err != nil {
 		return Value{}, err
 	}
+	if plainText(s) {
+		return Value{`"` + s + `"`}, nil
+	}
 	return Value{string(appendString(nil, s))}, nil
+}
+
+// plainText reports whether the JSON form of a string is the string in quotes.
+func plainText(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // Integer returns the Value of n; its magnitude must not exceed 2^53-1.
@@ -71,6 +84,9 @@ func (v Value) Text() (string, bool) {
 	if !strings.HasPrefix(v.json, `"`) {
 		return "", false
 	}
+	if strings.IndexByte(v.json, '\\') < 0 {
+		return v.json[1 : len(v.json)-1], true
+	}
 	p := parser{in: v.json}
 	s, err := p.str()
 	return s, err == nil
@@ -90,6 +106,9 @@ func (v Value) Boolean() (value, ok bool) {
 // checkString refuses what may not stand in a record's strings: text that is not
 // UTF-8, U+0000, and code points that are no characters.
 func checkString(s string) error {
+	if ascii(s) {
+		return nil
+	}
 	if !utf8.ValidString(s) {
 		return malformed("string is not UTF-8")
 	}
@@ -101,10 +120,23 @@ func checkString(s string) error {
 	return nil
 }
 
+// ascii reports whether s is ASCII without U+0000.
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] == 0 || s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 // appendString appends the JSON form of a checked string (RFC 8785 §3.2.2.2).
 func appendString(out []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	out = append(out, '"')
+	if plainText(s) {
+		return append(append(out, s...), '"')
+	}
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"' || c == '\\':

@@ -268,9 +268,7 @@ func (w *writer) set(value []byte) {
 // encode makes the one Pebble batch of b.
 func (l *Ledger) encode(b *notary.Batch) (*engine.Batch, error) {
 	w := &writer{batch: l.db.NewBatchWithSize(sizeOf(b)), key: make([]byte, 0, 64)}
-	for i := range b.Rows {
-		w.row(&b.Rows[i], b.Terms[i])
-	}
+	w.rows(b)
 	for level, hashes := range b.Hashes {
 		first := b.Head.Size>>(8*level) - uint64(len(hashes))
 		for i := range hashes {
@@ -296,23 +294,42 @@ func (l *Ledger) encode(b *notary.Batch) (*engine.Batch, error) {
 	return w.batch, nil
 }
 
-func (w *writer) row(r *notary.Row, terms []notary.Term) {
-	w.key = indexKey(w.key[:0], tableEntries, r.Index)
-	w.put(len(r.Entry), func(dst []byte) []byte { return append(dst, r.Entry...) })
-	w.key = indexKey(w.key[:0], tableRows, r.Index)
-	w.put(rowFields(r), func(dst []byte) []byte { return appendRow(dst, r) })
-	if len(r.Secrets) > 0 {
-		w.key = indexKey(w.key[:0], tableSecrets, r.Index)
-		w.put(len(r.Secrets), func(dst []byte) []byte { return append(dst, r.Secrets...) })
+// rows writes table by table, not row by row: Pebble's memtable finds the place of a
+// key at once where it follows the key before it.
+func (w *writer) rows(b *notary.Batch) {
+	each := func(write func(i int, r *notary.Row)) {
+		for i := range b.Rows {
+			write(i, &b.Rows[i])
+		}
 	}
-	w.key = idKey(w.key[:0], tableIDs, r.ID)
-	w.put(8, func(dst []byte) []byte { return appendUint64(dst, r.Index) })
-	w.key = tenantKey(w.key[:0], r.Tenant, r.Index)
-	w.set(nil)
-	for _, term := range terms {
-		w.key = termKey(w.key[:0], r.Tenant, term, r.Index)
+	each(func(_ int, r *notary.Row) {
+		w.key = indexKey(w.key[:0], tableEntries, r.Index)
+		w.put(len(r.Entry), func(dst []byte) []byte { return append(dst, r.Entry...) })
+	})
+	each(func(_ int, r *notary.Row) {
+		w.key = indexKey(w.key[:0], tableRows, r.Index)
+		w.put(rowFields(r), func(dst []byte) []byte { return appendRow(dst, r) })
+	})
+	each(func(_ int, r *notary.Row) {
+		if len(r.Secrets) > 0 {
+			w.key = indexKey(w.key[:0], tableSecrets, r.Index)
+			w.put(len(r.Secrets), func(dst []byte) []byte { return append(dst, r.Secrets...) })
+		}
+	})
+	each(func(_ int, r *notary.Row) {
+		w.key = idKey(w.key[:0], tableIDs, r.ID)
+		w.put(8, func(dst []byte) []byte { return appendUint64(dst, r.Index) })
+	})
+	each(func(_ int, r *notary.Row) {
+		w.key = tenantKey(w.key[:0], r.Tenant, r.Index)
 		w.set(nil)
-	}
+	})
+	each(func(i int, r *notary.Row) {
+		for _, term := range b.Terms[i] {
+			w.key = termKey(w.key[:0], r.Tenant, term, r.Index)
+			w.set(nil)
+		}
+	})
 }
 
 // sizeOf is what the Pebble batch of b will take, within a few bytes a key.
