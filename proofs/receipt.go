@@ -49,7 +49,7 @@ func (r Receipt) Marshal() []byte {
 // extra is the JCS of {"disclosures":[…],"entry":"…","timestamps":[…]}.
 func (r Receipt) extra() []byte {
 	out := append(make([]byte, 0, r.extraSize()), `{"disclosures":`...)
-	out = appendDisclosures(out, r.Disclosures)
+	out = AppendDisclosures(out, r.Disclosures)
 	out = append(out, `,"entry":`...)
 	out = appendString(out, r.Entry.String())
 	out = append(out, `,"timestamps":[`...)
@@ -64,7 +64,9 @@ func (r Receipt) extra() []byte {
 	return append(out, `]}`...)
 }
 
-func appendDisclosures(out []byte, disclosures []Disclosure) []byte {
+// AppendDisclosures appends the disclosures as a receipt's extra data has them: the
+// JCS of an array.
+func AppendDisclosures(out []byte, disclosures []Disclosure) []byte {
 	out = append(out, '[')
 	for i, d := range disclosures {
 		if i > 0 {

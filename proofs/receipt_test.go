@@ -437,7 +437,7 @@ func TestSizesAreWhatIsWritten(t *testing.T) {
 			{Name: "a.b_1", Value: Value{`"é\n"`}}, {Name: "content.sha256", Hidden: true}, {Name: "z", Value: Value{`{}`}},
 		}},
 	} {
-		if got, want := DisclosuresSize(r.Disclosures), len(appendDisclosures(nil, r.Disclosures)); got != want {
+		if got, want := DisclosuresSize(r.Disclosures), len(AppendDisclosures(nil, r.Disclosures)); got != want {
 			t.Errorf("%d bytes of disclosures, not %d", got, want)
 		}
 		if got, want := r.extraSize(), len(r.extra()); got != want {

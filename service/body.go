@@ -23,18 +23,33 @@ type body struct {
 	allow int64  // bytes that may still come
 	what  string // says the bound, where it is passed
 	stall time.Duration
+	// digests are what the body was announced to be: its end is reported only if it
+	// was.
+	digests []contentDigest
 
 	err   error // why it broke off, if it did
 	read  int64
 	spent time.Duration // in waiting for the caller, not for storage
 }
 
-// body opens the request's body for at most allow bytes of what.
-func (s *server) body(r *http.Request, allow int64, what string) *body {
-	b := &body{x: of(r), ctx: r.Context(), from: r.Body, allow: allow, what: what, stall: s.Stall}
+// body opens the request's body for at most allow bytes of what. A body that says it
+// is longer, is encoded, or of which nobody can tell what was announced, is refused
+// unread.
+func (s *server) body(r *http.Request, allow int64, what string) (*body, error) {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return nil, refuse(unsupportedMediaType, "A body with a Content-Encoding is not accepted; send it as it is.")
+	}
+	if r.ContentLength > allow {
+		return nil, refuse(tooLarge, what)
+	}
+	digests, err := contentDigests(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	b := &body{x: of(r), ctx: r.Context(), from: r.Body, allow: allow, what: what, stall: s.Stall, digests: digests}
 	// A request that is over, or a server that stops, ends the wait for the caller.
 	b.x.unwatch = context.AfterFunc(b.ctx, func() { _ = b.x.conn.SetReadDeadline(time.Unix(1, 0)) })
-	return b
+	return b, nil
 }
 
 // Read implements io.Reader.
@@ -56,6 +71,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.spent += time.Since(begun)
 	b.read += int64(n)
 	b.allow -= int64(n)
+	b.came(p[:n])
 	if n > 0 {
 		b.x.moved()
 	}
@@ -68,7 +84,9 @@ func (b *body) Read(p []byte) (int, error) {
 		// that passes for a caller who left.
 		b.x.unwatch()
 		_ = b.x.conn.SetReadDeadline(time.Time{})
-		return n, err
+		if b.err = b.announced(); b.err == nil {
+			return n, err
+		}
 	case err != nil:
 		b.err = b.fault(err)
 	}

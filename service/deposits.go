@@ -10,15 +10,18 @@ import (
 
 // CreateDeposit implements POST /v1/deposits.
 func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params api.CreateDepositParams) {
+	prefer := s.preferences(r.Header)
 	d, err := s.decode(r, params.IdempotencyKey)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	d.Until = prefer.until
 	receipt, err := s.Notary.Deposit(r.Context(), of(r).principal, d)
 	if u, ok := d.Document.(*upload); ok && err != nil {
 		err = u.cause(err)
 	}
+	prefer.tell(w.Header(), err)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -350,24 +349,6 @@ func TestReceiptFile(t *testing.T) {
 		t.Errorf("Cache-Control %q", got)
 	}
 	h.do(t, "GET", "/v1/deposits/"+d.Id+"/document", nil).problem(t, notHeld)
-}
-
-// FuzzEnvelope: whatever passes has the one field once, and nothing is made of the
-// rest of the body.
-func FuzzEnvelope(f *testing.F) {
-	for _, s := range []string{`{"record":{}}`, `{"record":{"a":1},"record":{}}`, `{"record":1}x`, `{}`, `[`, "\xef\xbb\xbf{}"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		value, err := envelope(data, "record")
-		if err != nil {
-			return
-		}
-		var all map[string]json.RawMessage
-		if err := json.Unmarshal(data, &all); err != nil || len(all) != 1 || string(all["record"]) != string(value) {
-			t.Errorf("%q: %q", data, value)
-		}
-	})
 }
 
 // FuzzUpload: what is taken for a whole upload is one when it is read all at once,

@@ -31,6 +31,7 @@ type exchange struct {
 	principal notary.Principal
 	status    int // 0 until the answer has begun
 	bytes     int64
+	spent     time.Duration // in writing them
 	wait      time.Duration
 	patience  *time.Timer // cancels the context
 	unwatch   func() bool // ends the watch of a body over the context
@@ -53,14 +54,16 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends part of the answer, which the caller must take within wait.
+// Write sends part of the answer, which the caller must take within wait, and on the
+// whole no slower than at minPace: what it was given stays in memory until then.
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.status == 0 {
 		x.WriteHeader(http.StatusOK)
-	} else {
-		_ = x.conn.SetWriteDeadline(time.Now().Add(x.wait))
 	}
+	begun := time.Now()
+	_ = x.conn.SetWriteDeadline(begun.Add(min(x.wait, x.wait+time.Duration(x.bytes/minPace)*time.Second-x.spent)))
 	n, err := x.ResponseWriter.Write(p)
+	x.spent += time.Since(begun)
 	x.bytes += int64(n)
 	if n > 0 {
 		x.moved()

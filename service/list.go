@@ -3,7 +3,9 @@ package service
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/muniment/muniment/notary"
@@ -16,22 +18,25 @@ const pageSize = 100
 
 // ListDeposits implements GET /v1/deposits.
 func (s *server) ListDeposits(w http.ResponseWriter, r *http.Request, params api.ListDepositsParams) {
-	search, err := search(params)
+	search, err := search(params, r.URL.Query())
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	found, next, err := s.Notary.Search(r.Context(), of(r).principal, search)
-	if invalid := new(notary.InvalidError); errors.As(err, &invalid) {
-		err = &refusal{problem: invalidSearch, detail: invalid.Error(), member: invalid.Member}
-	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.fail(w, r, searchFault(err))
 		return
 	}
-	list := api.DepositList{Deposits: make([]api.FoundDeposit, len(found))}
+	private(w, "application/json")
+	encode(w, api.DepositList{Deposits: deposits(found), Next: cursor(next)})
+}
+
+// deposits are the finds of a search as the API tells them; none is [].
+func deposits(found []notary.Found) []api.FoundDeposit {
+	out := make([]api.FoundDeposit, len(found))
 	for i, f := range found {
-		list.Deposits[i] = api.FoundDeposit{
+		out[i] = api.FoundDeposit{
 			Id:     f.ID.String(),
 			Index:  f.Index,
 			Kind:   string(f.Entry.Kind),
@@ -40,29 +45,52 @@ func (s *server) ListDeposits(w http.ResponseWriter, r *http.Request, params api
 			Record: []byte(f.Record.JSON()),
 		}
 	}
-	if next > 0 {
-		list.Next = strconv.FormatUint(next, 10)
+	return out
+}
+
+// cursor is how an answer says where to go on; empty at the end.
+func cursor(next uint64) string {
+	if next == 0 {
+		return ""
 	}
-	private(w, "application/json")
-	encode(w, list)
+	return strconv.FormatUint(next, 10)
+}
+
+// searchFault says what a search's own refusal is to the caller.
+func searchFault(err error) error {
+	if invalid := new(notary.InvalidError); errors.As(err, &invalid) {
+		return &refusal{problem: invalidSearch, detail: invalid.Error(), member: invalid.Member}
+	}
+	return err
+}
+
+// badSearch refuses a parameter of a list.
+func badSearch(name, detail string) error {
+	return &refusal{problem: invalidSearch, detail: name + ": " + detail, member: name}
 }
 
 // search reads the parameters of a list. A parameter that is there and empty is as
 // wrong as any other that selects nothing by accident.
-func search(params api.ListDepositsParams) (notary.Search, error) {
-	out := notary.Search{Limit: pageSize}
-	wrong := func(name, detail string) error {
-		return &refusal{problem: invalidSearch, detail: name + ": " + detail, member: name}
+func search(params api.ListDepositsParams, query url.Values) (notary.Search, error) {
+	out, err := page(query)
+	if err != nil {
+		return out, err
 	}
 	if p := params.Contract; p != nil {
 		if out.Contract = *p; out.Contract == "" {
-			return out, wrong("contract", "must not be empty")
+			return out, badSearch("contract", "must not be empty")
 		}
 	}
 	if p := params.Sha256; p != nil {
 		digest, err := proofs.Text(*p)
 		if out.SHA256 = *p; err != nil || !proofs.TypeDigest.Holds(digest) {
-			return out, wrong("sha256", "must be 64 lower-case hex digits")
+			return out, badSearch("sha256", "must be 64 lower-case hex digits")
+		}
+	}
+	if p := params.Label; p != nil {
+		name, value, _ := strings.Cut(*p, ":")
+		if out.Label, out.Value = name, value; value == "" || name == "" || !proofs.ValidName("label."+name) {
+			return out, badSearch("label", "must be a label's name without label., a colon and its value, as in branch:Shenzhen")
 		}
 	}
 	for name, bound := range map[string]struct {
@@ -74,20 +102,27 @@ func search(params api.ListDepositsParams) (notary.Search, error) {
 		}
 		at, err := proofs.ParseTime(*bound.text)
 		if err != nil {
-			return out, wrong(name, "must be a time in the form 2026-11-01T00:00:00.000Z")
+			return out, badSearch(name, "must be a time in the form 2026-11-01T00:00:00.000Z")
 		}
 		*bound.to = at
 	}
-	if p := params.Cursor; p != nil {
-		from, err := strconv.ParseUint(*p, 10, 63)
-		if err != nil || strconv.FormatUint(from, 10) != *p {
-			return out, wrong("cursor", "must be what an answer's next said")
+	return out, nil
+}
+
+// page reads cursor and limit, which every list has.
+func page(query url.Values) (notary.Search, error) {
+	out := notary.Search{Limit: pageSize}
+	if cursor, there := query["cursor"]; there {
+		from, ok := canonical(cursor[0])
+		if !ok || len(cursor) > 1 || from > 1<<63-1 {
+			return out, badSearch("cursor", "must be what an answer's next said")
 		}
 		out.From = from
 	}
-	if p := params.Limit; p != nil {
-		if out.Limit = *p; out.Limit < 1 || out.Limit > notary.MaxFound {
-			return out, wrong("limit", "must be 1 to "+strconv.Itoa(notary.MaxFound))
+	if limit, there := query["limit"]; there {
+		n, err := strconv.Atoi(limit[0])
+		if out.Limit = n; err != nil || len(limit) > 1 || n < 1 || n > notary.MaxFound {
+			return out, badSearch("limit", "must be 1 to "+strconv.Itoa(notary.MaxFound))
 		}
 	}
 	return out, nil

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/service/api"
@@ -25,8 +28,10 @@ type problem struct {
 
 var (
 	malformedJSON          = &problem{name: "malformed-json", status: 400, title: "The JSON is not what is asked for"}
-	malformedMultipart     = &problem{name: "malformed-multipart", status: 400, title: "The parts are not a record and then a document"}
+	malformedMultipart     = &problem{name: "malformed-multipart", status: 400, title: "The parts are not those asked for"}
 	idempotencyKeyRequired = &problem{name: "idempotency-key-required", status: 400, title: "An Idempotency-Key is required"}
+	malformedBatch         = &problem{name: "malformed-batch", status: 400, title: "The body is not the lines of a batch"}
+	badDigest              = &problem{name: "content-digest", status: 400, title: "The body is not the one that was announced", retry: true}
 	truncatedUpload        = &problem{name: "truncated-upload", status: 400, title: "The body ended too early", retry: true}
 	unauthorized           = &problem{name: "unauthorized", status: 401, title: "A valid API key is required"}
 	forbidden              = &problem{name: "forbidden", status: 403, title: "The key's role does not allow this"}
@@ -40,11 +45,13 @@ var (
 	rangeNotSatisfiable    = &problem{name: "range-not-satisfiable", status: 416, title: "The range is not in the document"}
 	invalidRecord          = &problem{name: "invalid-record", status: 422, title: "The record cannot be deposited"}
 	invalidSearch          = &problem{name: "invalid-search", status: 422, title: "The search cannot be made"}
+	invalidBatch           = &problem{name: "invalid-batch", status: 422, title: "Lines of the batch cannot be deposited"}
+	invalidVerification    = &problem{name: "invalid-verification", status: 422, title: "The policy is not a policy"}
 	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
 	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
 	internal               = &problem{name: "internal", status: 500, title: "Internal error", logged: true}
 	damaged                = &problem{name: "damaged", status: 500, title: "Stored data is damaged", logged: true}
-	busy                   = &problem{name: "busy", status: 503, title: "Too many deposits are waiting", retry: true, after: 1}
+	busy                   = &problem{name: "busy", status: 503, title: "Too many requests are waiting", retry: true, after: 1}
 	backlog                = &problem{name: "backlog", status: 503, title: "Too many entries wait for their seal", retry: true, after: 5}
 	clock                  = &problem{name: "clock", status: 503, title: "The depository does not trust its clock", retry: true, after: 60, logged: true}
 	unavailable            = &problem{name: "unavailable", status: 503, title: "Storage did not answer", retry: true, after: 5, logged: true}
@@ -96,11 +103,14 @@ func judge(err error) (*problem, api.Problem) {
 	var (
 		refused *refusal
 		invalid *notary.InvalidError
+		batch   *notary.BatchError
 		delayed *notary.SealingDelayedError
 	)
 	switch {
 	case errors.As(err, &refused):
 		return refused.problem, api.Problem{Detail: refused.detail, Member: refused.member}
+	case errors.As(err, &batch):
+		return invalidBatch, api.Problem{Detail: fmt.Sprintf("%d of the lines cannot be deposited. Nothing was kept.", len(batch.Lines)), Lines: badLines(batch.Lines)}
 	case errors.As(err, &delayed):
 		return sealingDelayed, api.Problem{
 			Detail:    "The deposit stands in the log. Send the request again with the same Idempotency-Key for its receipt.",
@@ -119,6 +129,21 @@ func judge(err error) (*problem, api.Problem) {
 		}
 	}
 	return internal, api.Problem{Detail: "The operator's log has more."}
+}
+
+// maxDetail bounds what is said of one line of a batch, in bytes: its text may be the
+// caller's own.
+const maxDetail = 300
+
+func badLines(lines []notary.BadLine) []api.BadLine {
+	out := make([]api.BadLine, len(lines))
+	for i, l := range lines {
+		if len(l.Reason) > maxDetail {
+			l.Reason = strings.ToValidUTF8(l.Reason[:maxDetail], "") + "…"
+		}
+		out[i] = api.BadLine{Line: l.Line, Member: l.Member, Detail: l.Reason}
+	}
+	return out
 }
 
 // fail answers with the problem that err is, and logs it where the caller is not
@@ -156,7 +181,7 @@ func (s *server) note(r *http.Request, p *problem, err error) {
 
 // encode writes v as JSON. An error in writing is the connection's end, and there
 // is nobody left to tell.
-func encode(w http.ResponseWriter, v any) {
+func encode(w io.Writer, v any) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(v)

@@ -10,32 +10,14 @@ import (
 	"github.com/muniment/muniment/proofs"
 )
 
-const (
-	plainText = "text/plain; charset=utf-8"
-	// immutable is said of what can never be other bytes, fleeting of what may be
-	// another with the next seal.
-	immutable = "public, max-age=31536000, immutable"
-	fleeting  = "public, max-age=1"
-)
-
-// public answers with a piece of the log, for everyone and every page.
-func public(w http.ResponseWriter, kind, caching string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Cache-Control", caching)
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
-}
-
 // GetCheckpoint implements GET /log/checkpoint.
-func (s *server) GetCheckpoint(w http.ResponseWriter, _ *http.Request) {
-	public(w, plainText, fleeting, s.Notary.Checkpoint())
+func (s *server) GetCheckpoint(w http.ResponseWriter, r *http.Request) {
+	public(w, r, plainText, fleeting, s.Notary.Checkpoint())
 }
 
 // GetPolicy implements GET /log/policy.
-func (s *server) GetPolicy(w http.ResponseWriter, _ *http.Request) {
-	public(w, plainText, fleeting, []byte(s.Policy.String()))
+func (s *server) GetPolicy(w http.ResponseWriter, r *http.Request) {
+	public(w, r, plainText, fleeting, []byte(s.Policy.String()))
 }
 
 // GetPolicyByFingerprint implements GET /log/policy/{fingerprint}.
@@ -44,13 +26,13 @@ func (s *server) GetPolicyByFingerprint(w http.ResponseWriter, r *http.Request, 
 		s.fail(w, r, notary.ErrNotFound)
 		return
 	}
-	public(w, plainText, immutable, []byte(s.Policy.String()))
+	public(w, r, plainText, immutable, []byte(s.Policy.String()))
 }
 
 // GetPublicRecord implements GET /log/records/{index}.
 func (s *server) GetPublicRecord(w http.ResponseWriter, r *http.Request, index string) {
-	n, err := strconv.ParseUint(index, 10, 64)
-	if err != nil || strconv.FormatUint(n, 10) != index || r.URL.RawPath != "" {
+	n, ok := canonical(index)
+	if !ok || r.URL.RawPath != "" {
 		s.fail(w, r, notary.ErrNotFound)
 		return
 	}
@@ -59,7 +41,7 @@ func (s *server) GetPublicRecord(w http.ResponseWriter, r *http.Request, index s
 		s.fail(w, r, err)
 		return
 	}
-	public(w, plainText, fleeting, receipt.Marshal())
+	public(w, r, plainText, fleeting, receipt.Marshal())
 }
 
 // tile serves /log/tile/… : tiles and entry bundles.
@@ -81,7 +63,7 @@ func (s *server) tile(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	public(w, "application/octet-stream", immutable, data)
+	public(w, r, "application/octet-stream", immutable, data)
 }
 
 // tilePath is what a path below /log/tile/ names (C2SP tlog-tiles).

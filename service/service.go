@@ -38,6 +38,9 @@ type server struct {
 	Config
 	keys        *auth.Keys
 	fingerprint string
+	found       *proofs.Verifier // of the site's own policy
+	decoding    budget           // of batches
+	verifying   budget           // of receipts to check
 }
 
 // New returns the handler of the whole API.
@@ -54,21 +57,25 @@ func New(c Config) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), fingerprint: c.Policy.Fingerprint()}
+	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), fingerprint: c.Policy.Fingerprint(), found: proofs.NewFoundVerifier(c.Policy)}
+	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
 	r := chi.NewRouter()
-	r.Use(s.exchange, s.authenticate, middleware.GetHead)
+	r.Use(s.exchange, s.authenticate, combine, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notary.ErrNotFound) })
 	r.MethodNotAllowed(s.methodNotAllowed)
 	r.Get("/log/tile/*", s.tile)
+	r.Get("/v1/cases/*", s.getCase)
 	return api.HandlerWithOptions(s, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: s.badParameter})
 }
 
 var _ api.ServerInterface = (*server)(nil)
 
-// authenticate asks for a key before anything under /v1/ is so much as routed.
+// authenticate asks for a key before anything under /v1/ is so much as routed, but
+// for the check of a receipt, which is open to all.
 func (s *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		open := r.URL.Path == "/v1/verify" && r.URL.RawPath == ""
+		if strings.HasPrefix(r.URL.Path, "/v1/") && !open {
 			p, err := s.keys.Authenticate(r)
 			if err != nil {
 				s.fail(w, r, err)
@@ -104,13 +111,13 @@ func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	s.fail(w, r, refuse(methodNotAllowed, "The Allow header lists the methods of this path."))
 }
 
-// badParameter answers what the generated code could not bind: the header of a
-// deposit, or a parameter of a search.
+// badParameter answers what the generated code could not bind: a header, or a
+// parameter of a search.
 func (s *server) badParameter(w http.ResponseWriter, r *http.Request, err error) {
 	if wrong := new(api.InvalidParamFormatError); errors.As(err, &wrong) && r.Method != http.MethodPost {
-		err = &refusal{problem: invalidSearch, detail: wrong.ParamName + ": not one value of the form asked for", member: wrong.ParamName}
+		err = badSearch(wrong.ParamName, "not one value of the form asked for")
 	} else {
-		err = errIdempotencyKey
+		err = errIdempotencyKey // the lists among the headers bind whatever they hold
 	}
 	s.fail(w, r, err)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -27,6 +28,7 @@ import (
 type house struct {
 	ledger *notarytest.Ledger
 	blobs  *notarytest.Blobs
+	anchor *notarytest.Anchor
 	notary *notary.Notary
 	policy proofs.Policy
 	log    *record
@@ -64,9 +66,10 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	must(t, err)
 	tenantKey, err := notary.NewTenantKey(rand.Reader)
 	must(t, err)
+	h.anchor = notarytest.NewAnchor(notary.Unsealed(vkey.Name))
 	c := notary.Config{
 		Policy: h.policy, Signer: private, Ledger: h.ledger, Blobs: h.blobs,
-		Anchors:   []notary.Anchor{notarytest.NewAnchor(notary.Unsealed(vkey.Name))},
+		Anchors:   []notary.Anchor{h.anchor},
 		TenantKey: func(notary.ID) (notary.TenantKey, error) { return tenantKey, nil },
 		Logger:    slog.New(slog.DiscardHandler),
 	}
@@ -245,3 +248,5 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func base64Of(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

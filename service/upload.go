@@ -1,9 +1,7 @@
 package service
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,11 +29,8 @@ var errIdempotencyKey = refuse(idempotencyKeyRequired,
 // decode reads a deposit from a request, as far as the document's first byte.
 func (s *server) decode(r *http.Request, key string) (notary.Deposit, error) {
 	d := notary.Deposit{Key: key}
-	if key == "" || len(key) > maxKey || strings.IndexFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) >= 0 {
+	if !validKey(key) {
 		return d, errIdempotencyKey
-	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return d, refuse(unsupportedMediaType, "A body with a Content-Encoding is not accepted; send it as it is.")
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
@@ -49,93 +44,38 @@ func (s *server) decode(r *http.Request, key string) (notary.Deposit, error) {
 	return d, err
 }
 
+func validKey(key string) bool {
+	return key != "" && len(key) <= maxKey && strings.IndexFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) < 0
+}
+
 // decodeDigest reads {"record": {…}} and nothing else.
 func (s *server) decodeDigest(r *http.Request) (proofs.Record, error) {
-	what := fmt.Sprintf("The body is larger than %d bytes.", maxRecord)
-	if r.ContentLength > maxRecord {
-		return nil, refuse(tooLarge, what)
+	b, err := s.body(r, maxRecord, fmt.Sprintf("The body is larger than %d bytes.", maxRecord))
+	if err != nil {
+		return nil, err
 	}
-	b := s.body(r, maxRecord, what)
 	data, err := io.ReadAll(b)
 	if err != nil {
 		return nil, err
 	}
-	record, err := envelope(data, "record")
-	if err != nil {
-		return nil, err
-	}
-	return parseRecord(record)
-}
-
-// envelope returns the value of the one field that the JSON object has and must
-// have. encoding/json alone would pass unknown, repeated and otherwise spelled
-// fields over.
-func envelope(data []byte, field string) (json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	syntax := refuse(malformedJSON, `The body is not a JSON object of the form {"`+field+`": {…}}.`)
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, syntax
-	}
-	var value json.RawMessage
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return nil, syntax
-		}
-		if name != field {
-			return nil, refuse(malformedJSON, fmt.Sprintf("There is no field %q; the only one is %q.", name, field))
-		}
-		if value != nil {
-			return nil, refuse(malformedJSON, fmt.Sprintf("The field %q stands twice.", field))
-		}
-		if err := d.Decode(&value); err != nil {
-			return nil, syntax
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, syntax
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, refuse(malformedJSON, "There is more after the JSON object.")
-	}
-	if value == nil {
-		return nil, refuse(malformedJSON, fmt.Sprintf("The field %q is missing.", field))
-	}
-	return value, nil
-}
-
-// parseRecord reads a flat object of members; the empty one too, since the
-// depository adds members of its own.
-func parseRecord(data []byte) (proofs.Record, error) {
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, data); err != nil {
-		return nil, refuse(malformedJSON, "The record is not a JSON object.")
-	}
-	if compact.String() == "{}" {
-		return nil, nil
-	}
-	record, err := proofs.ParseMembers(string(data))
-	if err != nil {
-		return nil, badRecord("", err)
-	}
-	return record, nil
+	return parseDigest(data)
 }
 
 // badRecord refuses what proofs could not read as a record.
 func badRecord(member string, err error) error {
-	detail := strings.TrimPrefix(err.Error(), proofs.ErrMalformed.Error()+": ")
-	return &refusal{problem: invalidRecord, detail: detail, member: member}
+	return &refusal{problem: invalidRecord, detail: reason(err), member: member}
 }
 
 // decodeUpload reads the record of a multipart body and opens its document. Neither
 // is kept in memory beyond the record's bound.
 func (s *server) decodeUpload(r *http.Request, boundary string) (proofs.Record, io.Reader, error) {
 	what := fmt.Sprintf("The document is larger than %d bytes, or the record than %d.", s.MaxDocument, maxRecord)
-	if r.ContentLength > s.MaxDocument+maxRecord+2*framing {
-		return nil, nil, refuse(tooLarge, what)
+	b, err := s.body(r, s.MaxDocument+maxRecord+2*framing, what)
+	if err != nil {
+		return nil, nil, err
 	}
-	b := s.body(r, maxRecord+framing, what)
-	u := &upload{body: b, parts: multipart.NewReader(b, boundary), left: s.MaxDocument}
+	b.allow = maxRecord + framing
+	u := &upload{formBody: newForm(b, boundary, "record and then document, once each"), left: s.MaxDocument}
 	record, err := u.record()
 	if err != nil {
 		return nil, nil, err
@@ -147,50 +87,14 @@ func (s *server) decodeUpload(r *http.Request, boundary string) (proofs.Record, 
 	return record, u, nil
 }
 
-// upload is a multipart body: a record, then a document, then nothing. It reads as
-// the document, and reports its end only when the whole body has come and was in
-// order: what was cut off is never taken for a document.
+// upload is a form with a document as its last part. It reads as the document, and
+// reports its end only when the whole body has come and was in order: what was cut
+// off is never taken for a document.
 type upload struct {
-	body  *body
-	parts *multipart.Reader
-	part  *multipart.Part // the document
-	left  int64           // bytes that the document may still have
-	err   error           // once the document has ended
-}
-
-// next returns the next part, which must be of that name. Parts are read raw: a
-// transfer encoding undone on the way would change the evidence.
-func (u *upload) next(name string) (*multipart.Part, error) {
-	p, err := u.parts.NextRawPart()
-	if err == io.EOF {
-		return nil, refuse(malformedMultipart, "The part "+name+" is missing.")
-	}
-	if err != nil {
-		return nil, u.fault(err)
-	}
-	if p.FormName() != name {
-		return nil, refuse(malformedMultipart, "The parts are record and then document, once each, in this order; here "+name+" is due.")
-	}
-	for _, h := range []string{"Content-Encoding", "Content-Transfer-Encoding"} {
-		switch strings.ToLower(p.Header.Get(h)) {
-		case "", "identity", "binary", "8bit", "7bit":
-		default:
-			return nil, refuse(unsupportedMediaType, "The part "+name+" has a "+h+"; send it as it is.")
-		}
-	}
-	return p, nil
-}
-
-// fault is what an error of the multipart reader is to the caller: the body's own
-// where the body broke off, since half a header looks malformed.
-func (u *upload) fault(err error) error {
-	switch {
-	case u.body.err != nil:
-		return u.body.err
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errTruncated
-	}
-	return refuse(malformedMultipart, "The body is not multipart/form-data as RFC 7578 describes it.")
+	*formBody
+	part *multipart.Part // the document
+	left int64           // bytes that the document may still have
+	err  error           // once the document has ended
 }
 
 // cause finds out why a deposit failed: a connection that breaks ends the context at
@@ -210,7 +114,7 @@ func (u *upload) cause(err error) error {
 
 // record reads the part of that name.
 func (u *upload) record() (proofs.Record, error) {
-	p, err := u.next("record")
+	p, err := u.due("record")
 	if err != nil {
 		return nil, err
 	}
@@ -219,12 +123,9 @@ func (u *upload) record() (proofs.Record, error) {
 			return nil, refuse(unsupportedMediaType, "The part record must be application/json.")
 		}
 	}
-	data, err := io.ReadAll(io.LimitReader(p, maxRecord+1))
+	data, err := u.whole(p, "record", maxRecord)
 	if err != nil {
-		return nil, u.fault(err)
-	}
-	if len(data) > maxRecord {
-		return nil, refuse(tooLarge, fmt.Sprintf("The record is larger than %d bytes.", maxRecord))
+		return nil, err
 	}
 	return parseRecord(data)
 }
@@ -232,7 +133,7 @@ func (u *upload) record() (proofs.Record, error) {
 // open begins the document's part, and takes from its headers what the record does
 // not say.
 func (u *upload) open(record *proofs.Record) error {
-	p, err := u.next("document")
+	p, err := u.due("document")
 	if err != nil {
 		return err
 	}
@@ -268,21 +169,4 @@ func (u *upload) Read(p []byte) (int, error) {
 		u.err = u.fault(err)
 	}
 	return n, u.err
-}
-
-// end sees to it that nothing comes after the document but the last boundary. It
-// returns io.EOF if all is well.
-func (u *upload) end() error {
-	// NextRawPart wraps io.EOF when the body broke off, and returns it bare at the
-	// final boundary.
-	switch _, err := u.parts.NextRawPart(); {
-	case err == nil:
-		return refuse(malformedMultipart, "No part may follow the document.")
-	case err != io.EOF:
-		return u.fault(err)
-	}
-	if _, err := io.Copy(io.Discard, u.body); err != nil {
-		return err
-	}
-	return io.EOF
 }

@@ -28,6 +28,40 @@ type BadLine struct {
 	Member string `json:"member,omitempty"`
 }
 
+// BatchHead The first line of the answer to a batch.
+type BatchHead struct {
+	// Checkpoint The signed note under which every entry of the batch stands; keep it byte for byte.
+	Checkpoint string `json:"checkpoint"`
+
+	// Count How many lines follow.
+	//
+	// Example: 2
+	Count int `json:"count"`
+}
+
+// BatchLine One deposit of a batch.
+type BatchLine struct {
+	// Disclosures The whole record as the receipt discloses it: `[salt, name, value]` in ascending order
+	// of the names. Left out with `Prefer: return=minimal`.
+	Disclosures json.RawMessage `json:"disclosures,omitempty"`
+
+	// Entry The entry's four lines.
+	Entry string `json:"entry"`
+
+	// Id UUIDv7, lower-case.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Id string `json:"id"`
+
+	// Index The entry's index in the log, from 0.
+	//
+	// Example: 810
+	Index uint64 `json:"index"`
+
+	// Path The inclusion path (RFC 6962 §2.1.1), from leaf to root, each hash in padded standard base64.
+	Path []string `json:"path"`
+}
+
 // BatchLines Lines of JSON, each a `DepositRequest`.
 type BatchLines = string
 
@@ -37,6 +71,32 @@ type BatchLines = string
 // {"id":"01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e","index":810,"entry":"muniment/entry@v1\n…","path":["…"],"disclosures":[["…","content.held",false],…]}
 // …
 type BatchReceipts = string
+
+// Case All deposits of one contract number of the tenant.
+type Case struct {
+	// Contract The contract number.
+	//
+	// Example: HT-2026-000117
+	Contract string `json:"contract"`
+
+	// Count How many deposits the case has; the last one's `case.seq`.
+	//
+	// Example: 3
+	Count uint64 `json:"count"`
+
+	// Deposits One page of them, in order.
+	Deposits []FoundDeposit `json:"deposits"`
+
+	// Leaf The leaf hash of the newest of them, padded standard base64.
+	//
+	// Example: pTyzVvrWvgDTPvOIkQbGA2cDgMRYQwUvmZGEOhP4Vvs=
+	Leaf string `json:"leaf"`
+
+	// Next The cursor of the next page; absent at the end.
+	//
+	// Example: 812
+	Next string `json:"next,omitempty"`
+}
 
 // ConsistencyProof A consistency proof (RFC 6962 §2.1.2).
 type ConsistencyProof struct {
@@ -408,6 +468,9 @@ type PreferWait = string
 // Size defines model for Size.
 type Size = string
 
+// TilePath defines model for TilePath.
+type TilePath = string
+
 // BadRequest An RFC 9457 problem.
 type BadRequest = Problem
 
@@ -483,10 +546,10 @@ type CreateDepositParams struct {
 	// passed over.
 	ContentDigest *ContentDigest `json:"Content-Digest,omitempty"`
 
-	// Prefer `wait=N` (RFC 7240 §4.3): wait at most N seconds for the seal. A deposit that is committed
-	// by then and not sealed is answered 503 `sealing-delayed`; the same key tells later.
-	// `return=minimal` (§4.2), for a batch: leave the disclosures out. Other preferences are
-	// passed over.
+	// Prefer `wait=N` (RFC 7240 §4.3), 0 to 30: wait for the seal until N seconds after the head of the
+	// request came. A deposit that is committed and not sealed by then is answered 503
+	// `sealing-delayed`; the same key tells later. `return=minimal` (§4.2), for a batch: leave the
+	// disclosures out. `Preference-Applied` says which were honoured; others are passed over.
 	Prefer *PreferWait `json:"Prefer,omitempty"`
 }
 
@@ -506,11 +569,19 @@ type CreateBatchParams struct {
 	// passed over.
 	ContentDigest *ContentDigest `json:"Content-Digest,omitempty"`
 
-	// Prefer `wait=N` (RFC 7240 §4.3): wait at most N seconds for the seal. A deposit that is committed
-	// by then and not sealed is answered 503 `sealing-delayed`; the same key tells later.
-	// `return=minimal` (§4.2), for a batch: leave the disclosures out. Other preferences are
-	// passed over.
+	// Prefer `wait=N` (RFC 7240 §4.3), 0 to 30: wait for the seal until N seconds after the head of the
+	// request came. A deposit that is committed and not sealed by then is answered 503
+	// `sealing-delayed`; the same key tells later. `return=minimal` (§4.2), for a batch: leave the
+	// disclosures out. `Preference-Applied` says which were honoured; others are passed over.
 	Prefer *PreferWait `json:"Prefer,omitempty"`
+}
+
+// VerifyParams defines parameters for Verify.
+type VerifyParams struct {
+	// ContentDigest The digest of the body as it is sent (RFC 9530), `sha-256` or `sha-512`. Where it is given,
+	// a body that is not the one meant is refused, and nothing is kept. Other algorithms are
+	// passed over.
+	ContentDigest *ContentDigest `json:"Content-Digest,omitempty"`
 }
 
 // CreateDepositJSONRequestBody defines body for CreateDeposit for application/json ContentType.
@@ -571,7 +642,7 @@ type ServerInterface interface {
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
 	// Verify Check a receipt
 	// (POST /v1/verify)
-	Verify(w http.ResponseWriter, r *http.Request)
+	Verify(w http.ResponseWriter, r *http.Request, params VerifyParams)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -664,7 +735,7 @@ func (_ Unimplemented) CreateBatch(w http.ResponseWriter, r *http.Request, param
 
 // Verify Check a receipt
 // (POST /v1/verify)
-func (_ Unimplemented) Verify(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) Verify(w http.ResponseWriter, r *http.Request, params VerifyParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1237,8 +1308,35 @@ func (siw *ServerInterfaceWrapper) CreateBatch(w http.ResponseWriter, r *http.Re
 // Verify operation middleware
 func (siw *ServerInterfaceWrapper) Verify(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Content-Digest" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Content-Digest")]; found {
+		var ContentDigest ContentDigest
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Content-Digest", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Content-Digest", valueList[0], &ContentDigest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Content-Digest", Err: err})
+			return
+		}
+
+		params.ContentDigest = &ContentDigest
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.Verify(w, r)
+		siw.Handler.Verify(w, r, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {

@@ -1,0 +1,219 @@
+package service
+
+import (
+	"bufio"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/api"
+)
+
+const (
+	maxBatch = 32 << 20 // bytes of a batch
+	maxLine  = 64 << 10 // bytes of one of its lines, without the LF
+	// lineCost and memberCost are what a line and a member take in memory beside
+	// their bytes.
+	lineCost   = 128
+	memberCost = 48
+	ndjson     = "application/x-ndjson"
+)
+
+// CreateBatch implements POST /v1/deposits:batch.
+func (s *server) CreateBatch(w http.ResponseWriter, r *http.Request, params api.CreateBatchParams) {
+	prefer := s.preferences(r.Header)
+	if prefer.minimal {
+		prefer.applied = append(prefer.applied, "return=minimal")
+	}
+	held := share{of: &s.decoding}
+	defer held.release()
+	receipts, err := s.batch(r, params.IdempotencyKey, prefer, &held)
+	prefer.tell(w.Header(), err)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	private(w, ndjson)
+	w.WriteHeader(http.StatusCreated)
+	writeBatch(w, receipts, !prefer.minimal)
+}
+
+func (s *server) batch(r *http.Request, key string, prefer preferences, held *share) ([]proofs.Receipt, error) {
+	who := of(r).principal
+	switch {
+	case !who.Role.MayDeposit(): // before 32 MiB of it are read
+		return nil, notary.ErrForbidden
+	case !validKey(key):
+		return nil, errIdempotencyKey
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != ndjson {
+		return nil, refuse(unsupportedMediaType, "Send a batch as "+ndjson+".")
+	}
+	b, err := s.body(r, maxBatch, fmt.Sprintf("The batch is larger than %d bytes.", maxBatch))
+	if err != nil {
+		return nil, err
+	}
+	lines, err := decodeBatch(b, held)
+	if err != nil {
+		return nil, err
+	}
+	return s.Notary.DepositBatch(r.Context(), who, notary.DigestBatch{Key: key, Lines: lines, Until: prefer.until})
+}
+
+// decodeBatch reads the body to its end. Where lines are wrong it names every one.
+func decodeBatch(from io.Reader, held *share) ([]proofs.Record, error) {
+	in := &lines{from: bufio.NewReaderSize(from, 8<<10), held: held}
+	var records []proofs.Record
+	failed := map[int]error{}
+	for {
+		line, err := in.next()
+		if err == io.EOF { //nolint:errorlint // the end of the body is io.EOF itself
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(records) == notary.MaxLines {
+			return nil, refuse(malformedBatch, fmt.Sprintf("There are more than %d lines. Send the rest as another batch.", notary.MaxLines))
+		}
+		record, err := parseDigest(line)
+		if err != nil {
+			failed[len(records)] = err
+		}
+		if err := held.take(len(line) + lineCost + memberCost*len(record)); err != nil {
+			return nil, err
+		}
+		records = append(records, record)
+	}
+	switch {
+	case len(records) == 0:
+		return nil, refuse(malformedBatch, "There is no line in the body.")
+	case len(failed) > 0:
+		return nil, badBatch(records, failed)
+	}
+	return records, nil
+}
+
+// badBatch names the lines that could not be read and, in the same answer, those
+// that the notary would refuse.
+func badBatch(records []proofs.Record, failed map[int]error) error {
+	var bad notary.BatchError
+	for i, record := range records {
+		err, unread := failed[i]
+		if !unread {
+			err = notary.CheckClaims(record, false)
+		}
+		var wrong *notary.InvalidError
+		var refused *refusal
+		switch {
+		case errors.As(err, &wrong):
+			bad.Lines = append(bad.Lines, notary.BadLine{Line: i + 1, Member: wrong.Member, Reason: wrong.Error()})
+		case errors.As(err, &refused):
+			bad.Lines = append(bad.Lines, notary.BadLine{Line: i + 1, Member: refused.member, Reason: refused.detail})
+		}
+	}
+	return &bad
+}
+
+// lines reads a body line by line. What a line takes while it comes in is held, so
+// that many slow callers cannot fill the memory.
+type lines struct {
+	from *bufio.Reader
+	held *share
+	n    int
+	long []byte // the line, where it did not fit the reader's buffer
+}
+
+// next returns the next line without its LF, valid until the call after; io.EOF at
+// the end.
+func (l *lines) next() ([]byte, error) {
+	l.n++
+	line, err := l.from.ReadSlice('\n')
+	l.long = l.long[:0]
+	for errors.Is(err, bufio.ErrBufferFull) && len(l.long)+len(line) <= maxLine {
+		if need := len(l.long) + len(line); need > cap(l.long) {
+			if err := l.held.take(need); err != nil {
+				return nil, err
+			}
+		}
+		l.long = append(l.long, line...)
+		line, err = l.from.ReadSlice('\n')
+	}
+	if len(l.long) > 0 {
+		l.long = append(l.long, line...)
+		line = l.long
+	}
+	if err == nil {
+		line = line[:len(line)-1]
+	}
+	switch {
+	case err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull):
+		return nil, err
+	case len(line) > maxLine:
+		return nil, refuse(tooLarge, fmt.Sprintf("Line %d is larger than %d bytes.", l.n, maxLine))
+	case err == io.EOF && len(line) == 0:
+		return nil, err
+	}
+	return line, nil
+}
+
+// writeBatch writes the receipts of a batch, the checkpoint that they share first. An
+// error in writing is the connection's end, and there is nobody left to tell.
+func writeBatch(w io.Writer, receipts []proofs.Receipt, disclosures bool) {
+	out := bufio.NewWriterSize(w, 32<<10)
+	buf := append([]byte(nil), `{"checkpoint":`...)
+	buf = appendText(buf, string(receipts[0].Checkpoint))
+	buf = append(buf, `,"count":`...)
+	buf = strconv.AppendInt(buf, int64(len(receipts)), 10)
+	buf = append(buf, "}\n"...)
+	for i := range receipts {
+		if _, err := out.Write(buf); err != nil {
+			return
+		}
+		buf = appendLine(buf[:0], &receipts[i], disclosures)
+	}
+	_, _ = out.Write(buf)
+	_ = out.Flush()
+}
+
+// appendLine appends a receipt without its checkpoint as a BatchLine.
+func appendLine(out []byte, r *proofs.Receipt, disclosures bool) []byte {
+	id, _ := r.Member("id")
+	out = append(append(out, `{"id":`...), id.JSON()...)
+	out = strconv.AppendUint(append(out, `,"index":`...), r.Index, 10)
+	out = appendText(append(out, `,"entry":`...), r.Entry.String())
+	out = append(out, `,"path":[`...)
+	for i, h := range r.Path {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(base64.StdEncoding.AppendEncode(append(out, '"'), h[:]), '"')
+	}
+	out = append(out, ']')
+	if disclosures {
+		out = proofs.AppendDisclosures(append(out, `,"disclosures":`...), r.Disclosures)
+	}
+	return append(out, "}\n"...)
+}
+
+// appendText appends the JSON of a checkpoint or entry: printable text and LF.
+func appendText(out []byte, text string) []byte {
+	out = append(out, '"')
+	for i := range len(text) {
+		switch c := text[i]; c {
+		case '\n':
+			out = append(out, `\n`...)
+		case '"', '\\':
+			out = append(out, '\\', c)
+		default:
+			out = append(out, c)
+		}
+	}
+	return append(out, '"')
+}
