@@ -79,7 +79,7 @@ func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositL
 		}
 	}
 	var p api.DepositList
-	data, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/deposits", query: v, want: http.StatusOK, limit: maxPage})
+	data, err := c.get(ctx, call{method: http.MethodGet, path: "/v1/deposits", query: v, want: http.StatusOK, limit: maxPage})
 	if err != nil {
 		return p, err
 	}
