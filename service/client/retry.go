@@ -77,7 +77,7 @@ func retriable(err error) bool {
 	case errors.Is(err, errCut):
 		return true
 	case errors.Is(err, ErrServer), errors.Is(err, ErrAnswer), errors.Is(err, ErrReceipt), errors.Is(err, ErrLog),
-		errors.Is(err, ErrChanged), errors.Is(err, errLocal):
+		errors.Is(err, ErrChanged), errors.Is(err, errLocal), errors.Is(err, errPlace):
 		return false
 	case errors.As(err, &cert):
 		return false
