@@ -24,9 +24,9 @@
 //
 // Every parser accepts exactly one spelling of a value: what Marshal or String
 // would write. Anything else is [ErrMalformed]. So a receipt cannot be changed
-// without changing what it says. [ParseValue] and [ParseMembers] alone, which read what
-// callers send, take any spelling of JSON and make it canonical; a policy is kept
-// verbatim, since its bytes are its fingerprint.
+// without changing what it says. [ParseValue], [ParseMembers] and [ParseDisclosures]
+// alone, which read what is sent over the network, take any spelling of JSON and make it
+// canonical; a policy is kept verbatim, since its bytes are its fingerprint.
 //
 // # Formats
 //

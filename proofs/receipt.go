@@ -111,20 +111,31 @@ func (r Receipt) extraSize() int {
 	return size
 }
 
+// ParseDisclosures reads the disclosures of one record, a JSON array in any spelling of
+// what AppendDisclosures writes. It is for answers that carry them beside the entry: as part of a receipt,
+// ParseReceipt reads them.
+func ParseDisclosures(json string) ([]Disclosure, error) {
+	if len(json) > MaxRecord {
+		return nil, malformed("JSON is longer than %d bytes", MaxRecord)
+	}
+	p := parser{in: json}
+	if err := p.expect('['); err != nil {
+		return nil, err
+	}
+	disclosures, err := p.disclosures()
+	if err != nil {
+		return nil, err
+	}
+	if p.space(); p.pos != len(p.in) {
+		return nil, malformed("more after the JSON array")
+	}
+	return disclosures, checkDisclosures(disclosures)
+}
+
 // check finds what a Receipt built by hand could hold and a parsed one never does.
 func (r Receipt) check() error {
-	if len(r.Disclosures) == 0 || len(r.Disclosures) > MaxMembers {
-		return malformed("receipt discloses %d members, not 1 to %d", len(r.Disclosures), MaxMembers)
-	}
-	for i, d := range r.Disclosures {
-		switch {
-		case !ValidName(d.Name) || i > 0 && r.Disclosures[i-1].Name >= d.Name:
-			return malformed("receipt's members are not in ascending order of valid names")
-		case !d.Hidden && (d.Value.json == "" || d.Hash != memberHash(d.Salt, d.Name, d.Value)):
-			return malformed("hash of member %s is not the hash of its value", d.Name)
-		case d.Hidden && (d.Value.json != "" || d.Salt != [SaltSize]byte{}):
-			return malformed("hidden member %s shows its value", d.Name)
-		}
+	if err := checkDisclosures(r.Disclosures); err != nil {
+		return err
 	}
 	// What is shown of the entry must be what is hashed: no fraction of a millisecond.
 	if !r.Entry.canonical() {
@@ -141,8 +152,28 @@ func (r Receipt) check() error {
 			return malformed("a time-stamp is empty or stands twice")
 		}
 	}
-	if DisclosuresSize(r.Disclosures) > MaxDisclosures || r.extraSize() > maxExtra {
+	if r.extraSize() > maxExtra {
 		return malformed("receipt's extra data is too long")
+	}
+	return nil
+}
+
+func checkDisclosures(disclosures []Disclosure) error {
+	if len(disclosures) == 0 || len(disclosures) > MaxMembers {
+		return malformed("receipt discloses %d members, not 1 to %d", len(disclosures), MaxMembers)
+	}
+	for i, d := range disclosures {
+		switch {
+		case !ValidName(d.Name) || i > 0 && disclosures[i-1].Name >= d.Name:
+			return malformed("receipt's members are not in ascending order of valid names")
+		case !d.Hidden && (d.Value.json == "" || d.Hash != memberHash(d.Salt, d.Name, d.Value)):
+			return malformed("hash of member %s is not the hash of its value", d.Name)
+		case d.Hidden && (d.Value.json != "" || d.Salt != [SaltSize]byte{}):
+			return malformed("hidden member %s shows its value", d.Name)
+		}
+	}
+	if DisclosuresSize(disclosures) > MaxDisclosures {
+		return malformed("the disclosures are longer than %d bytes", MaxDisclosures)
 	}
 	return nil
 }
@@ -208,11 +239,7 @@ func (r *Receipt) parseExtra(encoded string) error {
 	}
 	p := parser{in: string(data)}
 	return p.sequence(
-		p.lit(`{"disclosures":[`), p.list(func() error {
-			d, err := p.disclosure()
-			r.Disclosures = append(r.Disclosures, d)
-			return err
-		}),
+		p.lit(`{"disclosures":[`), func() (err error) { r.Disclosures, err = p.disclosures(); return err },
 		p.lit(`,"entry":`), func() (err error) {
 			s, err := p.quoted()
 			if err == nil {
@@ -233,12 +260,22 @@ func (r *Receipt) parseExtra(encoded string) error {
 	)
 }
 
+// disclosures reads disclosures up to the bracket that closes their list.
+func (p *parser) disclosures() (out []Disclosure, err error) {
+	err = p.list(func() error {
+		d, err := p.disclosure()
+		out = append(out, d)
+		return err
+	})()
+	return out, err
+}
+
 // disclosure reads [salt, name, value] or [name, hash].
 func (p *parser) disclosure() (d Disclosure, err error) {
 	var first, second string
-	err = p.sequence(p.lit(`[`),
+	err = p.sequence(func() error { return p.expect('[') },
 		func() (err error) { first, err = p.quoted(); return err },
-		p.lit(`,`),
+		func() error { return p.expect(',') },
 		func() (err error) { second, err = p.quoted(); return err })
 	if err != nil {
 		return Disclosure{}, err
@@ -252,7 +289,11 @@ func (p *parser) disclosure() (d Disclosure, err error) {
 		return Disclosure{}, malformed("salt is not %d bytes of base64", SaltSize)
 	}
 	var json []byte
-	err = p.sequence(p.lit(`,`), func() (err error) { json, err = p.value(nil, 0); return err }, p.lit(`]`))
+	err = p.sequence(
+		func() error { return p.expect(',') },
+		func() (err error) { json, err = p.value(nil, 0); return err },
+		func() error { return p.expect(']') },
+	)
 	if err != nil {
 		return Disclosure{}, err
 	}

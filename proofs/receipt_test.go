@@ -448,3 +448,30 @@ func TestSizesAreWhatIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// TestParseDisclosures: any spelling of the array is read, and nothing that no receipt
+// could hold.
+func TestParseDisclosures(t *testing.T) {
+	r, _ := minimal()
+	want := Hide(r.Disclosures, func(name string) bool { return name == r.Disclosures[0].Name })
+	canonical := string(AppendDisclosures(nil, want))
+	loose := " " + strings.NewReplacer("[", " [ ", "]", " ] ", ",", " , ").Replace(canonical) + "\n"
+	for _, json := range []string{canonical, loose, strings.Replace(canonical, "id", `\u0069d`, 1)} {
+		got, err := ParseDisclosures(json)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v", json, err)
+		}
+	}
+	twice := strings.TrimSuffix(canonical, "]") + "," + strings.TrimPrefix(canonical, "[")
+	for what, json := range map[string]string{
+		"nothing": "", "no array": "{}", "empty": "[]", "null": "null", "twice": twice, "cut": canonical[:len(canonical)-1], "more": canonical + "]",
+		"a salt too short": `[["AAAA","id","x"]]`, "a hash too short": `[["id","AAAA"]]`, "no name": `[["","` + EmptyRoot.String() + `"]]`,
+		"no item": "[[]]", "one string": `[["id"]]`, "four": `[["id","id","id","id"]]`, "long": "[" + strings.Repeat(" ", MaxRecord) + "]",
+		"many":  "[" + strings.Repeat(`["id","`+EmptyRoot.String()+`"],`, MaxMembers) + `["id","` + EmptyRoot.String() + `"]]`,
+		"large": `[["AAAAAAAAAAAAAAAAAAAAAA==","id","` + strings.Repeat("x", MaxDisclosures) + `"]]`,
+	} {
+		if _, err := ParseDisclosures(json); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s was read: %v", what, err)
+		}
+	}
+}

@@ -199,6 +199,20 @@ func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
 	return e, err
 }
 
+// Checkpoint judges a checkpoint's note alone, as Verify judges the one in a receipt.
+// The Checkpoint is there only where the outcome is Verified, or Undecided for
+// ReasonPolicyFound; the Reason is empty only where it is Verified.
+func (v *Verifier) Checkpoint(note []byte) (Checkpoint, Outcome, Reason) {
+	n, outcome, reason := v.note(note)
+	switch {
+	case outcome != Verified:
+		return Checkpoint{}, outcome, reason
+	case v.found:
+		return n.checkpoint, Undecided, ReasonPolicyFound
+	}
+	return n.checkpoint, Verified, ""
+}
+
 func (e Evidence) refuse(reason Reason) Evidence {
 	e.outcome, e.Reason = Refused, reason
 	return e

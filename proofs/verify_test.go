@@ -506,3 +506,38 @@ func TestFoundPolicyProvesNothing(t *testing.T) {
 	receipt.Index++
 	wantOutcome(t, judge(receipt, nil), Refused, ReasonInclusion)
 }
+
+// TestCheckpointAlone: a note by itself is judged as the one in a receipt is.
+func TestCheckpointAlone(t *testing.T) {
+	l := newTestLog(testOrigin)
+	loan(l)
+	policy := l.policy(witnessLine("A", "w1.example"), "quorum A")
+	good := l.note(2, "w1.example")
+	for what, c := range map[string]struct {
+		verifier *Verifier
+		note     []byte
+		outcome  Outcome
+		reason   Reason
+	}{
+		"good":         {NewVerifier(policy), good, Verified, ""},
+		"found policy": {NewFoundVerifier(policy), good, Undecided, ReasonPolicyFound},
+		"no quorum":    {NewVerifier(policy), l.note(2), Refused, ReasonQuorum},
+		"other log":    {NewVerifier(newTestLog("other.example/test/1").policy("quorum none")), good, Refused, ReasonUnknownLog},
+		"other size":   {NewVerifier(policy), bytes.Replace(good, []byte("\n2\n"), []byte("\n3\n"), 1), Refused, ReasonLogSignature},
+		"no note":      {NewVerifier(policy), []byte("2"), Refused, ReasonNote},
+	} {
+		for range 2 { // from memory too
+			cp, outcome, reason := c.verifier.Checkpoint(c.note)
+			if outcome != c.outcome || reason != c.reason {
+				t.Errorf("%s: %v %s", what, outcome, reason)
+			}
+			want := l.checkpoint(2)
+			if outcome == Refused {
+				want = Checkpoint{}
+			}
+			if cp != want {
+				t.Errorf("%s: %+v", what, cp)
+			}
+		}
+	}
+}

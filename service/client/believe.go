@@ -14,17 +14,24 @@ func (c *Client) believe(data []byte) (proofs.Receipt, error) {
 	if err != nil {
 		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrReceipt, err)
 	}
+	if err := c.judge(r); err != nil {
+		return proofs.Receipt{}, err
+	}
+	return r, nil
+}
+
+func (c *Client) judge(r proofs.Receipt) error {
 	if c.Verifier == nil {
-		return r, consistent(r)
+		return consistent(r)
 	}
 	e, err := c.Verifier.Verify(r, nil)
 	if err != nil {
-		return proofs.Receipt{}, err
+		return err
 	}
 	if e.Outcome() != proofs.Verified {
-		return proofs.Receipt{}, fmt.Errorf("%w: %s", ErrReceipt, e.Explain(proofs.English).Verdict)
+		return fmt.Errorf("%w: %s", ErrReceipt, e.Explain(proofs.English).Verdict)
 	}
-	return r, nil
+	return nil
 }
 
 // consistent checks what can be checked without knowing any key.
@@ -32,11 +39,7 @@ func consistent(r proofs.Receipt) error {
 	if proofs.Commitment(r.Disclosures) != r.Entry.Record {
 		return fmt.Errorf("%w: its record is not the one in its entry", ErrReceipt)
 	}
-	note, err := proofs.ParseNote(r.Checkpoint)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReceipt, err)
-	}
-	cp, err := proofs.ParseCheckpoint(note.Text)
+	cp, err := readCheckpoint(r.Checkpoint)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReceipt, err)
 	}
@@ -46,8 +49,16 @@ func consistent(r proofs.Receipt) error {
 	return nil
 }
 
+func readCheckpoint(data []byte) (proofs.Checkpoint, error) {
+	note, err := proofs.ParseNote(data)
+	if err != nil {
+		return proofs.Checkpoint{}, err
+	}
+	return proofs.ParseCheckpoint(note.Text)
+}
+
 // about checks that a receipt is of what was sent: every claim as it was made, no
-// claim that was not, and the document held if and only if it was sent.
+// claim that was not, nothing hidden, and the document held if and only if it was sent.
 func about(r proofs.Receipt, claims proofs.Record, held bool) error {
 	if r.Entry.Kind != proofs.KindDeposit {
 		return fmt.Errorf("%w: its entry is of the kind %s, not a deposit", ErrReceipt, r.Entry.Kind)
@@ -58,6 +69,9 @@ func about(r proofs.Receipt, claims proofs.Record, held bool) error {
 		}
 	}
 	for _, d := range r.Disclosures {
+		if d.Hidden {
+			return fmt.Errorf("%w: it hides %s from its depositor", ErrReceipt, d.Name)
+		}
 		if _, made := claims.Get(d.Name); !made && claimed(d.Name) {
 			return fmt.Errorf("%w: it says a %s that was not sent", ErrReceipt, d.Name)
 		}

@@ -1,13 +1,17 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +25,10 @@ import (
 const (
 	maxDeposit = 1 << 20 // a receipt and its record, as JSON
 	maxPage    = 8 << 20 // pageSize records
-	maxProblem = 64 << 10
+	maxProblem = 8 << 20 // 10,000 lines at fault
 	maxPolicy  = 256 << 10
+	// maxCheckpoint has room for a checkpoint as JSON, with all its signatures.
+	maxCheckpoint = 64 << 10
 )
 
 // longBody is where it pays to ask before sending.
@@ -40,6 +46,10 @@ var (
 	// ErrReceipt is wrapped when a receipt must not be believed. The deposit it was
 	// to confirm may stand in the log nevertheless.
 	ErrReceipt = errors.New("the server's receipt must not be believed")
+	// ErrLog is wrapped when what the server shows of its log, a checkpoint, a proof, a
+	// case, does not hold. It may be a fault on the way, or a log that was rewritten:
+	// keep what was shown.
+	ErrLog = errors.New("the server's log must not be believed")
 	// ErrChanged is wrapped when a document is not what its claims say. It was not
 	// deposited.
 	ErrChanged = errors.New("the document changed while it was being deposited")
@@ -74,16 +84,45 @@ type Client struct {
 type call struct {
 	method, path string // path is relative to the server, escaped
 	query        url.Values
+	header       http.Header
 	key          string // Idempotency-Key
+	atOnce       bool   // a seal that is late is told, and not asked for again
 	kind         string // the body's media type
 	length       int64
 	body         func() (io.ReadCloser, error) // nil: no body
 	want         int                           // status of success
 	limit        int64                         // bytes of the answer
+	// read takes the answer. It may be called again, with another answer, after an
+	// error that is retriable, and may change the call for that.
+	read func(h http.Header, body io.Reader) error
+}
+
+func (k *call) set(name, value string) {
+	if k.header == nil {
+		k.header = http.Header{}
+	}
+	k.header.Set(name, value)
+}
+
+// sends gives the call a body that is in memory. Its digest lets the server tell that
+// nothing changed on the way.
+func (k *call) sends(kind string, body []byte) {
+	k.kind, k.length = kind, int64(len(body))
+	k.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	sum := sha256.Sum256(body)
+	k.set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
+}
+
+// waits bounds how long the server waits for a seal.
+func (k *call) waits(d time.Duration) {
+	if d > 0 {
+		k.atOnce = true
+		k.set("Prefer", "wait="+strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10))
+	}
 }
 
 // address joins the server and a path.
-func (c *Client) address(k call) (string, error) {
+func (c *Client) address(k *call) (string, error) {
 	u, err := url.Parse(c.Server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return "", fmt.Errorf("%w: %q; it begins with https:// or http://", ErrServer, c.Server)
@@ -98,35 +137,56 @@ func (c *Client) address(k call) (string, error) {
 	return address, nil
 }
 
-// once sends a request once and returns the answer's body.
-func (c *Client) once(ctx context.Context, k call) ([]byte, error) {
+// once sends a request once and has the answer read.
+func (c *Client) once(ctx context.Context, k *call) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := newWatchdog(c.patience(), func() { cancel(errStalled) })
 	defer watch.stop()
 	req, err := c.request(ctx, k, watch)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	resp, err := c.http().Do(req)
 	if err != nil {
-		return nil, because(ctx, err)
+		return because(ctx, err)
 	}
 	defer resp.Body.Close()
-	// The whole answer must come in one patience: its size is bounded.
 	watch.moved()
 	watch.hold()
 	if resp.StatusCode != k.want {
-		return nil, problemOf(resp)
+		return problemOf(resp)
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, k.limit+1))
-	switch {
-	case err != nil:
-		return nil, because(ctx, err)
-	case int64(len(data)) > k.limit:
-		return nil, fmt.Errorf("%w: it is longer than %d bytes", ErrAnswer, k.limit)
+	if err := k.read(resp.Header, &bounded{from: resp.Body, left: k.limit, watch: watch}); err != nil {
+		return because(ctx, err)
 	}
-	return data, nil
+	return nil
+}
+
+// stride is how much of an answer must come in one patience: less is no progress.
+const stride = 256 << 10
+
+// bounded reads the body of an answer, and fails where it is longer than it may be.
+type bounded struct {
+	from  io.Reader
+	left  int64 // bytes that may still come
+	count int   // of the bytes since the last full stride
+	watch *watchdog
+}
+
+// Read implements io.Reader.
+func (b *bounded) Read(p []byte) (int, error) {
+	// One byte more than is left tells whether the answer ends there.
+	p = p[:min(int64(len(p)), b.left+1)]
+	n, err := b.from.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("%w: it is longer than it may be", ErrAnswer)
+	}
+	if b.count += n; b.count >= stride {
+		b.count %= stride
+		b.watch.renew()
+	}
+	return n, err
 }
 
 // because prefers the reason why a request was given up to what the transport makes of it.
@@ -137,7 +197,7 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-func (c *Client) request(ctx context.Context, k call, watch *watchdog) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, k *call, watch *watchdog) (*http.Request, error) {
 	address, err := c.address(k)
 	if err != nil {
 		return nil, err
@@ -149,6 +209,9 @@ func (c *Client) request(ctx context.Context, k call, watch *watchdog) (*http.Re
 	req.Header.Set("User-Agent", "muniment")
 	if c.APIKey != "" {
 		req.Header.Set("Authorization", "Bearer "+c.APIKey)
+	}
+	for name, values := range k.header {
+		req.Header[name] = values
 	}
 	if k.key != "" {
 		req.Header.Set("Idempotency-Key", k.key)
@@ -213,8 +276,11 @@ func (w *watchdog) moved() {
 	}
 }
 
-// hold makes the patience that runs the last one: a body still being sent moves
-// nothing any more.
+// renew grants another patience, held or not.
+func (w *watchdog) renew() { w.timer.Reset(w.patience) }
+
+// hold makes the patience that runs the last one but for renew: a body still being
+// sent moves nothing any more.
 func (w *watchdog) hold() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -243,7 +309,7 @@ func (c *Client) Receipt(ctx context.Context, id string) (proofs.Receipt, error)
 	if err != nil || !proofs.TypeUUID.Holds(v) {
 		return proofs.Receipt{}, fmt.Errorf("%q is not the id of a deposit", id)
 	}
-	data, err := c.do(ctx, call{
+	data, err := c.get(ctx, call{
 		method: http.MethodGet, path: "/v1/deposits/" + id + "/receipt", want: http.StatusOK, limit: proofs.MaxReceipt,
 	})
 	if err != nil {
@@ -263,7 +329,7 @@ func (c *Client) Receipt(ctx context.Context, id string) (proofs.Receipt, error)
 // tells whether receipts are consistent, and nothing of who signed them: compare its
 // fingerprint with one that came another way.
 func (c *Client) Policy(ctx context.Context) (proofs.Policy, error) {
-	data, err := c.do(ctx, call{method: http.MethodGet, path: "/log/policy", want: http.StatusOK, limit: maxPolicy})
+	data, err := c.get(ctx, call{method: http.MethodGet, path: "/log/policy", want: http.StatusOK, limit: maxPolicy})
 	if err != nil {
 		return proofs.Policy{}, err
 	}

@@ -409,7 +409,7 @@ func TestDeposits(t *testing.T) {
 	}
 	c, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		if q.Get("contract") != "借/ 1&x" || q.Get("since") != "2026-01-02T03:04:05.006Z" || q.Has("until") || q.Has("sha256") || q.Get("limit") == "" {
+		if q.Get("contract") != "借/ 1&x" || q.Get("label") != "branch:深:圳" || q.Get("since") != "2026-01-02T03:04:05.006Z" || q.Has("until") || q.Has("sha256") || q.Get("limit") == "" {
 			t.Errorf("%s", r.URL)
 		}
 		switch q.Get("cursor") {
@@ -422,7 +422,7 @@ func TestDeposits(t *testing.T) {
 		}
 	}))
 	var got []uint64
-	for l, err := range c.Deposits(t.Context(), Query{Contract: "借/ 1&x", Since: since}) {
+	for l, err := range c.Deposits(t.Context(), Query{Contract: "借/ 1&x", Label: "branch:深:圳", Since: since}) {
 		if err != nil {
 			t.Fatal(err)
 		}

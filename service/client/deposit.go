@@ -14,6 +14,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"time"
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service/api"
@@ -34,6 +35,10 @@ type Deposit struct {
 	// Size is the document's length in bytes; where the document changed, and has
 	// another, nothing is deposited.
 	Size int64
+	// Wait is how long the server may wait for the seal of what it has committed, in
+	// whole seconds; 0: as long as it will. Where the seal is later, the Problem is
+	// ProblemSealingDelayed, and with a Wait it is returned at once.
+	Wait time.Duration
 	// Name and Type stand for content.name and content.type where Claims have none.
 	Name, Type string
 }
@@ -54,10 +59,11 @@ func (c *Client) Deposit(ctx context.Context, d Deposit) (proofs.Receipt, error)
 	if k.key == "" {
 		k.key = rand.Text()
 	}
+	k.waits(d.Wait)
 	if err := d.encode(&k, claims); err != nil {
 		return proofs.Receipt{}, err
 	}
-	data, err := c.do(ctx, k)
+	data, err := c.get(ctx, k)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
@@ -96,10 +102,14 @@ func (d Deposit) claims() (proofs.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r, hasDigest(r)
+}
+
+func hasDigest(r proofs.Record) error {
 	if v, _ := r.Get("content.sha256"); !proofs.TypeDigest.Holds(v) {
-		return nil, errors.New("content.sha256 is not 64 lower-case hex digits")
+		return errors.New("content.sha256 is not 64 lower-case hex digits")
 	}
-	return r, nil
+	return nil
 }
 
 func (d Deposit) digest() (proofs.Value, error) {
@@ -127,8 +137,7 @@ func (d Deposit) encode(k *call, claims proofs.Record) error {
 		if err != nil {
 			return err
 		}
-		k.kind, k.length = "application/json", int64(len(body))
-		k.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		k.sends("application/json", body)
 		return nil
 	}
 	head, tail, kind, err := frame(record)

@@ -19,10 +19,12 @@ const (
 )
 
 // A Query says which deposits are wanted: all that match every field that is set. Of
-// Contract and SHA256, one at most may be.
+// Contract, SHA256 and Label, one at most may be.
 type Query struct {
-	Contract     string
-	SHA256       string    // hex
+	Contract string
+	SHA256   string // hex
+	// Label is a label's name without "label.", a colon, and its value: "branch:Shenzhen".
+	Label        string
 	Since, Until time.Time // Since is within, Until is not
 }
 
@@ -40,35 +42,52 @@ type Listed struct {
 // Deposits lists the tenant's deposits page by page, in the order of the log. It ends
 // after the first error.
 func (c *Client) Deposits(ctx context.Context, q Query) iter.Seq2[Listed, error] {
+	return paged(func(cursor string) ([]api.FoundDeposit, string, error) {
+		p, err := c.page(ctx, q, cursor)
+		return p.Deposits, p.Next, err
+	})
+}
+
+// paged goes from page to page. It ends after the first error.
+func paged(page func(cursor string) (found []api.FoundDeposit, next string, err error)) iter.Seq2[Listed, error] {
 	return func(yield func(Listed, error) bool) {
 		cursor := ""
 		for n := 0; ; n++ {
-			p, err := c.page(ctx, q, cursor)
+			found, next, err := page(cursor)
 			// A list that does not move on would go round for ever.
-			if err == nil && p.Next != "" && (n == maxPages || p.Next == cursor || len(p.Deposits) == 0) {
+			if err == nil && next != "" && (n == maxPages || next == cursor || len(found) == 0) {
 				err = fmt.Errorf("%w: its list has no end", ErrAnswer)
 			}
 			if err != nil {
 				yield(Listed{}, err)
 				return
 			}
-			for i := range p.Deposits {
-				l, err := listed(p.Deposits[i])
+			for _, d := range found {
+				l, err := listed(d)
 				if !yield(l, err) || err != nil {
 					return
 				}
 			}
-			if p.Next == "" {
+			if next == "" {
 				return
 			}
-			cursor = p.Next
+			cursor = next
 		}
 	}
 }
 
-func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositList, error) {
+// paging asks for a page.
+func paging(cursor string) url.Values {
 	v := url.Values{"limit": {strconv.Itoa(pageSize)}}
-	for name, value := range map[string]string{"contract": q.Contract, "sha256": q.SHA256, "cursor": cursor} {
+	if cursor != "" {
+		v.Set("cursor", cursor)
+	}
+	return v
+}
+
+func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositList, error) {
+	v := paging(cursor)
+	for name, value := range map[string]string{"contract": q.Contract, "sha256": q.SHA256, "label": q.Label} {
 		if value != "" {
 			v.Set(name, value)
 		}
@@ -79,7 +98,7 @@ func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositL
 		}
 	}
 	var p api.DepositList
-	data, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/deposits", query: v, want: http.StatusOK, limit: maxPage})
+	data, err := c.get(ctx, call{method: http.MethodGet, path: "/v1/deposits", query: v, want: http.StatusOK, limit: maxPage})
 	if err != nil {
 		return p, err
 	}

@@ -15,18 +15,26 @@ import (
 // A Problem is a server's refusal, in the terms of RFC 9457. Its text is the
 // server's: escape it before it reaches a terminal.
 type Problem struct {
-	Type   string // such as /problems/invalid-record; empty when not a depository answered but a proxy
+	Type   string // one of the constants Problem…; empty when not a depository answered but a proxy
 	Title  string
 	Status int // of the answer, whatever its body says
 	Detail string
 
-	ID        string // the deposit concerned, if one is named
-	Committed bool   // that deposit stands in the log in spite of the problem
-	Member    string // the record's member at fault
+	ID        string    // the deposit concerned, if one is named
+	Committed bool      // that deposit stands in the log in spite of the problem
+	Member    string    // the record's member at fault
+	Lines     []BadLine // every line of a batch that is at fault, in order
 
 	RetryAfter time.Duration // what the server asks to wait; 0: it does not say
 
 	retry bool
+}
+
+// BadLine is what is wrong with one line of a batch.
+type BadLine struct {
+	Line   int // from 1
+	Member string
+	Detail string
 }
 
 // Error implements error.
@@ -64,6 +72,9 @@ func problemOf(resp *http.Response) error {
 	if err == nil && kind == "application/problem+json" && len(data) <= maxProblem && json.Unmarshal(data, &body) == nil {
 		p.Type, p.Title, p.Detail, p.retry = body.Type, body.Title, body.Detail, body.Retry
 		p.ID, p.Committed, p.Member = body.Id, body.Committed, body.Member
+		for _, l := range body.Lines {
+			p.Lines = append(p.Lines, BadLine{l.Line, l.Member, l.Detail})
+		}
 	}
 	if p.Title == "" {
 		p.Title = strings.TrimSpace("The server answered " + strconv.Itoa(p.Status) + " " + http.StatusText(p.Status))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"time"
 )
 
@@ -19,33 +21,48 @@ const (
 )
 
 // do sends a request until it succeeds or nothing can come of it any more.
-func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
+func (c *Client) do(ctx context.Context, k *call) error {
 	sleep := c.sleep
 	if sleep == nil {
 		sleep = pause
 	}
 	var waited time.Duration
 	for attempt := 1; ; attempt++ {
-		data, err := c.once(ctx, k)
+		err := c.once(ctx, k)
 		if err == nil || ctx.Err() != nil || attempt == maxAttempts || !retriable(err) {
-			return data, err
+			return err
 		}
 		wait := backoff(attempt)
 		var p *Problem
 		if errors.As(err, &p) {
 			wait = max(wait, p.RetryAfter)
+			if k.atOnce && p.Type == ProblemSealingDelayed {
+				return err
+			}
 		}
 		if waited += wait; waited > maxWaiting {
-			return nil, err
+			return err
 		}
 		if c.Retrying != nil {
 			c.Retrying(err, wait)
 		}
 		// The error that counts is the server's, not that the waiting was cut short.
 		if sleep(ctx, wait) != nil {
-			return nil, err
+			return err
 		}
 	}
+}
+
+// get sends a request as do does, and returns the whole answer.
+func (c *Client) get(ctx context.Context, k call) (data []byte, err error) {
+	k.read = func(_ http.Header, body io.Reader) (err error) {
+		data, err = io.ReadAll(body)
+		return err
+	}
+	if err := c.do(ctx, &k); err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // retriable: whatever broke on the way may hold next time, and of what the server
@@ -57,7 +74,10 @@ func retriable(err error) bool {
 	}
 	var cert *tls.CertificateVerificationError
 	switch {
-	case errors.Is(err, ErrServer), errors.Is(err, ErrAnswer), errors.Is(err, ErrChanged), errors.Is(err, errLocal):
+	case errors.Is(err, errCut):
+		return true
+	case errors.Is(err, ErrServer), errors.Is(err, ErrAnswer), errors.Is(err, ErrReceipt), errors.Is(err, ErrLog),
+		errors.Is(err, ErrChanged), errors.Is(err, errLocal), errors.Is(err, errPlace):
 		return false
 	case errors.As(err, &cert):
 		return false

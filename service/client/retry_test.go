@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -153,7 +154,7 @@ func TestRefusalsAreNotRepeated(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	want := Problem{Type: "/problems/invalid-record", Title: "T", Status: 422, Detail: "D", Member: "terms.x", ID: "i", Committed: true}
-	if *p != want || !p.Refused() || !p.Named("invalid-record") || p.Error() != "T: D (HTTP 422)" || d.attempts.Load() != 1 {
+	if !reflect.DeepEqual(*p, want) || !p.Refused() || !p.Named("invalid-record") || p.Error() != "T: D (HTTP 422)" || d.attempts.Load() != 1 {
 		t.Errorf("%+v", p)
 	}
 }

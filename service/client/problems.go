@@ -1,0 +1,37 @@
+package client
+
+// The types of a [Problem]. openapi.yaml says of each when it comes, and whether the
+// same request can succeed later.
+const (
+	ProblemMalformedJSON          = "/problems/malformed-json"
+	ProblemMalformedMultipart     = "/problems/malformed-multipart"
+	ProblemMalformedBatch         = "/problems/malformed-batch"
+	ProblemIdempotencyKeyRequired = "/problems/idempotency-key-required"
+	ProblemTruncatedUpload        = "/problems/truncated-upload"
+	ProblemContentDigest          = "/problems/content-digest"
+	ProblemUnauthorized           = "/problems/unauthorized"
+	ProblemForbidden              = "/problems/forbidden"
+	ProblemNotFound               = "/problems/not-found"
+	ProblemNotHeld                = "/problems/not-held"
+	ProblemMethodNotAllowed       = "/problems/method-not-allowed"
+	ProblemTimeout                = "/problems/timeout"
+	ProblemErased                 = "/problems/erased"
+	ProblemTooLarge               = "/problems/too-large"
+	ProblemUnsupportedMediaType   = "/problems/unsupported-media-type"
+	ProblemRangeNotSatisfiable    = "/problems/range-not-satisfiable"
+	ProblemInvalidRecord          = "/problems/invalid-record"
+	ProblemInvalidSearch          = "/problems/invalid-search"
+	ProblemInvalidBatch           = "/problems/invalid-batch"
+	ProblemInvalidVerification    = "/problems/invalid-verification"
+	ProblemDigestMismatch         = "/problems/digest-mismatch"
+	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
+	ProblemInternal               = "/problems/internal"
+	ProblemDamaged                = "/problems/damaged"
+	ProblemBusy                   = "/problems/busy"
+	ProblemBacklog                = "/problems/backlog"
+	ProblemClock                  = "/problems/clock"
+	ProblemUnavailable            = "/problems/unavailable"
+	ProblemSealingDelayed         = "/problems/sealing-delayed"
+	ProblemStopping               = "/problems/stopping"
+	ProblemInsufficientStorage    = "/problems/insufficient-storage"
+)
