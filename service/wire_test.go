@@ -226,7 +226,7 @@ func TestKeepAlive(t *testing.T) {
 // TestStuckStorage: a request ends, whatever storage does.
 func TestStuckStorage(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Wait = 200 * time.Millisecond })
-	h.ledger.Faults.Set(notarytest.Fault{Call: "Operation", Kind: notarytest.TimesOut})
+	h.ledger.Faults.Set(notarytest.Fault{Call: "Append", Kind: notarytest.TimesOut})
 	h.postJSON(t, digestOnly("")).problem(t, unavailable)
 }
 
