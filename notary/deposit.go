@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -60,6 +61,7 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 		n.discard(row, in, nil)
 		return n.replay(ctx, in, p.op)
 	}
+	n.metrics.accepted(in.document != nil)
 	v, err := n.published(ctx, row.row.Index)
 	if err != nil {
 		return proofs.Receipt{}, &SealingDelayedError{row.row.ID}
@@ -86,7 +88,7 @@ func (n *Notary) open() error {
 
 // offer puts rows into the pool and waits until they are committed.
 func (n *Notary) offer(ctx context.Context, op Operation, rows ...*prepared) (*pending, error) {
-	p := &pending{ctx: ctx, op: op, rows: rows, done: make(chan error, 1)}
+	p := &pending{ctx: ctx, op: op, rows: rows, entered: time.Now(), done: make(chan error, 1)}
 	if err := n.enter(p); err != nil {
 		return nil, err
 	}
@@ -158,6 +160,7 @@ func (n *Notary) replay(ctx context.Context, in *intake, op Operation) (proofs.R
 	if !hmac.Equal(mac[:], o.body.content[:]) {
 		return proofs.Receipt{}, ErrKeyReused
 	}
+	n.metrics.replays.Inc()
 	v, err := n.published(ctx, row.Index)
 	if err != nil {
 		return proofs.Receipt{}, &SealingDelayedError{row.ID}

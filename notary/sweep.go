@@ -81,6 +81,7 @@ type scrub struct {
 }
 
 func (n *Notary) newScrub() *scrub {
+	n.metrics.scrubBegan.SetToCurrentTime()
 	return &scrub{checker: checker{n: n, report: &Report{}, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
 }
 
@@ -111,5 +112,6 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 		}
 	}
 	s.seen = uint64(len(s.report.Named))
+	s.n.metrics.scrubbed.Set(float64(s.next))
 	return s.next >= head.Size
 }
