@@ -27,7 +27,7 @@ type readiness struct {
 
 const (
 	maxDamage  = 100
-	stuckAfter = 3 * time.Second
+	stuckAfter = 2500 * time.Millisecond
 )
 
 // begin notes that something begins that must not hang, and returns what notes its end.

@@ -168,6 +168,43 @@ func (b breakage) run(t *testing.T) {
 	}
 }
 
+// TestScrubberWaitsForAStore: a store that does not answer while the scrubber reads it
+// is no damage, and leaves none behind.
+func TestScrubberWaitsForAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{depository: newDepository(t)}
+		w.n = w.open()
+		defer closeNotary(t, w.n)
+		if _, err := w.n.Deposit(t.Context(), w.principal(), original(t, "k", "document")); err != nil {
+			t.Fatal(err)
+		}
+		w.fault("blobs", "Open", notarytest.Fails)
+		w.fault("blobs", "Probe", notarytest.Fails)
+		time.Sleep(5 * time.Second)
+		if w.blobs.Faults.Calls()["Open"] == 0 {
+			t.Error("the scrubber did not come by")
+		}
+		w.works()
+		time.Sleep(5 * time.Second)
+		if problems := w.problems(); len(problems) > 0 {
+			t.Errorf("afterwards: %v", problems)
+		}
+		if w.blobs.Faults.Calls()["Open"] == 0 {
+			t.Error("the scrubber did not come back")
+		}
+		// What is missing while the store works is damage.
+		w.blobs.Restore(nil)
+		if _, err := w.n.Deposit(t.Context(), w.principal(), original(t, "l", "document")); err != nil {
+			t.Fatal(err)
+		}
+		w.blobs.Restore(nil)
+		time.Sleep(5 * time.Second)
+		if problems := w.problems(); len(problems) != 1 || !errors.Is(problems[0], notary.ErrDamaged) {
+			t.Errorf("with a document lost: %v", problems)
+		}
+	})
+}
+
 func (w *world) problems() []error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -105,6 +105,11 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 			s.next = hi
 		}
 	}
+	if uint64(len(s.report.Named)) > s.seen && s.n.probeStores(ctx) != nil {
+		// A store that does not answer, and not what is in it. The pass begins anew.
+		*s = *s.n.newScrub()
+		return false
+	}
 	if ctx.Err() == nil {
 		for _, what := range s.report.Named[s.seen:] {
 			s.n.config.Logger.Error("the scrubber found damage", "what", what)

@@ -299,6 +299,9 @@ func (b *Blobs) Open(ctx context.Context, name string) (notary.Blob, error) {
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := b.attached(); err != nil {
+			return nil, err // nothing is known of what was in it
+		}
 		return nil, fmt.Errorf("dir: %w", notary.ErrNotFound)
 	}
 	if err != nil {

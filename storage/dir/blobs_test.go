@@ -522,6 +522,10 @@ func TestBlobsProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := open(t, dir, linux{})
+	name := newID(t) + "/" + newID(t)
+	if err := put(b, name, "content"); err != nil {
+		t.Fatal(err)
+	}
 	for what, change := range map[string]struct{ harm, mend func() error }{
 		"moved away": {
 			func() error { return os.Rename(dir, dir+".away") },
@@ -543,6 +547,9 @@ func TestBlobsProbe(t *testing.T) {
 		}
 		if err := b.Probe(t.Context()); err == nil {
 			t.Errorf("%s: Probe is content", what)
+		}
+		if _, err := b.Open(t.Context(), name); errors.Is(err, notary.ErrNotFound) {
+			t.Errorf("%s: an object is said not to be there", what)
 		}
 		if err := change.mend(); err != nil {
 			t.Fatal(err)
