@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -119,6 +121,7 @@ func TestHostileRequestsMakeNoSeries(t *testing.T) {
 	h := newHouse(t)
 	handler := h.handler
 	random := rand.New(rand.NewPCG(24, 24))
+	closed := closedSets(t)
 	attack := func(times int) {
 		for range times {
 			handler.ServeHTTP(httptest.NewRecorder(), hostile(random, h.depositor))
@@ -146,6 +149,13 @@ func TestHostileRequestsMakeNoSeries(t *testing.T) {
 	families := make([]*dto.MetricFamily, 0, len(after))
 	for _, f := range after {
 		families = append(families, f)
+		for _, m := range f.Metric {
+			for _, l := range m.Label {
+				if !closed(l.GetName(), l.GetValue()) {
+					t.Errorf("%s: the label %s has the value %q", f.GetName(), l.GetName(), l.GetValue())
+				}
+			}
+		}
 	}
 	problems, err := promlint.NewWithMetricFamilies(families).Lint()
 	if err != nil || len(problems) > 0 {
@@ -159,6 +169,39 @@ func TestHostileRequestsMakeNoSeries(t *testing.T) {
 		t.Errorf("%v requests were counted", answered)
 	}
 	t.Logf("%d series after %v requests", len(series(after)), answered)
+}
+
+// closedSets reads from openapi.yaml which paths and problems there are, and returns
+// what tells whether a label's value is one of ours.
+func closedSets(t *testing.T) func(label, value string) bool {
+	spec, err := os.ReadFile("../openapi.yaml")
+	must(t, err)
+	all := func(pattern string) (found []string) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(spec), -1) {
+			found = append(found, m[1])
+		}
+		if len(found) < 10 {
+			t.Fatalf("%s is found %d times", pattern, len(found))
+		}
+		return found
+	}
+	paths, problems := all(`(?m)^  (/\S+):$`), all("\\| `/problems/([a-z-]+)` \\|")
+	return func(label, value string) bool {
+		switch label {
+		case "method":
+			return slices.Contains(methods[:], value)
+		case "code":
+			return slices.Contains(classes[:], value)
+		case "problem":
+			return slices.Contains(problems, value)
+		case "route": // one that spans segments stands for several paths
+			prefix, spans := strings.CutSuffix(value, "*")
+			return value == noRoute || slices.ContainsFunc(paths, func(path string) bool {
+				return path == value || spans && strings.HasPrefix(path, prefix)
+			})
+		}
+		return false
+	}
 }
 
 // evil is in everything that a stranger chooses.
