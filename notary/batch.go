@@ -91,6 +91,7 @@ func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch)
 	if p.again { // two calls raced with one key, and the other won
 		return n.replayBatch(ctx, b, p.op)
 	}
+	n.metrics.lines.Add(float64(len(rows)))
 	done := make([]placed, len(rows))
 	for i, r := range rows {
 		done[i] = r.placed()

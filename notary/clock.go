@@ -33,10 +33,14 @@ func (c *clock) now() time.Time {
 	return at.UTC().Truncate(time.Millisecond)
 }
 
-// measure returns by how much now departs from the steady count, and refuses a
-// departure that no honest clock has.
+// depart returns by how much now is ahead of the steady count.
+func (c *clock) depart(now time.Time) time.Duration {
+	return now.Sub(c.wall) - time.Since(c.steady)
+}
+
+// measure is depart that refuses a departure that no honest clock has.
 func (c *clock) measure(now time.Time) (time.Duration, error) {
-	departure := now.Sub(c.wall) - time.Since(c.steady)
+	departure := c.depart(now)
 	if departure.Abs() > clockTolerance {
 		return 0, fmt.Errorf("%w: it departs by %v from the steady count since start; set it right, or restart if it is", ErrClock, departure.Round(time.Millisecond))
 	}

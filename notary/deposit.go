@@ -67,6 +67,7 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 		n.discard(row, in, nil)
 		return n.replay(ctx, in, p.op, d.Until)
 	}
+	n.metrics.accepted(in.document != nil)
 	return n.answer(ctx, d.Until, row.placed())
 }
 
@@ -110,7 +111,7 @@ func (n *Notary) open() error {
 
 // offer puts rows into the pool and waits until they are committed.
 func (n *Notary) offer(ctx context.Context, op Operation, rows ...*prepared) (*pending, error) {
-	p := &pending{ctx: ctx, op: op, rows: rows, done: make(chan error, 1)}
+	p := &pending{ctx: ctx, op: op, rows: rows, entered: time.Now(), done: make(chan error, 1)}
 	if err := n.enter(p); err != nil {
 		return nil, err
 	}
@@ -181,5 +182,6 @@ func (n *Notary) replay(ctx context.Context, in *intake, op Operation, until tim
 	if !o.intended(in.content(o.seed)) {
 		return proofs.Receipt{}, ErrKeyReused
 	}
+	n.metrics.replays.Inc()
 	return n.answer(ctx, until, placed{row.ID, row.Index, o.entry, o.disclosures})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -40,7 +41,7 @@ func Init(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	p := &pending{ctx: ctx, rows: []*prepared{row}, done: make(chan error, 1)}
+	p := &pending{ctx: ctx, rows: []*prepared{row}, entered: time.Now(), done: make(chan error, 1)}
 	n.sequence([]*pending{p})
 	if err := <-p.done; err != nil {
 		return fmt.Errorf("writing the genesis entry: %w", err)

@@ -115,6 +115,7 @@ func blobName(tenant, id ID) string { return tenant.String() + "/" + id.String()
 // store streams the document to its blob, encrypted, while hashing it: durable when
 // it returns nil, and then what was announced.
 func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey) error {
+	defer n.metrics.since(stageStore, time.Now())
 	h := sha256.New()
 	plain := &counter{r: io.TeeReader(in.document, h)}
 	sealed, err := key.sealDocument(plain)

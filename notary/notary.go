@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/muniment/muniment/proofs"
@@ -49,6 +50,8 @@ type Config struct {
 	Room        func() error // asked before each deposit; nil: there always is room
 	Rand        io.Reader    // nil: crypto/rand
 	Logger      *slog.Logger // nil: slog.Default
+	// Metrics is where Open registers what the Notary measures, until Close. nil: nowhere.
+	Metrics prometheus.Registerer
 	// Fatal ends the process: the state cannot be explained and nothing more may be
 	// signed. It is called once. nil: panic.
 	Fatal func(error)
@@ -69,6 +72,8 @@ type Notary struct {
 	view  atomic.Pointer[view]
 	ready readiness
 
+	metrics *metrics
+
 	run     context.Context // of sequencer and sealer
 	halt    context.CancelFunc
 	intake  sync.RWMutex // held for reading while a deposit is being offered to pool
@@ -88,6 +93,7 @@ type view struct {
 	// edge holds the tiles that the audit before the seal has read: all that the
 	// receipts of the round need.
 	edge map[tileID]*proofs.Tile
+	at   time.Time // of its publication, by the ledger's clock
 	next chan struct{}
 }
 
@@ -107,10 +113,17 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 		n.halt()
 		return nil, fmt.Errorf("sealing what was committed before: %w", err)
 	}
-	n.workers.Add(3)
+	if c.Metrics != nil {
+		if err := c.Metrics.Register(n.metrics); err != nil {
+			n.halt()
+			return nil, err
+		}
+	}
+	n.workers.Add(4)
 	go n.runSequencer()
 	go n.runSealer()
 	go n.runUpkeep()
+	go n.runProbe()
 	return n, nil
 }
 
@@ -148,6 +161,7 @@ func prepare(c Config) (*Notary, error) {
 	n.verifier = proofs.NewVerifier(c.Policy)
 	n.tiles = newTileCache(c.Ledger)
 	n.lines = semaphore.NewWeighted(maxLines)
+	n.metrics = newMetrics(n)
 	n.pool = make(chan *pending, n.config.Pool)
 	n.wake = make(chan struct{}, 1)
 	n.taken = make(chan struct{}, 1)
@@ -170,6 +184,9 @@ func (n *Notary) Close(ctx context.Context) error {
 	err := n.settle(ctx)
 	n.halt()
 	n.workers.Wait()
+	if n.config.Metrics != nil {
+		n.config.Metrics.Unregister(n.metrics)
+	}
 	return err
 }
 

@@ -208,6 +208,10 @@ type Blobs interface {
 	// that is taken, by an object that is durable, is ErrExists and changes nothing. If r or ctx fails, nothing
 	// is found under the name afterwards, and the error is returned.
 	Put(ctx context.Context, name string, r io.Reader) (int64, error)
+	// Probe does what a Put of a few bytes would do before it names them, and leaves
+	// nothing behind. Nil means that the store took bytes durably a moment ago and is
+	// the one that was opened.
+	Probe(ctx context.Context) error
 	// Open returns the object of that name, or ErrNotFound.
 	Open(ctx context.Context, name string) (Blob, error)
 	// List calls fn with each name stored before the given time, in no order. It

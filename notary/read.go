@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/minio/sio"
 
@@ -61,6 +62,7 @@ func (n *Notary) unseal(row Row) (*opened, error) {
 // prove builds the receipt of an entry under a published checkpoint and verifies it
 // as a court would. A receipt that does not verify leaves nobody's hands.
 func (n *Notary) prove(ctx context.Context, v *view, index uint64, entry proofs.Entry, disclosures []proofs.Disclosure) (proofs.Receipt, error) {
+	defer n.metrics.since(stageProve, time.Now())
 	path, err := proofs.InclusionProof(index, v.size, n.tiles.reader(ctx, v))
 	if err != nil {
 		return proofs.Receipt{}, n.unavailable(err)

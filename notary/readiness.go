@@ -18,9 +18,41 @@ type readiness struct {
 	fault     error     // the last failure of sequencer or sealer; nil after a success
 	failed    time.Time // when that was
 	damage    []error   // what the scrubber or a reader found damaged; each is an ErrDamaged
+	probed    error     // what the last probe found; nil: all is well
+
+	// Since when each of these is under way; zero: it is not. What takes longer than
+	// stuckAfter hangs: storage may never answer, and would not be asked again.
+	committing, sealing, probing time.Time
 }
 
-const maxDamage = 100
+const (
+	maxDamage  = 100
+	stuckAfter = 2500 * time.Millisecond
+)
+
+// begin notes that something begins that must not hang, and returns what notes its end.
+func (r *readiness) begin(since *time.Time) (end func()) {
+	set := func(t time.Time) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		*since = t
+	}
+	set(time.Now())
+	return func() { set(time.Time{}) }
+}
+
+// stuck names what hangs.
+func (r *readiness) stuck() error {
+	for _, w := range []struct {
+		what  string
+		since time.Time
+	}{{"a commit", r.committing}, {"a seal", r.sealing}, {"a probe of the stores", r.probing}} {
+		if !w.since.IsZero() && time.Since(w.since) > stuckAfter {
+			return fmt.Errorf("%w: %s hangs since %v", ErrUnavailable, w.what, time.Since(w.since).Round(time.Second))
+		}
+	}
+	return nil
+}
 
 func (r *readiness) commit(size uint64) {
 	r.mu.Lock()
@@ -49,6 +81,23 @@ func (r *readiness) backlog() uint64 {
 	return r.committed - r.published
 }
 
+// reading is what metrics tell of readiness.
+type reading struct {
+	committed, published uint64
+	oldest               time.Duration
+	damage               int
+}
+
+func (r *readiness) look() reading {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := reading{committed: r.committed, published: r.published, damage: len(r.damage)}
+	if !r.waiting.IsZero() {
+		out.oldest = time.Since(r.waiting)
+	}
+	return out
+}
+
 // accept refuses intake while the sealer is behind.
 func (r *readiness) accept() error {
 	r.mu.Lock()
@@ -63,6 +112,14 @@ func (r *readiness) report(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fault, r.failed = err, time.Now()
+}
+
+// probe takes the finding of a probe and returns the one before.
+func (r *readiness) probe(err error) (before error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, r.probed = r.probed, err
+	return before
 }
 
 func (r *readiness) damaged(err error) {
@@ -89,9 +146,10 @@ func (n *Notary) unavailable(err error) error {
 
 // Status is the notary's word on its own health.
 type Status struct {
-	Committed uint64  // entries in the ledger
-	Published uint64  // entries under the published checkpoint
-	Problems  []error // why it is not ready; empty when it is
+	Committed  uint64    // entries in the ledger
+	Published  uint64    // entries under the published checkpoint
+	Checkpoint time.Time // when this process published that, by the ledger's clock
+	Problems   []error   // why it is not ready; empty when it is
 }
 
 // faultAge is how long a failure speaks against the notary. If it lasts, the next
@@ -115,10 +173,12 @@ func (n *Notary) Status(ctx context.Context) Status {
 	if time.Since(r.failed) < faultAge {
 		found = append(found, r.fault)
 	}
+	found = append(found, r.probed, r.stuck())
 	found = append(found, r.damage...)
 	return Status{
-		Committed: r.committed,
-		Published: r.published,
-		Problems:  slices.DeleteFunc(found, func(err error) bool { return err == nil }),
+		Committed:  r.committed,
+		Published:  r.published,
+		Checkpoint: n.view.Load().at,
+		Problems:   slices.DeleteFunc(found, func(err error) bool { return err == nil }),
 	}
 }

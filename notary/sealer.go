@@ -36,7 +36,9 @@ func (n *Notary) runSealer() {
 		}
 		for {
 			ctx, cancel := context.WithTimeout(n.run, callTimeout)
+			end := n.ready.begin(&n.ready.sealing)
 			err := n.sealRound(ctx)
+			end()
 			cancel()
 			n.ready.report(err)
 			if err == nil {
@@ -62,16 +64,9 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	s := &n.sealer
 	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
 	stored := n.storedTiles(ctx)
-	if head.Size > s.sealed.Size {
-		if err := n.auditGrowth(stored, s.sealed, next); err != nil {
-			return n.deadly(err)
-		}
-	} else if next != s.sealed {
-		return n.deadly(contradiction("the ledger's head %d %s is not the sealed %d %s", head.Size, head.Root, s.sealed.Size, s.sealed.Root))
-	}
-	signature, err := n.key.Sign(next.String(), n.config.Signer)
+	signature, err := n.sign(stored, next)
 	if err != nil {
-		return fmt.Errorf("signing: %w", err)
+		return n.deadly(err)
 	}
 	// The signature exists in memory only. It leaves this function, let alone the
 	// process, after every anchor holds the checkpoint durably.
@@ -83,6 +78,24 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	s.sealed = next
 	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}.Marshal()
 	return n.publish(stored, next.Size, note)
+}
+
+// sign audits how the log grew to next since it was last sealed, and signs that.
+func (n *Notary) sign(stored *storedTiles, next proofs.Checkpoint) (proofs.Signature, error) {
+	defer n.metrics.since(stageSeal, time.Now())
+	sealed := n.sealer.sealed
+	if next.Size > sealed.Size {
+		if err := n.auditGrowth(stored, sealed, next); err != nil {
+			return proofs.Signature{}, err
+		}
+	} else if next != sealed {
+		return proofs.Signature{}, contradiction("the ledger's head %d %s is not the sealed %d %s", next.Size, next.Root, sealed.Size, sealed.Root)
+	}
+	signature, err := n.key.Sign(next.String(), n.config.Signer)
+	if err != nil {
+		return proofs.Signature{}, fmt.Errorf("signing: %w", err)
+	}
+	return signature, nil
 }
 
 // deadly ends the process for errors that trying again cannot mend.
@@ -106,6 +119,7 @@ func (n *Notary) advance(ctx context.Context, i int, next []byte) error {
 		return nil
 	}
 	s.doubt[i] = next
+	defer n.metrics.since(stageAnchor, time.Now())
 	if err := n.config.Anchors[i].Advance(ctx, s.anchored[i], next); err != nil {
 		if settled := n.settleAnchor(ctx, i); settled != nil {
 			return errors.Join(err, settled)
@@ -145,6 +159,7 @@ func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
 	if size == n.view.Load().size {
 		return nil
 	}
+	defer n.metrics.since(stagePublish, time.Now())
 	if err := n.config.Ledger.Publish(stored.ctx, size, note); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
@@ -152,7 +167,7 @@ func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
 		n.tiles.keep(id, tile)
 	}
 	n.ready.publish(size)
-	old := n.view.Swap(&view{size: size, note: note, edge: stored.read, next: make(chan struct{})})
+	old := n.view.Swap(&view{size: size, note: note, at: n.clock.now(), edge: stored.read, next: make(chan struct{})})
 	close(old.next)
 	return nil
 }

@@ -29,6 +29,8 @@ type pending struct {
 	ctx  context.Context
 	op   Operation // First and Count are filled in by the sequencer
 	rows []*prepared
+	// entered is when it joined the pool.
+	entered time.Time
 	// again: the key was found taken; op tells by which rows.
 	again bool
 	// done receives exactly one value: nil when op is committed, durable.
@@ -118,6 +120,9 @@ func (n *Notary) sequence(batch []*pending) {
 	if len(batch) == 0 {
 		return
 	}
+	for _, p := range batch {
+		n.metrics.since(stagePool, p.entered)
+	}
 	err := n.commit(batch)
 	n.ready.report(err)
 	for _, p := range batch {
@@ -128,6 +133,8 @@ func (n *Notary) sequence(batch []*pending) {
 // commit places the operations under the head lock and makes them durable. On any
 // error the frontier in memory is dropped: the ledger alone knows where the log is.
 func (n *Notary) commit(batch []*pending) error {
+	defer n.ready.begin(&n.ready.committing)()
+	defer n.metrics.since(stageCommit, time.Now())
 	id, err := NewID(n.clock.now(), n.config.Rand)
 	if err != nil {
 		return n.unavailable(err)
@@ -152,6 +159,7 @@ func (n *Notary) commit(batch []*pending) error {
 			n.frontier = b.frontier
 		}
 		n.ready.commit(b.out.Head.Size)
+		n.metrics.batch(b.out, len(batch))
 		select {
 		case n.wake <- struct{}{}:
 		default: // the sealer has not looked yet

@@ -81,6 +81,7 @@ type scrub struct {
 }
 
 func (n *Notary) newScrub() *scrub {
+	n.metrics.scrubBegan.SetToCurrentTime()
 	return &scrub{checker: checker{n: n, report: &Report{}, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
 }
 
@@ -104,6 +105,11 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 			s.next = hi
 		}
 	}
+	if uint64(len(s.report.Named)) > s.seen && s.n.probeStores(ctx) != nil {
+		// A store that does not answer, and not what is in it. The pass begins anew.
+		*s = *s.n.newScrub()
+		return false
+	}
 	if ctx.Err() == nil {
 		for _, what := range s.report.Named[s.seen:] {
 			s.n.config.Logger.Error("the scrubber found damage", "what", what)
@@ -111,5 +117,6 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 		}
 	}
 	s.seen = uint64(len(s.report.Named))
+	s.n.metrics.scrubbed.Set(float64(s.next))
 	return s.next >= head.Size
 }

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -19,6 +20,8 @@ type tileCache struct {
 	mu    sync.Mutex
 	used  *list.List // of *cachedTile, last used first
 	tiles map[tileID]*list.Element
+
+	hits, misses atomic.Uint64 // of readers
 }
 
 type tileID struct {
@@ -54,6 +57,7 @@ type tileReader struct {
 // ReadTile implements proofs.TileReader.
 func (r tileReader) ReadTile(level int, index uint64, width int) (*proofs.Tile, error) {
 	if t := r.edge[tileID{level, index}]; t != nil && t.Width() >= width {
+		r.cache.hits.Add(1)
 		return t, nil
 	}
 	t := r.cache.slot(tileID{level, index})
@@ -64,8 +68,10 @@ func (r tileReader) ReadTile(level int, index uint64, width int) (*proofs.Tile, 
 		return nil, r.ctx.Err()
 	}
 	if t.tile != nil && t.tile.Width() >= width {
+		r.cache.hits.Add(1)
 		return t.tile, nil
 	}
+	r.cache.misses.Add(1)
 	from := index * proofs.TileWidth
 	hashes, err := r.cache.ledger.Hashes(r.ctx, level, from, from+uint64(width))
 	if err != nil {

@@ -70,6 +70,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
 	b.spent += time.Since(begun)
 	b.read += int64(n)
+	b.x.read += int64(n)
 	b.allow -= int64(n)
 	b.came(p[:n])
 	if n > 0 {

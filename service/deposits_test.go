@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
@@ -358,7 +360,7 @@ func FuzzUpload(f *testing.F) {
 	for _, s := range []string{whole, whole[:len(whole)-4], whole + whole, form(documentPart("hello"), recordPart("{}")), strings.ReplaceAll(whole, "\r", "")} {
 		f.Add(s)
 	}
-	s := &server{Config: Config{MaxDocument: 1 << 20, Wait: time.Minute, Stall: time.Minute, Logger: discard}}
+	s := &server{Config: Config{MaxDocument: 1 << 20, Wait: time.Minute, Stall: time.Minute, Logger: discard}, metrics: newMetrics(prometheus.NewRegistry())}
 	f.Fuzz(func(t *testing.T, data string) {
 		routed(s.exchange(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			_, u, err := s.decodeUpload(r, boundary)

@@ -29,9 +29,10 @@ type exchange struct {
 	conn      *http.ResponseController
 	id        string // the request's; ours, never the caller's
 	principal notary.Principal
-	status    int // 0 until the answer has begun
-	bytes     int64
-	spent     time.Duration // in writing them
+	status    int           // 0 until the answer has begun
+	bytes     int64         // written of the answer's body
+	read      int64         // of the request's
+	spent     time.Duration // in writing the answer
 	wait      time.Duration
 	patience  *time.Timer // cancels the context
 	unwatch   func() bool // ends the watch of a body over the context
@@ -99,6 +100,8 @@ func (s *server) exchange(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 		defer s.log(r, x, begun)
+		s.metrics.inFlight.Inc()
+		defer s.metrics.answered(r, x, begun)
 		linger := x.lingers(r)
 		defer linger()
 		defer s.recover(r, x)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service/api"
 )
 
@@ -21,14 +22,43 @@ const readinessTimeout = 2 * time.Second
 
 // GetReadiness implements GET /readyz.
 func (s *server) GetReadiness(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readinessTimeout)
-	defer cancel()
-	problems := named(s.Notary.Status(ctx).Problems)
-	if len(problems) > 0 {
-		health(w, http.StatusServiceUnavailable, api.Health{Status: "unready", Problems: problems})
-		return
+	body := s.status(r.Context())
+	code := http.StatusOK
+	if len(body.Problems) > 0 {
+		code = http.StatusServiceUnavailable
 	}
-	health(w, http.StatusOK, api.Health{Status: "ready"})
+	health(w, code, body)
+}
+
+// status asks notary and canary.
+func (s *server) status(ctx context.Context) api.Health {
+	ctx, cancel := context.WithTimeout(ctx, readinessTimeout)
+	defer cancel()
+	told := s.Notary.Status(ctx)
+	body := api.Health{
+		Status:         "ready",
+		Version:        s.Version,
+		Origin:         s.Policy.Logs[0].Name,
+		Committed:      told.Committed,
+		Published:      told.Published,
+		CheckpointTime: proofs.FormatTime(told.Checkpoint),
+		Problems:       named(told.Problems),
+	}
+	if s.Canary != nil && s.Canary() != nil {
+		body.Problems = append(body.Problems, "canary")
+	}
+	if len(body.Problems) > 0 {
+		body.Status = "unready"
+	}
+	return body
+}
+
+// readiness is the status as a number.
+func (s *server) readiness() float64 {
+	if len(s.status(context.Background()).Problems) > 0 {
+		return 0
+	}
+	return 1
 }
 
 func health(w http.ResponseWriter, status int, body api.Health) {

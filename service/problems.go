@@ -150,6 +150,7 @@ func badLines(lines []notary.BadLine) []api.BadLine {
 // told the whole of it.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p, body := judge(err)
+	s.metrics.problems.WithLabelValues(p.name).Inc()
 	s.note(r, p, err)
 	body.Type, body.Title, body.Status, body.Retry = "/problems/"+p.name, p.title, p.status, p.retry
 	h := w.Header()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/service/auth"
@@ -62,7 +63,7 @@ func TestJudge(t *testing.T) {
 		{notary.ErrConflict, internal, true},
 	} {
 		log := &record{}
-		s := &server{Config: Config{Wait: time.Second, Stall: time.Second, Logger: logger(log)}}
+		s := &server{Config: Config{Wait: time.Second, Stall: time.Second, Logger: logger(log)}, metrics: newMetrics(prometheus.NewRegistry())}
 		w := httptest.NewRecorder()
 		wrapped := test.err
 		var invalid *notary.InvalidError

@@ -1,10 +1,18 @@
 package service
 
 import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/api"
 )
 
 func TestPublicLog(t *testing.T) {
@@ -84,7 +92,7 @@ func TestPublicLogNotFound(t *testing.T) {
 		"/log/tile/64/000", "/log/tile/0", "/log/tile/", "/log/tile", "/log/tile/0/", "/log/tile/entries/",
 		"/log/records/00", "/log/records/+0", "/log/records/%30", "/log/records/0/", "/log/records/-0", "/log/records/0x0",
 		"/log/checkpoint/", "/log//checkpoint", "/log/Checkpoint", "/log/policy/", "/log/policy/" + strings.ToUpper(h.policy.Fingerprint()),
-		"/log", "/log/", "/", "/problems/not-found", "/healthz/", "/metrics",
+		"/log", "/log/", "/", "/problems/not-found", "/healthz/", "/metrics/",
 	} {
 		a := h.do(t, "GET", path, nil)
 		t.Log(path)
@@ -157,12 +165,48 @@ func TestMethods(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	h := newHouse(t)
-	for path, want := range map[string]string{"/healthz": `{"status":"alive"}`, "/readyz": `{"status":"ready"}`} {
+	verdict := errors.New("no deposit since the flood")
+	var canary atomic.Pointer[error]
+	h := newHouse(t, func(c *Config) {
+		c.Version = "v1.2.3"
+		c.Canary = func() error {
+			if err := canary.Load(); err != nil {
+				return *err
+			}
+			return nil
+		}
+	})
+	get := func(path string, code int) (body api.Health) {
+		t.Helper()
 		a := h.do(t, "GET", path, nil, "Authorization", "")
-		if a.StatusCode != 200 || strings.TrimSpace(string(a.body)) != want {
+		must(t, json.Unmarshal(a.body, &body))
+		if a.StatusCode != code {
 			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
 		}
+		return body
+	}
+	if got := get("/healthz", 200); !reflect.DeepEqual(got, api.Health{Status: "alive"}) {
+		t.Errorf("/healthz: %+v", got)
+	}
+	h.postJSON(t, digestOnly("")).deposit(t, h, 201)
+	got := get("/readyz", 200)
+	at, err := proofs.ParseTime(got.CheckpointTime)
+	if err != nil || time.Since(at).Abs() > time.Minute {
+		t.Errorf("the checkpoint's time is %q: %v", got.CheckpointTime, err)
+	}
+	got.CheckpointTime = ""
+	if want := (api.Health{Status: "ready", Version: "v1.2.3", Origin: h.policy.Logs[0].Name, Committed: 2, Published: 2}); !reflect.DeepEqual(got, want) {
+		t.Errorf("/readyz: %+v, want %+v", got, want)
+	}
+	canary.Store(&verdict)
+	if got := get("/readyz", 503); got.Status != "unready" || !slices.Equal(got.Problems, []string{"canary"}) {
+		t.Errorf("with a canary that fell: %+v", got)
+	}
+	canary.Store(nil)
+	get("/readyz", 200)
+	h.ledger.Faults.Set(notarytest.Fault{Call: "Now", Kind: notarytest.Fails})
+	if got := get("/readyz", 503); !slices.Equal(got.Problems, []string{"unavailable"}) {
+		t.Errorf("without a ledger: %+v", got)
 	}
 }
 

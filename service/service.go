@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
@@ -32,11 +33,18 @@ type Config struct {
 	// behind minPace; 0: 10 s.
 	Stall  time.Duration
 	Logger *slog.Logger // nil: slog.Default
+
+	Version string // of the program, as /readyz tells it
+	// Metrics is what /metrics shows; New adds what the edge measures. nil: that alone.
+	Metrics *prometheus.Registry
+	// Canary, unless nil, is asked for the verdict of the last self-deposit.
+	Canary func() error
 }
 
 type server struct {
 	Config
 	keys        *auth.Keys
+	metrics     *metrics
 	fingerprint string
 	found       *proofs.Verifier // of the site's own policy
 	decoding    budget           // of batches
@@ -57,15 +65,24 @@ func New(c Config) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), fingerprint: c.Policy.Fingerprint(), found: proofs.NewFoundVerifier(c.Policy)}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), fingerprint: c.Policy.Fingerprint(), metrics: newMetrics(c.Metrics), found: proofs.NewFoundVerifier(c.Policy)}
 	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
+	c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "muniment_ready",
+		Help: "1 while /readyz says ready, 0 while it does not.",
+	}, s.readiness))
 	r := chi.NewRouter()
 	r.Use(s.exchange, s.authenticate, combine, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notary.ErrNotFound) })
 	r.MethodNotAllowed(s.methodNotAllowed)
 	r.Get("/log/tile/*", s.tile)
 	r.Get("/v1/cases/*", s.getCase)
-	return api.HandlerWithOptions(s, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: s.badParameter})
+	api.HandlerWithOptions(s, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: s.badParameter})
+	s.metrics.know(r)
+	return r
 }
 
 var _ api.ServerInterface = (*server)(nil)

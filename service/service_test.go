@@ -33,6 +33,8 @@ type house struct {
 	policy proofs.Policy
 	log    *record
 	url    string
+	// handler is what is served at url.
+	handler http.Handler
 	// Keys of one tenant's depositor and reader, and of another's depositor.
 	depositor, reader, stranger string
 }
@@ -86,7 +88,8 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	for _, f := range change {
 		f(&config)
 	}
-	server := httptest.NewServer(New(config))
+	h.handler = New(config)
+	server := httptest.NewServer(h.handler)
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	return h

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/muniment/muniment/notary/notarytest"
 )
 
@@ -298,7 +300,7 @@ func TestServeListenerFails(t *testing.T) {
 // TestPanic: a bug is a problem for one caller, and a page for the operator.
 func TestPanic(t *testing.T) {
 	log := &record{}
-	s := &server{Config: Config{Wait: time.Second, Stall: time.Second, Logger: logger(log)}}
+	s := &server{Config: Config{Wait: time.Second, Stall: time.Second, Logger: logger(log)}, metrics: newMetrics(prometheus.NewRegistry())}
 	var wrote atomic.Bool
 	handler := s.exchange(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if wrote.Load() {

@@ -36,6 +36,8 @@ type Store struct {
 	// Room refuses with notary.ErrNoRoom while the disk under the ledger is nearly
 	// full: what is committed must still find room for its seal.
 	Room func() error
+	// Space returns how many bytes are free there, and at how many Room begins to refuse.
+	Space func() (free, keep uint64, err error)
 
 	close []func() error
 }
@@ -73,6 +75,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s.close = append(s.close, ledger.Close)
 	s.Ledger, s.Accounts, s.Blobs, s.Anchor, s.Room = ledger, ledger, blobs, anchor, ledger.Room
+	s.Space = ledger.Space
 	return s, nil
 }
 

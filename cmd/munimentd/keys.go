@@ -19,12 +19,15 @@ import (
 //
 //	keys/log.pem              the log's Ed25519 key, PKCS#8
 //	keys/tenants/<id>.key     one tenant's wrap and index keys; the depository's own is the zero id
+//	keys/canary.key           the API key of the depository's deposits with itself
 
 func logKeyPath(dir string) string { return filepath.Join(dir, "keys", "log.pem") }
 
 func tenantKeyPath(dir string, tenant notary.ID) string {
 	return filepath.Join(dir, "keys", "tenants", tenant.String()+".key")
 }
+
+func canaryKeyPath(dir string) string { return filepath.Join(dir, "keys", "canary.key") }
 
 func newLogKey(dir string) (crypto.Signer, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)

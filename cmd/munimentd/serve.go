@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/notary"
@@ -25,6 +27,7 @@ type serveOptions struct {
 	AcceptClock bool
 	MaxDocument int64
 	LogFormat   string
+	Canary      time.Duration
 }
 
 func serveCommand() *cobra.Command {
@@ -36,6 +39,11 @@ func serveCommand() *cobra.Command {
 On either, no new deposit is taken, every one that was is answered, and the
 command ends within ten seconds.
 
+Every --canary the depository makes a deposit with itself, as a stranger would:
+over HTTP, digest only, its receipt verified under the policy file and read back.
+Each is an entry in the public log. One that fails is logged, and until one
+succeeds again /readyz says unready.
+
 Exit code 0: stopped as asked. 2: it could not start, or not stop in time.
 3: it stopped itself, since going on might have signed what is not so; the log
 line before says why.`,
@@ -45,6 +53,7 @@ line before says why.`,
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address to serve HTTP on")
 	c.Flags().BoolVar(&o.AcceptClock, "accept-clock", false, "start although the clock is over 24 hours past the newest entry")
 	c.Flags().Int64Var(&o.MaxDocument, "max-document", 1<<30, "largest document accepted, in bytes")
+	c.Flags().DurationVar(&o.Canary, "canary", 5*time.Minute, "how often the depository deposits with itself, 1s or more; 0: never")
 	c.Flags().StringVar(&o.LogFormat, "log-format", "text", "text or json, on standard error")
 	return c
 }
@@ -53,6 +62,9 @@ func serve(ctx context.Context, out io.Writer, o serveOptions) error {
 	logger, err := newLogger(o.LogFormat)
 	if err != nil {
 		return err
+	}
+	if o.Canary != 0 && o.Canary < time.Second {
+		return fmt.Errorf("--canary %v is neither 0 nor 1s or more", o.Canary)
 	}
 	fresh, err := empty(o.Dir)
 	if err != nil {
@@ -81,28 +93,42 @@ func serve(ctx context.Context, out io.Writer, o serveOptions) error {
 		return err
 	}
 	d.config.AcceptClock = o.AcceptClock
+	metrics := newRegistry(d)
+	d.config.Metrics = metrics
 	n, err := notary.Open(ctx, d.config)
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	return errors.Join(d.serve(ctx, out, listener, n, o, logger), d.close())
+	return errors.Join(d.serve(ctx, out, listener, n, metrics, o, logger), d.close())
 }
 
 // serve runs until ctx ends, and then stops in the order of the data's way: HTTP,
 // notary, storage.
-func (d *depository) serve(ctx context.Context, out io.Writer, listener net.Listener, n *notary.Notary, o serveOptions, logger *slog.Logger) error {
+func (d *depository) serve(ctx context.Context, out io.Writer, listener net.Listener, n *notary.Notary, metrics *prometheus.Registry, o serveOptions, logger *slog.Logger) error {
 	control, err := listenControl(d.lock)
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	go serveControl(ctx, control, n, logger)
-	handler := service.New(service.Config{
+	edge := service.Config{
 		Notary:      n,
 		Accounts:    d.store.Accounts,
 		Policy:      d.config.Policy,
 		MaxDocument: o.MaxDocument,
 		Logger:      logger,
-	})
+		Version:     version(),
+		Metrics:     metrics,
+	}
+	singing, hush := context.WithCancel(ctx)
+	var song sync.WaitGroup
+	defer song.Wait()
+	defer hush()
+	if o.Canary > 0 {
+		c := newCanary(o.Dir, listener.Addr(), d.store.Accounts, o.Canary, metrics, logger)
+		edge.Canary = c.verdict
+		song.Go(func() { c.run(singing) })
+	}
+	handler := service.New(edge)
 	fmt.Fprintf(out, "serving %s on http://%s\n", d.config.Policy.Logs[0].Name, listener.Addr())
 	err = service.Serve(ctx, listener, handler, stopWithin/2)
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin/2)

@@ -37,7 +37,7 @@ func NewBlobs(now func() time.Time) *Blobs {
 		now = time.Now
 	}
 	return &Blobs{
-		Faults:  &Faults{names: []string{"Put", "Open", "ReadAt", "List", "Delete"}},
+		Faults:  &Faults{names: []string{"Put", "Probe", "Open", "ReadAt", "List", "Delete"}},
 		now:     now,
 		objects: map[string]Object{},
 	}
@@ -121,6 +121,11 @@ func (r contextReader) Read(p []byte) (int, error) {
 		return 0, ctxErr
 	}
 	return n, err
+}
+
+// Probe implements notary.Blobs.
+func (b *Blobs) Probe(ctx context.Context) error {
+	return b.Faults.call(ctx, "Probe", func() error { return nil })
 }
 
 // Open implements notary.Blobs.

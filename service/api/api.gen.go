@@ -237,11 +237,36 @@ type FoundDeposit struct {
 
 // Health The depository's word on its own health.
 type Health struct {
+	// CheckpointTime When this process published that checkpoint, UTC.
+	//
+	// Example: 2026-11-23T05:14:07.123Z
+	CheckpointTime string `json:"checkpoint_time,omitempty"`
+
+	// Committed Entries of the log, sealed or not.
+	//
+	// Example: 812
+	Committed uint64 `json:"committed,omitempty"`
+
+	// Origin The log.
+	//
+	// Example: log.example.org/prod/1
+	Origin string `json:"origin,omitempty"`
+
 	// Problems What is wrong, by name; only while unready.
 	Problems []string `json:"problems,omitempty"`
 
+	// Published Entries under the published checkpoint.
+	//
+	// Example: 812
+	Published uint64 `json:"published,omitempty"`
+
 	// Status `alive` is all that /healthz says.
 	Status string `json:"status"`
+
+	// Version The program's. This and what follows is all told by /readyz alone, and is public anyway.
+	//
+	// Example: v0.1.0
+	Version string `json:"version,omitempty"`
 }
 
 // InclusionProof An inclusion proof (RFC 6962 §2.1.1).
@@ -619,6 +644,9 @@ type ServerInterface interface {
 	// GetPublicRecord The receipt of a public entry
 	// (GET /log/records/{index})
 	GetPublicRecord(w http.ResponseWriter, r *http.Request, index string)
+	// GetMetrics What is measured
+	// (GET /metrics)
+	GetMetrics(w http.ResponseWriter, r *http.Request)
 	// GetReadiness Whether deposits are accepted
 	// (GET /readyz)
 	GetReadiness(w http.ResponseWriter, r *http.Request)
@@ -688,6 +716,12 @@ func (_ Unimplemented) GetPolicyByFingerprint(w http.ResponseWriter, r *http.Req
 // GetPublicRecord The receipt of a public entry
 // (GET /log/records/{index})
 func (_ Unimplemented) GetPublicRecord(w http.ResponseWriter, r *http.Request, index string) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetMetrics What is measured
+// (GET /metrics)
+func (_ Unimplemented) GetMetrics(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -903,6 +937,20 @@ func (siw *ServerInterfaceWrapper) GetPublicRecord(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetPublicRecord(w, r, index)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMetrics operation middleware
+func (siw *ServerInterfaceWrapper) GetMetrics(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMetrics(w, r)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1503,6 +1551,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/readyz", wrapper.GetReadiness)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/metrics", wrapper.GetMetrics)
 	})
 
 	return r

@@ -208,6 +208,43 @@ func (b *Blobs) Put(ctx context.Context, name string, r io.Reader) (int64, error
 	return n, nil
 }
 
+// Probe implements notary.Blobs. It writes to the disk, and not to memory alone: one
+// that hangs is found by the probe that does not return.
+func (b *Blobs) Probe(ctx context.Context) error {
+	if err := b.admit(ctx); err != nil {
+		return err
+	}
+	if err := b.attached(); err != nil {
+		return err
+	}
+	f, err := b.sys.create(b.tmp)
+	if err != nil {
+		return failed(err)
+	}
+	defer f.Close() // without a name it leaves nothing behind
+	if _, err := f.Write([]byte("probe")); err != nil {
+		return failed(err)
+	}
+	return b.sync(ctx, f)
+}
+
+// attached makes sure that the directory that is open and locked is the one that the
+// next start will find.
+func (b *Blobs) attached() error {
+	ours, err := b.owned.Stat()
+	if err != nil {
+		return failed(err)
+	}
+	found, err := os.Stat(b.root)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(ours, found) {
+		return fmt.Errorf("dir: %s has been removed or replaced while in use", b.root)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return nil
+}
+
 // sync makes the bytes of a document durable, beside at most 15 others.
 func (b *Blobs) sync(ctx context.Context, f file) error {
 	select {
@@ -262,6 +299,9 @@ func (b *Blobs) Open(ctx context.Context, name string) (notary.Blob, error) {
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := b.attached(); err != nil {
+			return nil, err // nothing is known of what was in it
+		}
 		return nil, fmt.Errorf("dir: %w", notary.ErrNotFound)
 	}
 	if err != nil {

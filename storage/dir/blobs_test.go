@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -483,6 +484,79 @@ func TestBlobsSweepsLeftovers(t *testing.T) {
 	}
 	if content(t, b, name) != "kept" {
 		t.Error("the sweep took an object")
+	}
+}
+
+// TestBlobsProbe: what a Put would meet, a probe meets, and it leaves nothing. What is
+// put right again is found right again.
+func TestBlobsProbe(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		for op, fatal := range map[string]bool{"create": false, "write": false, "fsync": true} {
+			sys, died := &faulty{named: named}, new(atomic.Int32)
+			dir := t.TempDir()
+			b, err := openBlobs(Config{Dir: dir, Fatal: func(error) { died.Add(1) }}, sys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := files(t, dir)
+			sys.reset(func(o string, n int) error {
+				if o == op && n == 1 {
+					return unix.EIO
+				}
+				return nil
+			})
+			if err := b.Probe(t.Context()); !errors.Is(err, unix.EIO) {
+				t.Errorf("%s fails: %v", op, err)
+			}
+			if err := b.Probe(t.Context()); (err != nil) != fatal || (died.Load() == 1) != fatal {
+				t.Errorf("%s failed once: %v, Fatal called %d times", op, err, died.Load())
+			}
+			if after := files(t, dir); !slices.Equal(after, before) {
+				t.Errorf("probes left %v", after)
+			}
+			b.Close()
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "blobs")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, dir, linux{})
+	name := newID(t) + "/" + newID(t)
+	if err := put(b, name, "content"); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]struct{ harm, mend func() error }{
+		"moved away": {
+			func() error { return os.Rename(dir, dir+".away") },
+			func() error { return os.Rename(dir+".away", dir) },
+		},
+		"replaced": {
+			func() error {
+				return errors.Join(os.Rename(dir, dir+".away"), os.MkdirAll(filepath.Join(dir, "tmp"), 0o700))
+			},
+			func() error { return errors.Join(os.RemoveAll(dir), os.Rename(dir+".away", dir)) },
+		},
+		"without tmp": {
+			func() error { return os.Remove(filepath.Join(dir, "tmp")) },
+			func() error { return os.Mkdir(filepath.Join(dir, "tmp"), 0o700) },
+		},
+	} {
+		if err := change.harm(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Probe(t.Context()); err == nil {
+			t.Errorf("%s: Probe is content", what)
+		}
+		if _, err := b.Open(t.Context(), name); errors.Is(err, notary.ErrNotFound) {
+			t.Errorf("%s: an object is said not to be there", what)
+		}
+		if err := change.mend(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Probe(t.Context()); err != nil {
+			t.Errorf("%s, and back: %v", what, err)
+		}
 	}
 }
 

@@ -359,18 +359,24 @@ func (l *Ledger) Room() error { return l.room(0) }
 // room refuses a batch while nothing of it is written. It is the only source of
 // ErrNoRoom: once Pebble has begun to write, a full disk is fatal.
 func (l *Ledger) room(need uint64) error {
-	usage, err := l.fs.GetDiskUsage(l.dir)
+	free, keep, err := l.Space()
 	if errors.Is(err, vfs.ErrUnsupported) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	keep := max(usage.TotalBytes/20, reserve)
-	if usage.AvailBytes < keep+need {
-		return fmt.Errorf("%w: %d bytes free under the ledger, %d must stay free", notary.ErrNoRoom, usage.AvailBytes, keep)
+	if free < keep+need {
+		return fmt.Errorf("%w: %d bytes free under the ledger, %d must stay free", notary.ErrNoRoom, free, keep)
 	}
 	return nil
+}
+
+// Space returns how many bytes are free on the disk under the ledger, and how many
+// must stay so.
+func (l *Ledger) Space() (free, keep uint64, err error) {
+	usage, err := l.fs.GetDiskUsage(l.dir)
+	return usage.AvailBytes, max(usage.TotalBytes/20, reserve), err
 }
 
 // commit writes b with one fsync and then shows it to readers. Pebble itself makes

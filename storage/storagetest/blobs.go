@@ -50,6 +50,7 @@ func Blobs(t *testing.T, h BlobsHarness) {
 		{"ManySmall", blobsManySmall},
 		{"ListBefore", blobsListBefore},
 		{"ListStops", blobsListStops},
+		{"Probe", blobsProbe},
 		{"Delete", blobsDelete},
 		{"TenantsApart", blobsTenantsApart},
 		{"HostileNames", blobsHostileNames},
@@ -407,6 +408,23 @@ func blobsListBefore(t *testing.T, h BlobsHarness) {
 		for name := range want {
 			t.Errorf("List(%v) does not name %s", c.before, name)
 		}
+	}
+}
+
+func blobsProbe(t *testing.T, h BlobsHarness) {
+	b := h.New(t)
+	for range 3 {
+		if err := b.Probe(t.Context()); err != nil {
+			t.Errorf("Probe: %v", err)
+		}
+	}
+	if names := blobList(t, b, time.Now().Add(time.Hour)); len(names) != 0 {
+		t.Errorf("probes left %v", names)
+	}
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Probe(done); !errors.Is(err, context.Canceled) {
+		t.Errorf("Probe under a cancelled context: %v, want context.Canceled", err)
 	}
 }
 

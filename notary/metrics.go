@@ -1,0 +1,148 @@
+package notary
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// stage is a part of a deposit's way that is timed.
+type stage int
+
+// The stages, in the order in which a deposit passes them.
+const (
+	stageStore   stage = iota // a document's Put: read, encrypted, durable
+	stagePool                 // the wait for the sequencer
+	stageCommit               // one transaction of the ledger, with its look-ups
+	stageSeal                 // the audit before a signature, and the signature
+	stageAnchor               // every anchor's Advance
+	stagePublish              // the ledger's Publish
+	stageProve                // path and verification of one receipt
+	stages
+)
+
+var stageNames = [stages]string{"store", "pool", "commit", "seal", "anchor", "publish", "prove"}
+
+// metrics is what a Notary counts while it works. What it knows anyway is read when
+// somebody asks. No label holds more than the names in this file: nothing of a
+// tenant, nothing a caller chose.
+type metrics struct {
+	n *Notary // read by Collect
+
+	documents, digests, lines prometheus.Counter // deposits, by kind
+	replays            prometheus.Counter
+	rows, operations   prometheus.Histogram
+	stage              [stages]prometheus.Observer
+	scrubbed           prometheus.Gauge
+	scrubBegan         prometheus.Gauge
+	departure          prometheus.Gauge
+
+	counted []prometheus.Collector // all of the above
+}
+
+var (
+	stageBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	batchBuckets = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}
+)
+
+func newMetrics(n *Notary) *metrics {
+	m := &metrics{n: n}
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		m.counted = append(m.counted, c)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+		m.counted = append(m.counted, g)
+		return g
+	}
+	histogram := func(name, help string) prometheus.Histogram {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: batchBuckets})
+		m.counted = append(m.counted, h)
+		return h
+	}
+	deposits := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "muniment_deposits_total",
+		Help: "Deposits committed, and known to be so by the request that made them; replays are not among them.",
+	}, []string{"kind"})
+	timed := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "muniment_stage_duration_seconds",
+		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each deposit, commit of each batch, seal, anchor and publish of each round.",
+		Buckets: stageBuckets,
+	}, []string{"stage"})
+	m.counted = append(m.counted, deposits, timed)
+	m.documents, m.digests, m.lines = deposits.WithLabelValues("document"), deposits.WithLabelValues("digest"), deposits.WithLabelValues("batch")
+	for s, name := range stageNames {
+		m.stage[s] = timed.WithLabelValues(name)
+	}
+	m.replays = counter("muniment_replays_total", "Deposits answered as the ones that their idempotency keys stood for already.")
+	m.rows = histogram("muniment_batch_rows", "Entries in one commit of the ledger.")
+	m.operations = histogram("muniment_batch_operations", "Operations, each under one idempotency key, in one commit of the ledger.")
+	m.scrubbed = gauge("muniment_scrub_entries", "Entries that the scrubber has read and re-hashed in its present pass.")
+	m.scrubBegan = gauge("muniment_scrub_pass_started_timestamp_seconds", "When the scrubber's present pass began, in Unix time.")
+	m.departure = gauge("muniment_clock_departure_seconds", "By how much the ledger's clock is ahead of the steady count since the start; beyond 2 either way it is not believed.")
+	return m
+}
+
+// accepted counts a deposit that was committed.
+func (m *metrics) accepted(held bool) {
+	if held {
+		m.documents.Inc()
+	} else {
+		m.digests.Inc()
+	}
+}
+
+// batch counts a commit.
+func (m *metrics) batch(b *Batch, operations int) {
+	m.rows.Observe(float64(len(b.Rows)))
+	m.operations.Observe(float64(operations))
+}
+
+// since times a stage that began then, and ends now.
+func (m *metrics) since(s stage, begun time.Time) {
+	m.stage[s].Observe(time.Since(begun).Seconds())
+}
+
+// What the notary knows without counting.
+var (
+	descSize      = prometheus.NewDesc("muniment_tree_size_entries", "Entries of the log: committed to the ledger, and under the published checkpoint.", []string{"state"}, nil)
+	descPublished = prometheus.NewDesc("muniment_checkpoint_published_timestamp_seconds", "When this process published its newest checkpoint, in Unix time by the ledger's clock.", nil, nil)
+	descOldest    = prometheus.NewDesc("muniment_unpublished_age_seconds", "For how long something committed has waited for a checkpoint, counted from the last one that was published; 0 when nothing waits.", nil, nil)
+	descPool      = prometheus.NewDesc("muniment_pool_operations", "Operations that wait for the sequencer.", nil, nil)
+	descCapacity  = prometheus.NewDesc("muniment_pool_capacity_operations", "Operations that may wait for the sequencer; beyond, deposits are refused as busy.", nil, nil)
+	descDamage    = prometheus.NewDesc("muniment_damage_findings", "Pieces of damage in storage found since the start, 100 at most.", nil, nil)
+	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(out chan<- *prometheus.Desc) {
+	for _, c := range m.counted {
+		c.Describe(out)
+	}
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descTiles} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	for _, c := range m.counted {
+		c.Collect(out)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	r := m.n.ready.look()
+	gauge(descSize, float64(r.committed), "committed")
+	gauge(descSize, float64(r.published), "published")
+	gauge(descPublished, float64(m.n.view.Load().at.UnixMilli())/1e3)
+	gauge(descOldest, r.oldest.Seconds())
+	gauge(descPool, float64(len(m.n.pool)))
+	gauge(descCapacity, float64(cap(m.n.pool)))
+	gauge(descDamage, float64(r.damage))
+	for result, v := range map[string]uint64{"hit": m.n.tiles.hits.Load(), "miss": m.n.tiles.misses.Load()} {
+		out <- prometheus.MustNewConstMetric(descTiles, prometheus.CounterValue, float64(v), result)
+	}
+}
