@@ -4,6 +4,7 @@
 //	DIR/ledger   Pebble
 //	DIR/blobs    sealed documents
 //	DIR/anchor   the register of the newest sealed head
+//	DIR/snapshot while a backup is taken of an open store: links to the ledger's files
 package storage
 
 import (
@@ -37,7 +38,9 @@ type Store struct {
 	// full: what is committed must still find room for its seal.
 	Room func() error
 
-	close []func() error
+	root     string
+	snapshot func(ctx context.Context, dir string) error
+	close    []func() error
 }
 
 // Create lays out an empty directory tree with an anchor that holds body. It is
@@ -53,7 +56,7 @@ func Create(root string, body []byte) error {
 
 // Open opens what Create laid out.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := new(Store)
+	s := &Store{root: c.Dir}
 	anchor, err := dir.OpenAnchor(filepath.Join(c.Dir, "anchor"))
 	if err != nil {
 		return nil, s.fail(err)
@@ -73,7 +76,28 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s.close = append(s.close, ledger.Close)
 	s.Ledger, s.Accounts, s.Blobs, s.Anchor, s.Room = ledger, ledger, blobs, anchor, ledger.Room
+	s.snapshot = ledger.Snapshot
+	// The links of a backup that died keep the room of tables that are long gone.
+	if err := s.DropSnapshot(); err != nil {
+		return nil, s.fail(err)
+	}
 	return s, nil
+}
+
+// Snapshot copies the ledger as it is now, with no cost in room but what the links to
+// its tables keep from being given back, and returns the directory, DIR/snapshot. It
+// is there until DropSnapshot, the next Snapshot or the next Open. One caller at a time.
+func (s *Store) Snapshot(ctx context.Context) (dir string, err error) {
+	if err := s.DropSnapshot(); err != nil {
+		return "", err
+	}
+	dir = filepath.Join(s.root, "snapshot")
+	return dir, s.snapshot(ctx, dir)
+}
+
+// DropSnapshot takes away what Snapshot made.
+func (s *Store) DropSnapshot() error {
+	return os.RemoveAll(filepath.Join(s.root, "snapshot"))
 }
 
 func (s *Store) fail(err error) error {
