@@ -84,21 +84,21 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Snapshot copies the ledger as it is now, with no cost in room but what the links to
-// its tables keep from being given back, and returns the directory, DIR/snapshot. It
-// is there until DropSnapshot, the next Snapshot or the next Open. One caller at a time.
-func (s *Store) Snapshot(ctx context.Context) (dir string, err error) {
+// SnapshotDir is where Snapshot copies the ledger of the depository in root.
+func SnapshotDir(root string) string { return filepath.Join(root, "snapshot") }
+
+// Snapshot copies the ledger as it is now to SnapshotDir, durably. It costs no room but
+// what its links to tables keep from being given back. It is there until DropSnapshot,
+// the next Snapshot or the next Open. One caller at a time.
+func (s *Store) Snapshot(ctx context.Context) error {
 	if err := s.DropSnapshot(); err != nil {
-		return "", err
+		return err
 	}
-	dir = filepath.Join(s.root, "snapshot")
-	return dir, s.snapshot(ctx, dir)
+	return s.snapshot(ctx, SnapshotDir(s.root))
 }
 
 // DropSnapshot takes away what Snapshot made.
-func (s *Store) DropSnapshot() error {
-	return os.RemoveAll(filepath.Join(s.root, "snapshot"))
-}
+func (s *Store) DropSnapshot() error { return os.RemoveAll(SnapshotDir(s.root)) }
 
 func (s *Store) fail(err error) error {
 	return errors.Join(err, s.Close())
