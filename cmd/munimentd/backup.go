@@ -102,7 +102,7 @@ keys       %s
 		_, err = fmt.Fprintf(w, "note       %s is on the same file system as %s, and will be lost with it.\n", b.Target, from)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(w, "BACKED UP: %s holds everything up to %s\n", b.Target, b.Time.Format(time.RFC3339))
+		_, err = fmt.Fprintf(w, "BACKED UP: %s holds everything up to %s\n", b.Target, proofs.FormatTime(b.Time))
 	}
 	return err
 }
@@ -202,7 +202,7 @@ func (t *target) standing() string {
 	if t.last == nil {
 		return t.path + " holds no backup"
 	}
-	return fmt.Sprintf("the backup of %s in %s stands as it was, with %d entries", t.last.Time.Format(time.RFC3339), t.path, t.last.Size)
+	return fmt.Sprintf("the backup of %s in %s stands as it was, with %d entries", proofs.FormatTime(t.last.Time), t.path, t.last.Size)
 }
 
 // take makes one backup.
@@ -215,7 +215,7 @@ func (t *target) take(ctx context.Context, o backupOptions, origin string, bar *
 		return nil, err
 	}
 	defer func() {
-		if err != nil { // the next backup takes away what cannot be now
+		if err != nil && !s.named { // the next backup takes away what cannot be now
 			err = errors.Join(err, os.RemoveAll(s.path))
 		}
 	}()
@@ -254,11 +254,14 @@ func (t *target) accept(s *set) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	t.last = &s.manifest // whichever of the two a crash would leave
+	s.named = true
 	if err := syncDir(t.path); err != nil {
-		return err
+		// Either manifest may be there after a crash, so both sets stay.
+		return fmt.Errorf("the new backup is whole, but its manifest may be lost in a crash: %w", err)
 	}
-	return t.sweep()
+	t.last = &s.manifest
+	_ = t.sweep() // what cannot be taken away now, the next backup will
+	return nil
 }
 
 // sweep takes away every set but that of the backup the target holds.
@@ -289,6 +292,7 @@ type set struct {
 	manifest manifest
 	last     map[string]setFile // the files of the target's last backup, by path
 	written  tally
+	named    bool // by the manifest
 }
 
 func (t *target) newSet(origin string) (*set, error) {

@@ -138,6 +138,8 @@ type state struct {
 	Size      uint64    `json:"size"`
 	Newest    time.Time `json:"newest"`              // of the newest entry
 	Published []byte    `json:"published,omitempty"` // the newest published note, if there is one
+	Tenants   []string  `json:"tenants"`             // ids, the depository's own first
+	Problems  []string  `json:"problems,omitempty"`  // why a running one is not ready
 	Error     string    `json:"error,omitempty"`
 }
 
@@ -148,8 +150,13 @@ func stateOf(ctx context.Context, store *storage.Store) (state, error) {
 		return s, err
 	}
 	s.Size, s.Newest = head.Size, head.Time
-	if s.Published, err = store.Ledger.Published(ctx); errors.Is(err, notary.ErrNotFound) {
-		err = nil
+	if s.Published, err = store.Ledger.Published(ctx); err != nil && !errors.Is(err, notary.ErrNotFound) {
+		return s, err
+	}
+	tenants, err := store.Accounts.Tenants(ctx)
+	s.Tenants = []string{notary.ID{}.String()}
+	for _, t := range tenants {
+		s.Tenants = append(s.Tenants, t.ID.String())
 	}
 	return s, err
 }
@@ -158,6 +165,9 @@ func (c *control) tellState(w http.ResponseWriter, r *http.Request) {
 	s, err := stateOf(r.Context(), c.store)
 	if err != nil {
 		s.Error = err.Error()
+	}
+	for _, p := range c.notary.Status(r.Context()).Problems {
+		s.Problems = append(s.Problems, p.Error())
 	}
 	_ = json.NewEncoder(w).Encode(s)
 }

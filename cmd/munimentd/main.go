@@ -6,6 +6,7 @@
 //	munimentd fsck    --dir DIR               re-hash everything that is stored
 //	munimentd backup  --dir DIR --to TARGET   copy it, running or stopped
 //	munimentd restore --from TARGET --dir DIR bring a backup back
+//	munimentd doctor  --dir DIR               say what is wrong and how to mend it
 package main
 
 import (
@@ -38,7 +39,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand())
 	err := root.ExecuteContext(ctx)
 	var code exitError
 	switch {

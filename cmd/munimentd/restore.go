@@ -179,40 +179,44 @@ type backupSet struct {
 	anchor   proofs.Checkpoint
 }
 
-func openBackup(ctx context.Context, path string) (b *backupSet, err error) {
-	b = &backupSet{path: path, files: map[string]setFile{}}
-	if b.lock, err = os.Open(path); err != nil {
+func openBackup(ctx context.Context, path string) (*backupSet, error) {
+	lock, err := os.Open(path)
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			b.lock.Close()
-		}
-	}()
+	b := &backupSet{path: path, lock: lock, files: map[string]setFile{}}
+	if err := b.load(ctx); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return b, nil
+}
+
+// load reads the manifest, and of the set what everything else is judged by.
+func (b *backupSet) load(ctx context.Context) (err error) {
 	if err := unix.Flock(int(b.lock.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("a backup to %s is being taken", path)
+		return fmt.Errorf("a backup to %s is being taken", b.path)
 	}
-	if b.manifest, err = readManifest(path); err != nil {
-		return nil, err
+	if b.manifest, err = readManifest(b.path); err != nil {
+		return err
 	}
 	for _, f := range b.manifest.Files {
 		b.files[f.Path] = f
 	}
 	policy, err := b.read(ctx, "policy")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if b.policy, err = proofs.ParsePolicy(policy); err != nil || len(b.policy.Logs) != 1 || b.policy.Logs[0].Name != b.manifest.Origin {
-		return nil, fmt.Errorf("%s is not the policy of %s", b.file("policy"), b.manifest.Origin)
+		return fmt.Errorf("%s is not the policy of %s", b.file("policy"), b.manifest.Origin)
 	}
 	body, err := b.read(ctx, "anchor")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if b.anchor, err = proofs.ParseCheckpoint(string(body)); err != nil || b.anchor.Size != b.manifest.Sealed {
-		return nil, fmt.Errorf("%s is not the anchor that the manifest tells of", b.file("anchor"))
+		return fmt.Errorf("%s is not the anchor that the manifest tells of", b.file("anchor"))
 	}
-	return b, nil
+	return nil
 }
 
 // file is where a file of the set is.
@@ -377,16 +381,16 @@ func (r *restoring) check(ctx context.Context, newest known, all []known, bar *b
 	if err := c.run(ctx, d.store.Ledger, d.config.TenantKey, func(done, total uint64) { bar.show("entries copied", done, total) }); err != nil {
 		return nil, err
 	}
-	if c.all != r.manifest.Documents {
-		return nil, fmt.Errorf("the backup has %d documents of %d bytes, its manifest says %d of %d",
-			c.all.Count, c.all.Bytes, r.manifest.Documents.Count, r.manifest.Documents.Bytes)
-	}
 	report, err := notary.Fsck(ctx, d.config, func(done, total uint64) { bar.show("entries checked", done, total) })
 	if err != nil {
 		return nil, err
 	}
 	if !report.Clean() {
 		return nil, r.damage(report)
+	}
+	if c.all != r.manifest.Documents {
+		return nil, fmt.Errorf("the backup has %d documents of %d bytes, its manifest says %d of %d",
+			c.all.Count, c.all.Bytes, r.manifest.Documents.Count, r.manifest.Documents.Bytes)
 	}
 	if err := d.store.Anchor.Advance(ctx, []byte(r.anchor.String()), []byte(newest.checkpoint.String())); err != nil {
 		return nil, err
