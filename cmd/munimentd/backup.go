@@ -28,6 +28,8 @@ type backupOptions struct {
 	Dir      string
 	To       string
 	WithKeys bool
+	// WithoutMissing takes a backup although documents are missing that no backup has.
+	WithoutMissing bool
 }
 
 // backedUp is what backup tells.
@@ -40,6 +42,8 @@ type backedUp struct {
 	Time      time.Time `json:"time"`
 	Documents tally     `json:"documents"`
 	Copied    tally     `json:"documents_copied"` // of them, now
+	Kept      uint64    `json:"documents_kept"`   // of them, from earlier backups, since DIR has lost them
+	Missing   []string  `json:"documents_missing,omitempty"`
 	Files     tally     `json:"files"`
 	Written   tally     `json:"files_copied"` // of them, now
 	Keys      bool      `json:"keys"`
@@ -61,7 +65,8 @@ sign for the log: keep a copy of DIR/keys elsewhere. --with-keys puts them in.
 
 A backup is as good as a restore of it: try one now and then.
 
-Exit code 0: TARGET holds this backup. 2: it does not, and what it held stands.`,
+Exit code 0: TARGET holds this backup. 1: it does, but DIR has lost documents.
+2: it does not, and what it held stands.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			bar := newBar(c.ErrOrStderr())
 			made, err := backup(c.Context(), o, bar)
@@ -69,28 +74,33 @@ Exit code 0: TARGET holds this backup. 2: it does not, and what it held stands.`
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(made)
-			}
-			return made.print(c.OutOrStdout(), o.Dir)
+			return made.print(c.OutOrStdout(), o.Dir, asJSON)
 		},
 	}
 	dirFlag(c, &o.Dir)
 	c.Flags().StringVar(&o.To, "to", "", "directory of the backup (required)")
 	c.MarkFlagRequired("to")
 	c.Flags().BoolVar(&o.WithKeys, "with-keys", false, "put the key files into the backup: whoever has it can then read every document and sign for the log")
+	c.Flags().BoolVar(&o.WithoutMissing, "without-missing", false, "take the backup although DIR has lost documents that no earlier backup has; it names them")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
 
-func (b *backedUp) print(w io.Writer, from string) error {
+func (b *backedUp) print(w io.Writer, from string, asJSON bool) error {
+	var damaged error
+	if b.Kept > 0 || len(b.Missing) > 0 {
+		damaged = exitError(exitFound)
+	}
+	if asJSON {
+		return errors.Join(json.NewEncoder(w).Encode(b), damaged)
+	}
 	keys := fmt.Sprintf(`NOT in this backup. Keep %s apart from it: without the tenants'
            keys no document can be read, and without log.pem nothing can be sealed.`, filepath.Join(from, "keys"))
 	if b.Keys {
 		keys = `IN this backup. Whoever has it can read every document and sign for the
            log: guard it like the depository itself.`
 	}
-	_, err := fmt.Fprintf(w, `log        %s
+	fmt.Fprintf(w, `log        %s
 entries    %d, of which %d were sealed when it began
 root       %s
 documents  %d, %d bytes; copied now %d, %d bytes
@@ -98,13 +108,17 @@ files      %d, %d bytes; copied now %d, %d bytes
 keys       %s
 `, b.Origin, b.Size, b.Sealed, b.Root, b.Documents.Count, b.Documents.Bytes, b.Copied.Count, b.Copied.Bytes,
 		b.Files.Count, b.Files.Bytes, b.Written.Count, b.Written.Bytes, keys)
-	if err == nil && b.SameDisk {
-		_, err = fmt.Fprintf(w, "note       %s is on the same file system as %s, and will be lost with it.\n", b.Target, from)
+	if b.SameDisk {
+		fmt.Fprintf(w, "note       %s is on the same file system as %s, and will be lost with it.\n", b.Target, from)
 	}
-	if err == nil {
-		_, err = fmt.Fprintf(w, "BACKED UP: %s holds everything up to %s\n", b.Target, proofs.FormatTime(b.Time))
+	if b.Kept > 0 {
+		fmt.Fprintf(w, "WRONG: %d documents are missing in %s; this backup has them from earlier ones. munimentd doctor says how to put them back\n", b.Kept, from)
 	}
-	return err
+	for _, name := range b.Missing {
+		fmt.Fprintf(w, "WRONG: the document %s is missing in %s, and this backup does not have it\n", name, from)
+	}
+	fmt.Fprintf(w, "BACKED UP: %s holds everything up to %s\n", b.Target, proofs.FormatTime(b.Time))
+	return damaged
 }
 
 // backup copies the depository. An error leaves TARGET as good as it was, perhaps with
@@ -222,7 +236,7 @@ func (t *target) take(ctx context.Context, o backupOptions, origin string, bar *
 	if err := s.fill(ctx, o, bar); err != nil {
 		return nil, err
 	}
-	copied, err := s.documents(ctx, o.Dir, bar)
+	documents, err := s.documents(ctx, o, bar)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +246,7 @@ func (t *target) take(ctx context.Context, o backupOptions, origin string, bar *
 	m := s.manifest
 	made = &backedUp{
 		Target: t.path, Origin: m.Origin, Size: m.Size, Root: m.Root, Sealed: m.Sealed, Time: m.Time,
-		Documents: m.Documents, Copied: copied, Written: s.written, Keys: m.Keys, SameDisk: sameDisk(t.path, o.Dir),
+		Documents: m.Documents, Copied: documents.copied, Kept: documents.kept, Missing: m.Missing, Written: s.written, Keys: m.Keys, SameDisk: sameDisk(t.path, o.Dir),
 	}
 	for _, f := range m.Files {
 		made.Files.add(f.Size)
@@ -309,7 +323,7 @@ func (t *target) newSet(origin string) (*set, error) {
 		}
 	}
 	for _, d := range []string{s.path, filepath.Join(s.path, "ledger"), filepath.Join(t.path, "blobs")} {
-		if err := os.Mkdir(d, 0o700); err != nil && !(d != s.path && errors.Is(err, os.ErrExist)) {
+		if err := os.Mkdir(d, 0o700); err != nil && (d == s.path || !errors.Is(err, os.ErrExist)) {
 			return nil, err
 		}
 	}
@@ -460,37 +474,40 @@ func (s *set) relink(ctx context.Context, old setFile, from, to string) bool {
 
 // documents copies what the set's ledger knows and the target does not have, and reads
 // the ledger whole on the way. The depository may go on: documents never change.
-func (s *set) documents(ctx context.Context, from string, bar *bar) (copied tally, err error) {
+func (s *set) documents(ctx context.Context, o backupOptions, bar *bar) (c *documentCopy, err error) {
 	ledger, err := pebble.Open(ctx, pebble.Config{Dir: filepath.Join(s.path, "ledger"), ReadOnly: true, CacheBytes: 32 << 20, Fatal: func(error) {}})
 	if err != nil {
-		return tally{}, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, ledger.Close()) }()
 	head, err := ledger.Head(ctx)
 	if err != nil {
-		return tally{}, err
+		return nil, err
 	}
 	s.manifest.Size, s.manifest.Root = head.Size, head.Root.String()
 	body, err := os.ReadFile(filepath.Join(s.path, "anchor"))
 	if err != nil {
-		return tally{}, err
+		return nil, err
 	}
 	cp, err := proofs.ParseCheckpoint(string(body))
 	if err == nil {
 		err = notary.Continues(ctx, ledger, cp)
 	}
 	if err != nil {
-		return tally{}, fmt.Errorf("the ledger is not that of the anchor: %w", err)
+		return nil, fmt.Errorf("the ledger is not that of the anchor: %w", err)
 	}
 	// An fsync that fails is Put's error, too, and the end of this backup.
 	blobs, err := dir.OpenBlobs(dir.Config{Dir: filepath.Join(s.target.path, "blobs"), Fatal: func(error) {}})
 	if err != nil {
-		return tally{}, err
+		return nil, err
 	}
-	c := documentCopy{from: dir.NewReader(filepath.Join(from, "blobs")), to: blobs}
-	err = c.run(ctx, ledger, tenantKeys(from), func(done, total uint64) { bar.show("entries", done, total) })
-	s.manifest.Documents = c.all
-	return c.copied, errors.Join(err, blobs.Close())
+	c = &documentCopy{
+		from: dir.NewReader(filepath.Join(o.Dir, "blobs")), to: blobs,
+		forgive: func(string) bool { return o.WithoutMissing },
+	}
+	err = c.run(ctx, ledger, tenantKeys(o.Dir), func(done, total uint64) { bar.show("entries", done, total) })
+	s.manifest.Documents, s.manifest.Missing = c.all, c.lost
+	return c, errors.Join(err, blobs.Close())
 }
 
 // sameDisk reports whether both paths are on one file system.

@@ -12,6 +12,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muniment/muniment/storage/dir"
 )
 
 // run runs a command of munimentd, and returns its exit code and what it said.
@@ -60,9 +64,9 @@ func (d *laidOut) restored(t testing.TB, target string) *laidOut {
 }
 
 // nothingAt demands that a failed restore left nothing.
-func nothingAt(t testing.TB, dir string) {
+func nothingAt(t testing.TB, to string) {
 	t.Helper()
-	for _, path := range []string{dir, dir + ".restoring"} {
+	for _, path := range []string{to, to + ".restoring"} {
 		if _, err := os.Lstat(path); !os.IsNotExist(err) {
 			t.Errorf("a restore that failed left %s", path)
 		}
@@ -394,6 +398,137 @@ func TestBackupFailingCalls(t *testing.T) {
 	d.backUp(t, target)
 	d.restored(t, target).clean(t)
 	p.stop(t)
+}
+
+// TestBackupOfLostDocument: a document that the depository has lost is still in the
+// backup if an earlier one has it, and can be put back as doctor says; if none has, the
+// backup is taken only when told so, names it, and so does what is restored.
+func TestBackupOfLostDocument(t *testing.T) {
+	d := layout(t)
+	p := d.serve(t)
+	c := d.client(p)
+	answers := d.fill(t, c, 20)
+	target := filepath.Join(t.TempDir(), "backups")
+	d.backUp(t, target)
+	place := func(root, id string) string {
+		path, err := dir.NewReader(filepath.Join(root, "blobs")).Path(d.Tenant + "/" + id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	once := answers[12].ID
+	if err := os.Remove(place(d.Dir, once)); err != nil {
+		t.Fatal(err)
+	}
+	code, out := d.run(t, "backup", "--dir", d.Dir, "--to", target)
+	if code != exitFound || !strings.Contains(out, "WRONG: 1 documents are missing") || !strings.Contains(out, "BACKED UP: ") {
+		t.Errorf("lost, and in an earlier backup: exit code %d: %s", code, out)
+	}
+	d.restored(t, target).clean(t)
+	copyOver(t, place(target, once), place(d.Dir, once)) // doctor's mend
+	d.clean(t)
+	d.backUp(t, target)
+
+	never, err := c.deposit("never", nil, []byte("never backed up"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(place(d.Dir, never.ID)); err != nil {
+		t.Fatal(err)
+	}
+	code, out = d.run(t, "backup", "--dir", d.Dir, "--to", target)
+	if code != exitFailure || !strings.Contains(out, place(d.Dir, never.ID)+" is missing") || !strings.Contains(out, "stands as it was, with 21 entries") {
+		t.Errorf("lost, and in no backup: exit code %d: %s", code, out)
+	}
+	code, out = d.run(t, "backup", "--dir", d.Dir, "--to", target, "--without-missing")
+	if code != exitFound || !strings.Contains(out, never.ID+" is missing") {
+		t.Errorf("without it: exit code %d: %s", code, out)
+	}
+	r, code, out := d.restore(t, target, "restored", "--nothing-newer")
+	if code != exitFound || !strings.Contains(out, never.ID+" was missing") || !strings.Contains(out, "RESTORED: ") {
+		t.Errorf("restored without it: exit code %d: %s", code, out)
+	}
+	r.serve(t).stop(t)
+	// That one is known to be lost is no licence for another to be.
+	if err := os.Remove(place(target, once)); err != nil {
+		t.Fatal(err)
+	}
+	if r, code, out = d.restore(t, target, "refused", "--nothing-newer"); code != exitFailure || !strings.Contains(out, place(target, once)+" is missing") {
+		t.Errorf("another is missing in the backup: exit code %d: %s", code, out)
+	}
+	nothingAt(t, r.Dir)
+}
+
+// TestBackupsOneByOne: of two backups at a time one is refused, of one depository as
+// into one target. A snapshot goes with whoever asked for it, and at the latest with
+// the next start.
+func TestBackupsOneByOne(t *testing.T) {
+	d := layout(t)
+	p := d.serve(t)
+	target, other := filepath.Join(t.TempDir(), "backups"), filepath.Join(t.TempDir(), "others")
+	d.backUp(t, target)
+	snapshot := filepath.Join(d.Dir, "snapshot")
+	anchor, release, err := askSnapshot(t.Context(), d.Dir)
+	if err != nil || !strings.HasPrefix(string(anchor), d.Origin+"\n1\n") {
+		t.Fatalf("%q, %v", anchor, err)
+	}
+	if _, err := os.Stat(snapshot); err != nil {
+		t.Error(err)
+	}
+	if code, out := d.run(t, "backup", "--dir", d.Dir, "--to", other); code != exitFailure || !strings.Contains(out, "another backup of this depository is being taken") {
+		t.Errorf("a second backup: exit code %d: %s", code, out)
+	}
+	release()
+	gone := func() bool {
+		_, err := os.Stat(snapshot)
+		return os.IsNotExist(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); !gone(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the snapshot stays after its asker went away")
+		}
+	}
+	d.backUp(t, other)
+
+	lock, err := os.Open(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := d.run(t, "backup", "--dir", d.Dir, "--to", target); code != exitFailure || !strings.Contains(out, "is in use by another backup or restore") {
+		t.Errorf("into a target in use: exit code %d: %s", code, out)
+	}
+	if r, code, out := d.restore(t, target, "refused", "--nothing-newer"); code != exitFailure || !strings.Contains(out, "is being taken") {
+		t.Errorf("from a target in use: exit code %d: %s", code, out)
+	} else {
+		nothingAt(t, r.Dir)
+	}
+
+	// Stopping does not wait for a backup.
+	if _, release, err = askSnapshot(t.Context(), d.Dir); err != nil {
+		t.Fatal(err)
+	}
+	p.stop(t)
+	release()
+	p = d.serve(t)
+	if _, release, err = askSnapshot(t.Context(), d.Dir); err != nil {
+		t.Fatal(err)
+	}
+	p.kill()
+	release()
+	if gone() {
+		t.Error("the snapshot of a killed process is gone, and nothing can be shown")
+	}
+	p = d.serve(t)
+	if !gone() {
+		t.Error("a start leaves the snapshot of a process that was killed")
+	}
+	p.stop(t)
+	d.clean(t)
 }
 
 // TestBackupHoldsNoKey: without --with-keys no byte of any key is in a backup (I25).

@@ -124,7 +124,11 @@ func (c *control) holdSnapshot(w http.ResponseWriter, r *http.Request) {
 	}
 	// The next snapshot, or the next start, takes away what cannot be now.
 	defer func() { _ = c.store.DropSnapshot() }()
-	if err := c.store.Snapshot(r.Context()); err != nil {
+	err = c.store.Snapshot(r.Context())
+	if errors.Is(err, notary.ErrNoRoom) {
+		err = fmt.Errorf("%w; make room, or stop it: a stopped depository is copied without", err)
+	}
+	if err != nil {
 		tell(held{Error: err.Error()})
 		return
 	}
@@ -242,7 +246,7 @@ func askFsck(ctx context.Context, dir string, progress func(done, total uint64))
 // askSnapshot lets the running depository hold a snapshot of its ledger until release
 // is called, and returns the anchor's body.
 func askSnapshot(ctx context.Context, dir string) (anchor []byte, release func(), err error) {
-	resp, err := ask(ctx, dir, http.MethodPost, "/snapshot")
+	resp, err := ask(ctx, dir, http.MethodPost, "/snapshot") //nolint:bodyclose // release closes it
 	if err != nil {
 		return nil, nil, err
 	}

@@ -74,12 +74,20 @@ const copiers = 8
 type documentCopy struct {
 	from dir.Reader
 	to   notary.Blobs
+	// forgive says whether a document may be missing in both places.
+	forgive func(name string) bool
 
 	mu     sync.Mutex
 	all    tally
-	copied tally // of those, the ones that were not there yet
+	copied tally    // of those, the ones that were not there yet
+	kept   uint64   // of those, the ones that only the second place has
+	lost   []string // names of those that neither has, and that were forgiven
 	err    error
 }
+
+// maxLost bounds the documents that are named as missing: beyond, something else is
+// wrong than a document.
+const maxLost = 1000
 
 // run copies. It ends with the first error.
 func (c *documentCopy) run(ctx context.Context, l notary.Ledger, key func(notary.ID) (notary.TenantKey, error), progress func(done, total uint64)) error {
@@ -130,7 +138,7 @@ func (c *documentCopy) one(ctx context.Context, name string) error {
 	}
 	in, err := c.from.Open(ctx, name)
 	if errors.Is(err, notary.ErrNotFound) {
-		return fmt.Errorf("the document %s is missing", path)
+		return c.missing(ctx, name, path)
 	}
 	if err != nil {
 		return err
@@ -152,6 +160,29 @@ func (c *documentCopy) one(ctx context.Context, name string) error {
 		return fmt.Errorf("copying %s: %w", path, err)
 	}
 	c.count(in.Size(), true)
+	return nil
+}
+
+// missing judges a document that is not there to be copied: an earlier copy will do.
+func (c *documentCopy) missing(ctx context.Context, name, path string) error {
+	there, err := c.to.Open(ctx, name)
+	if err == nil {
+		defer there.Close()
+		c.count(there.Size(), false)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.kept++
+		return nil
+	}
+	if !errors.Is(err, notary.ErrNotFound) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.forgive(name) || len(c.lost) == maxLost {
+		return fmt.Errorf("the document %s is missing", path)
+	}
+	c.lost = append(c.lost, name)
 	return nil
 }
 

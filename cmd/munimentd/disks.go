@@ -16,7 +16,7 @@ const (
 
 // unfit are file systems that do not keep what an fsync promises, by their magic
 // numbers (statfs(2)).
-var unfit = map[int64]string{
+var unfit = map[uint32]string{
 	unix.NFS_SUPER_MAGIC:       "a network file system (NFS)",
 	unix.SMB_SUPER_MAGIC:       "a network file system (SMB)",
 	unix.SMB2_SUPER_MAGIC:      "a network file system (SMB)",
@@ -63,7 +63,7 @@ func (e *examination) disk(path string, st *unix.Statfs_t) {
 			e.add("disk", doubtful, mend, "%d inodes free under %s, %d%%: each document takes one", st.Ffree, path, share)
 		}
 	}
-	if what, ok := unfit[int64(st.Type)]; ok {
+	if what, ok := unfit[uint32(st.Type)]; ok {
 		e.add("disk", doubtful, "move the depository to a local file system (ext4, XFS or btrfs)", "%s is %s: what is written there may not last", path, what)
 	}
 }

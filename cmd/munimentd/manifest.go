@@ -43,9 +43,11 @@ type manifest struct {
 	Time      time.Time `json:"time"`
 	Keys      bool      `json:"keys"` // the key files are among the files
 	Documents tally     `json:"documents"`
-	Set       string    `json:"set"`
-	Files     []setFile `json:"files"`
-	Sum       string    `json:"sum"` // SHA-256 of this manifest without it
+	// Missing names the documents, <tenant>/<id>, that were lost before any backup.
+	Missing []string  `json:"missing,omitempty"`
+	Set     string    `json:"set"`
+	Files   []setFile `json:"files"`
+	Sum     string    `json:"sum"` // SHA-256 of this manifest without it
 }
 
 // tally counts files, and the bytes in them.
@@ -123,14 +125,4 @@ func (m *manifest) check() error {
 		}
 	}
 	return nil
-}
-
-// file returns what the manifest says of a file.
-func (m *manifest) file(path string) (setFile, bool) {
-	for _, f := range m.Files {
-		if f.Path == path {
-			return f, true
-		}
-	}
-	return setFile{}, false
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,7 @@ type restored struct {
 	Anchor    uint64         `json:"anchor"`           // size that the anchor now holds
 	Newest    string         `json:"newest,omitempty"` // the file that showed it
 	Behind    uint64         `json:"behind"`           // entries that are sealed and not in the backup
+	Missing   []string       `json:"documents_missing,omitempty"`
 	Fsck      *notary.Report `json:"fsck"`
 }
 
@@ -63,8 +65,8 @@ If the backup lacks entries that these show, serve will refuse to go on with it,
 says so. Only who knows that no deposit was answered after the backup was taken may
 say --nothing-newer instead.
 
-Exit code 0: DIR can be served. 1: DIR is there, sound, but behind what --newest
-shows. 2: nothing was restored.`,
+Exit code 0: DIR can be served. 1: DIR is there, but behind what --newest shows, or
+without documents that were lost before. 2: nothing was restored.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			bar := newBar(c.ErrOrStderr())
 			made, err := restore(c.Context(), o, bar)
@@ -98,21 +100,29 @@ documents  %d re-hashed, %d bytes
 anchor     %d entries
 `, r.Origin, r.Size, r.Root, r.Documents.Count, r.Documents.Bytes, r.Anchor)
 	}
-	if r.Behind == 0 {
-		if !asJSON {
-			fmt.Fprintf(w, "RESTORED: munimentd serve --dir %s\n", r.Dir)
-		}
-		return nil
-	}
 	if !asJSON {
-		fmt.Fprintf(w, `BEHIND: the backup has %d entries, but %s shows %d.
+		for _, name := range r.Missing {
+			fmt.Fprintf(w, "WRONG: the document %s was missing when the backup was taken\n", name)
+		}
+		r.verdict(w)
+	}
+	if r.Behind > 0 || len(r.Missing) > 0 {
+		return exitError(exitFound)
+	}
+	return nil
+}
+
+func (r *restored) verdict(w io.Writer) {
+	if r.Behind == 0 {
+		fmt.Fprintf(w, "RESTORED: munimentd serve --dir %s\n", r.Dir)
+		return
+	}
+	fmt.Fprintf(w, `BEHIND: the backup has %d entries, but %s shows %d.
 %d entries that receipts may stand on are not in it. serve will refuse to go on
 with it, since that would fork the log. Restore a backup with at least %d entries;
 if there is none, keep %s for reading what it has, and begin a new log
 under a new name with munimentd init.
 `, r.Size, r.Newest, r.Anchor, r.Behind, r.Anchor, r.Dir)
-	}
-	return exitError(exitFound)
 }
 
 // restore brings the backup to o.Dir. After an error there is nothing.
@@ -377,7 +387,10 @@ func (r *restoring) check(ctx context.Context, newest known, all []known, bar *b
 	if err := r.tenantsHaveKeys(ctx, d); err != nil {
 		return nil, err
 	}
-	c := documentCopy{from: dir.NewReader(filepath.Join(r.backupSet.path, "blobs")), to: d.store.Blobs}
+	c := documentCopy{
+		from: dir.NewReader(filepath.Join(r.backupSet.path, "blobs")), to: d.store.Blobs,
+		forgive: func(name string) bool { return slices.Contains(r.manifest.Missing, name) },
+	}
 	if err := c.run(ctx, d.store.Ledger, d.config.TenantKey, func(done, total uint64) { bar.show("entries copied", done, total) }); err != nil {
 		return nil, err
 	}
@@ -385,7 +398,7 @@ func (r *restoring) check(ctx context.Context, newest known, all []known, bar *b
 	if err != nil {
 		return nil, err
 	}
-	if !report.Clean() {
+	if !r.knew(report) {
 		return nil, r.damage(report)
 	}
 	if c.all != r.manifest.Documents {
@@ -397,7 +410,7 @@ func (r *restoring) check(ctx context.Context, newest known, all []known, bar *b
 	}
 	made = &restored{
 		Origin: r.manifest.Origin, Size: r.manifest.Size, Root: r.manifest.Root, Documents: c.all,
-		Anchor: newest.checkpoint.Size, Fsck: report,
+		Anchor: newest.checkpoint.Size, Missing: r.manifest.Missing, Fsck: report,
 	}
 	if newest.checkpoint.Size > made.Size {
 		made.Newest, made.Behind = newest.file, newest.checkpoint.Size-made.Size
@@ -442,6 +455,14 @@ func (r *restoring) tenantsHaveKeys(ctx context.Context, d *depository) error {
 		}
 	}
 	return nil
+}
+
+// knew reports whether nothing is wrong but what the manifest says was lost before the
+// backup was taken.
+func (r *restoring) knew(report *notary.Report) bool {
+	return report.Findings == uint64(len(report.Blobs)) && !slices.ContainsFunc(report.Blobs, func(name string) bool {
+		return !slices.Contains(r.manifest.Missing, name)
+	})
 }
 
 // damage tells what fsck found, and the files of the backup that are at fault.
