@@ -244,6 +244,25 @@ func TestFlippedBackup(t *testing.T) {
 		mend()
 	}
 	d.restored(t, target).clean(t)
+
+	// The next backup does not link to what has rotted here, and brings back a document
+	// that was deleted because restore named it.
+	m, err := readManifest(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range m.Files {
+		if f.Size > 0 {
+			flipByte(t, filepath.Join(target, m.Set, f.Path), 10)
+		}
+	}
+	blobs, err := filepath.Glob(filepath.Join(target, "blobs", d.Tenant, "*", "*"))
+	if err != nil || len(blobs) == 0 {
+		t.Fatalf("no documents: %v", err)
+	}
+	remove(t, blobs[0])
+	d.backUp(t, target)
+	d.restored(t, target).clean(t)
 }
 
 // spoil flips a bit of a file, or cuts it short, or takes it away, and returns how to
