@@ -44,7 +44,7 @@ func holdsDocument(row Row, tenantKey func(ID) (TenantKey, error)) (bool, error)
 	if err != nil {
 		return false, fmt.Errorf("key of tenant %s: %w", row.Tenant, err)
 	}
-	key, _, err := openSecrets(tk, row)
+	key, err := openSecrets(tk, row)
 	if errors.Is(err, ErrErased) {
 		return false, nil // and its document with it
 	}
