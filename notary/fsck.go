@@ -23,6 +23,8 @@ type Report struct {
 	Orphans   uint64   `json:"orphans"`   // blobs that no entry refers to; swept after 24 h
 	Findings  uint64   `json:"findings"`  // what is wrong, all of it
 	Named     []string `json:"named"`     // the first 1,000 of them, in words
+	// Blobs names documents that are missing or do not read back, at most 1,000.
+	Blobs []string `json:"blobs,omitempty"`
 }
 
 // Clean reports whether nothing is wrong.
@@ -32,6 +34,13 @@ func (r *Report) find(format string, args ...any) {
 	r.Findings++
 	if len(r.Named) < maxFindings {
 		r.Named = append(r.Named, fmt.Sprintf(format, args...))
+	}
+}
+
+func (r *Report) findBlob(row Row, format string, args ...any) {
+	r.find(format, args...)
+	if len(r.Blobs) < maxFindings {
+		r.Blobs = append(r.Blobs, blobName(row.Tenant, row.ID))
 	}
 }
 
@@ -259,18 +268,18 @@ func (c *checker) document(ctx context.Context, o *opened) {
 	}
 	d, err := c.n.openDocument(ctx, o)
 	if err != nil {
-		c.report.find("%v", err)
+		c.report.findBlob(o.row, "%v", err)
 		return
 	}
 	defer d.Close()
 	h := sha256.New()
 	size, err := io.Copy(h, d)
 	if err != nil {
-		c.report.find("document of entry %d (deposit %s) cannot be read whole: %v", o.row.Index, o.row.ID, err)
+		c.report.findBlob(o.row, "document of entry %d (deposit %s) cannot be read whole: %v", o.row.Index, o.row.ID, err)
 		return
 	}
 	if hex.EncodeToString(h.Sum(nil)) != d.SHA256 {
-		c.report.find("document of entry %d (deposit %s) is not the one its record names", o.row.Index, o.row.ID)
+		c.report.findBlob(o.row, "document of entry %d (deposit %s) is not the one its record names", o.row.Index, o.row.ID)
 	}
 	c.report.Documents++
 	c.report.Bytes += uint64(size)

@@ -4,6 +4,7 @@
 //	DIR/ledger   Pebble
 //	DIR/blobs    sealed documents
 //	DIR/anchor   the register of the newest sealed head
+//	DIR/snapshot while a backup is taken of an open store: links to the ledger's files
 package storage
 
 import (
@@ -39,7 +40,9 @@ type Store struct {
 	// Space returns how many bytes are free there, and at how many Room begins to refuse.
 	Space func() (free, keep uint64, err error)
 
-	close []func() error
+	root     string
+	snapshot func(ctx context.Context, dir string) error
+	close    []func() error
 }
 
 // Create lays out an empty directory tree with an anchor that holds body. It is
@@ -55,7 +58,7 @@ func Create(root string, body []byte) error {
 
 // Open opens what Create laid out.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := new(Store)
+	s := &Store{root: c.Dir}
 	anchor, err := dir.OpenAnchor(filepath.Join(c.Dir, "anchor"))
 	if err != nil {
 		return nil, s.fail(err)
@@ -76,8 +79,29 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.close = append(s.close, ledger.Close)
 	s.Ledger, s.Accounts, s.Blobs, s.Anchor, s.Room = ledger, ledger, blobs, anchor, ledger.Room
 	s.Space = ledger.Space
+	s.snapshot = ledger.Snapshot
+	// The links of a backup that died keep the room of tables that are long gone.
+	if err := s.DropSnapshot(); err != nil {
+		return nil, s.fail(err)
+	}
 	return s, nil
 }
+
+// SnapshotDir is where Snapshot copies the ledger of the depository in root.
+func SnapshotDir(root string) string { return filepath.Join(root, "snapshot") }
+
+// Snapshot copies the ledger as it is now to SnapshotDir, durably. It costs no room but
+// what its links to tables keep from being given back. It is there until DropSnapshot,
+// the next Snapshot or the next Open. One caller at a time.
+func (s *Store) Snapshot(ctx context.Context) error {
+	if err := s.DropSnapshot(); err != nil {
+		return err
+	}
+	return s.snapshot(ctx, SnapshotDir(s.root))
+}
+
+// DropSnapshot takes away what Snapshot made.
+func (s *Store) DropSnapshot() error { return os.RemoveAll(SnapshotDir(s.root)) }
 
 func (s *Store) fail(err error) error {
 	return errors.Join(err, s.Close())

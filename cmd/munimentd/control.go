@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/storage"
 )
 
 // A running depository answers its operator through the unix socket DIR/control,
@@ -51,10 +53,21 @@ func listenControl(dir *os.File) (net.Listener, error) {
 	return l, os.Chmod(path, 0o600)
 }
 
+// control is what a running depository answers with.
+type control struct {
+	notary *notary.Notary
+	store  *storage.Store
+	// backingUp is held while a backup copies the ledger's snapshot.
+	backingUp sync.Mutex
+}
+
 // serveControl answers until ctx ends.
-func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, logger *slog.Logger) {
+func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, store *storage.Store, logger *slog.Logger) {
+	c := &control{notary: n, store: store}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /fsck", func(w http.ResponseWriter, r *http.Request) { streamFsck(w, r, n) })
+	mux.HandleFunc("POST /snapshot", c.holdSnapshot)
+	mux.HandleFunc("GET /state", c.tellState)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
@@ -85,27 +98,135 @@ func streamFsck(w http.ResponseWriter, r *http.Request, n *notary.Notary) {
 	tell(step{Report: report})
 }
 
-// askFsck lets the running depository check itself.
-func askFsck(ctx context.Context, dir string, progress func(done, total uint64)) (*notary.Report, error) {
+// held is the answer to POST /snapshot: the anchor's body, read before a snapshot was
+// made of the ledger, which stays until the asker goes away.
+type held struct {
+	Anchor []byte `json:"anchor,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+func (c *control) holdSnapshot(w http.ResponseWriter, r *http.Request) {
+	tell := func(h held) {
+		_ = json.NewEncoder(w).Encode(h)
+		_ = http.NewResponseController(w).Flush()
+	}
+	tell(held{}) // at once: the snapshot may take longer than the asker waits for a word
+	if !c.backingUp.TryLock() {
+		tell(held{Error: "another backup of this depository is being taken"})
+		return
+	}
+	defer c.backingUp.Unlock()
+	// The anchor first: whatever it says is sealed, stands in a ledger read later.
+	anchor, err := c.store.Anchor.Load(r.Context())
+	if err != nil {
+		tell(held{Error: err.Error()})
+		return
+	}
+	// The next snapshot, or the next start, takes away what cannot be now.
+	defer func() { _ = c.store.DropSnapshot() }()
+	err = c.store.Snapshot(r.Context())
+	if errors.Is(err, notary.ErrNoRoom) {
+		err = fmt.Errorf("%w; make room, or stop it: a stopped depository is copied without", err)
+	}
+	if err != nil {
+		tell(held{Error: err.Error()})
+		return
+	}
+	tell(held{Anchor: anchor})
+	<-r.Context().Done()
+}
+
+// state is the answer to GET /state: what a look from outside needs to know.
+type state struct {
+	Pid       int       `json:"pid"`
+	Size      uint64    `json:"size"`
+	Newest    time.Time `json:"newest"`              // of the newest entry
+	Published []byte    `json:"published,omitempty"` // the newest published note, if there is one
+	Tenants   []string  `json:"tenants"`             // ids, the depository's own first
+	Problems  []string  `json:"problems,omitempty"`  // why a running one is not ready
+	Error     string    `json:"error,omitempty"`
+}
+
+func stateOf(ctx context.Context, store *storage.Store) (state, error) {
+	s := state{Pid: os.Getpid()}
+	head, err := store.Ledger.Head(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Size, s.Newest = head.Size, head.Time
+	if s.Published, err = store.Ledger.Published(ctx); err != nil && !errors.Is(err, notary.ErrNotFound) {
+		return s, err
+	}
+	tenants, err := store.Accounts.Tenants(ctx)
+	s.Tenants = []string{notary.ID{}.String()}
+	for _, t := range tenants {
+		s.Tenants = append(s.Tenants, t.ID.String())
+	}
+	return s, err
+}
+
+func (c *control) tellState(w http.ResponseWriter, r *http.Request) {
+	s, err := stateOf(r.Context(), c.store)
+	if err != nil {
+		s.Error = err.Error()
+	}
+	for _, p := range c.notary.Status(r.Context()).Problems {
+		s.Problems = append(s.Problems, p.Error())
+	}
+	_ = json.NewEncoder(w).Encode(s)
+}
+
+func askState(ctx context.Context, dir string) (state, error) {
+	resp, err := ask(ctx, dir, http.MethodGet, "/state")
+	if err != nil {
+		return state{}, err
+	}
+	defer resp.Body.Close()
+	var s state
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		return s, fmt.Errorf("the depository stopped answering: %w", err)
+	}
+	if s.Error != "" {
+		return s, errors.New(s.Error)
+	}
+	return s, nil
+}
+
+// ask sends a request to a running depository. The answer ends with ctx.
+func ask(ctx context.Context, dir, method, path string) (*http.Response, error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer d.Close()
+	defer d.Close() // a connection, once made, needs it no more
 	client := http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socketPath(d))
 		},
 		// A process that was stopped still has its socket.
 		ResponseHeaderTimeout: answerWithin,
+		DisableKeepAlives:     true,
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://control/fsck", nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%w, and it does not answer at %s", errTaken, filepath.Join(dir, "control"))
+	}
+	if resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		return nil, fmt.Errorf("the running depository answers %q: it is of another version; restart it", resp.Status)
+	}
+	return resp, nil
+}
+
+// askFsck lets the running depository check itself.
+func askFsck(ctx context.Context, dir string, progress func(done, total uint64)) (*notary.Report, error) {
+	resp, err := ask(ctx, dir, http.MethodPost, "/fsck")
+	if err != nil {
+		return nil, err
 	}
 	defer resp.Body.Close()
 	for in := json.NewDecoder(resp.Body); ; {
@@ -120,4 +241,27 @@ func askFsck(ctx context.Context, dir string, progress func(done, total uint64))
 		}
 		progress(s.Done, s.Total)
 	}
+}
+
+// askSnapshot lets the running depository hold a snapshot of its ledger until release
+// is called, and returns the anchor's body.
+func askSnapshot(ctx context.Context, dir string) (anchor []byte, release func(), err error) {
+	resp, err := ask(ctx, dir, http.MethodPost, "/snapshot") //nolint:bodyclose // release closes it
+	if err != nil {
+		return nil, nil, err
+	}
+	var h held
+	for in := json.NewDecoder(resp.Body); len(h.Anchor) == 0; {
+		err := in.Decode(&h)
+		if err != nil {
+			err = fmt.Errorf("the depository stopped answering: %w", err)
+		} else if h.Error != "" {
+			err = errors.New(h.Error)
+		}
+		if err != nil {
+			resp.Body.Close()
+			return nil, nil, err
+		}
+	}
+	return h.Anchor, func() { resp.Body.Close() }, nil
 }

@@ -69,17 +69,35 @@ func open(ctx context.Context, dir string, logger *slog.Logger, fatal func(error
 
 // openTaken opens what is locked already.
 func openTaken(ctx context.Context, dir string, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "policy"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s holds no depository; munimentd init lays one out", dir)
-	}
+	policy, err := readPolicy(dir)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := proofs.ParsePolicy(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "policy"), err)
+	return openUnder(ctx, dir, policy, logger, fatal)
+}
+
+// readPolicy reads the policy, without which a directory holds no depository.
+func readPolicy(dir string) (proofs.Policy, error) {
+	path := filepath.Join(dir, "policy")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return proofs.Policy{}, fmt.Errorf("%s holds no depository; munimentd init lays one out", dir)
 	}
+	if err != nil {
+		return proofs.Policy{}, err
+	}
+	policy, err := proofs.ParsePolicy(data)
+	if err == nil && len(policy.Logs) != 1 {
+		err = errors.New("it must have exactly one log line")
+	}
+	if err != nil {
+		return proofs.Policy{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return policy, nil
+}
+
+// openUnder opens what is locked already under a policy that is not, or not yet, in it.
+func openUnder(ctx context.Context, dir string, policy proofs.Policy, logger *slog.Logger, fatal func(error)) (*depository, error) {
 	signer, err := loadLogKey(dir)
 	if err != nil {
 		return nil, err

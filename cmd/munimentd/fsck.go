@@ -31,7 +31,7 @@ Exit code 0: everything fits. 1: something does not, and is named. 2: the check
 could not be made.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			bar := newBar(c.ErrOrStderr())
-			report, err := fsck(c.Context(), dir, bar.show)
+			report, err := fsck(c.Context(), dir, func(done, total uint64) { bar.show("entries", done, total) })
 			bar.end()
 			if err != nil {
 				return err
@@ -110,15 +110,16 @@ func newBar(w io.Writer) *bar {
 	return &bar{w: w}
 }
 
-func (b *bar) show(done, total uint64) {
+// show draws how many of what is being counted are done.
+func (b *bar) show(what string, done, total uint64) {
 	if b.w == nil || total == 0 || time.Since(b.last) < 100*time.Millisecond && done < total {
 		return
 	}
 	b.last, b.drawn = time.Now(), true
 	const width = 40
 	full := int(done * width / total)
-	fmt.Fprintf(b.w, "\r[%s%s] %3d%%  %d of %d entries ",
-		strings.Repeat("#", full), strings.Repeat(".", width-full), done*100/total, done, total)
+	fmt.Fprintf(b.w, "\r[%s%s] %3d%%  %d of %d %s \x1b[K",
+		strings.Repeat("#", full), strings.Repeat(".", width-full), done*100/total, done, total, what)
 }
 
 func (b *bar) end() {

@@ -101,6 +101,21 @@ func tenantKeys(dir string) func(notary.ID) (notary.TenantKey, error) {
 	}
 }
 
+// keyFiles lists the key files under a key directory, relative to it: the log's first.
+func keyFiles(keys string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(keys, "tenants"))
+	if err != nil {
+		return nil, err
+	}
+	names := []string{"log.pem"}
+	for _, e := range entries {
+		if e.Type().IsRegular() && filepath.Ext(e.Name()) == ".key" {
+			names = append(names, filepath.Join("tenants", e.Name()))
+		}
+	}
+	return names, nil
+}
+
 // private refuses a key file that others than its owner may read.
 func private(path string) error {
 	info, err := os.Stat(path)

@@ -1,9 +1,12 @@
 // Munimentd is the depository: it takes deposits over HTTP, fixes each in a
 // verifiable log, and answers with receipts.
 //
-//	munimentd init  --dir DIR    lay out a new depository
-//	munimentd serve --dir DIR    run it (an empty DIR is initialised first)
-//	munimentd fsck  --dir DIR    re-hash everything that is stored
+//	munimentd init    --dir DIR               lay out a new depository
+//	munimentd serve   --dir DIR               run it (an empty DIR is initialised first)
+//	munimentd fsck    --dir DIR               re-hash everything that is stored
+//	munimentd backup  --dir DIR --to TARGET   copy it, running or stopped
+//	munimentd restore --from TARGET --dir DIR bring a backup back
+//	munimentd doctor  --dir DIR               say what is wrong and how to mend it
 package main
 
 import (
@@ -36,7 +39,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand())
 	err := root.ExecuteContext(ctx)
 	var code exitError
 	switch {

@@ -109,7 +109,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	go serveControl(ctx, control, n, logger)
+	go serveControl(ctx, control, n, d.store, logger)
 	edge := service.Config{
 		Notary:      n,
 		Accounts:    d.store.Accounts,
@@ -130,6 +130,8 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	}
 	handler := service.New(edge)
 	fmt.Fprintf(out, "serving %s on http://%s\n", d.config.Policy.Logs[0].Name, listener.Addr())
+	tellSystemd("READY=1")
+	defer context.AfterFunc(ctx, func() { tellSystemd("STOPPING=1") })()
 	err = service.Serve(ctx, listener, handler, stopWithin/2)
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin/2)
 	defer cancel()

@@ -160,7 +160,7 @@ func (b *Blobs) admit(ctx context.Context) error {
 
 // place is where an object is kept. Only names of the notary's making have one,
 // so that no caller's text ever becomes a path.
-func (b *Blobs) place(name string) (shard, path string, err error) {
+func place(root, name string) (shard, path string, err error) {
 	tenant, id, ok := strings.Cut(name, "/")
 	if ok {
 		_, err = notary.ParseID(tenant)
@@ -171,7 +171,7 @@ func (b *Blobs) place(name string) (shard, path string, err error) {
 	if !ok || err != nil {
 		return "", "", fmt.Errorf("dir: not a name <tenant>/<id> of lower-case UUIDs: %w", notary.ErrNotFound)
 	}
-	shard = filepath.Join(b.root, tenant, id[:8])
+	shard = filepath.Join(root, tenant, id[:8])
 	return shard, filepath.Join(shard, id), nil
 }
 
@@ -182,7 +182,7 @@ func (b *Blobs) place(name string) (shard, path string, err error) {
 // A Put that has joined its group is carried through: ctx no longer ends it.
 // ErrExists, too, is returned only when the name that is taken is durable.
 func (b *Blobs) Put(ctx context.Context, name string, r io.Reader) (int64, error) {
-	shard, path, err := b.place(name)
+	shard, path, err := place(b.root, name)
 	if err != nil {
 		return 0, err
 	}
@@ -290,32 +290,20 @@ func stream(ctx context.Context, w io.Writer, r io.Reader) (int64, error) {
 
 // Open implements notary.Blobs.
 func (b *Blobs) Open(ctx context.Context, name string) (notary.Blob, error) {
-	_, path, err := b.place(name)
+	_, path, err := place(b.root, name)
 	if err != nil {
 		return nil, err
 	}
 	if err := b.admit(ctx); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	blob, err := openObject(path)
+	if errors.Is(err, notary.ErrNotFound) {
 		if err := b.attached(); err != nil {
 			return nil, err // nothing is known of what was in it
 		}
-		return nil, fmt.Errorf("dir: %w", notary.ErrNotFound)
 	}
-	if err != nil {
-		return nil, failed(err)
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	if err != nil {
-		f.Close()
-		return nil, failed(err)
-	}
-	return &object{f, info.Size()}, nil
+	return blob, err
 }
 
 // object is an open document. Its file is never written to again.
@@ -410,7 +398,7 @@ func eachEntry(dir string, fn func(fs.DirEntry) error) error {
 // Also a missing object is fsynced away: an earlier Delete may have been cut off
 // before its own fsync.
 func (b *Blobs) Delete(ctx context.Context, name string) error {
-	shard, path, err := b.place(name)
+	shard, path, err := place(b.root, name)
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func TestBlobsOrderOfWrites(t *testing.T) {
 	b := open(t, t.TempDir(), sys)
 	tenant := newID(t)
 	id := newID(t)
-	shard, path, _ := b.place(tenant + "/" + id)
+	shard, path, _ := place(b.root, tenant+"/"+id)
 	sys.reset(nil)
 	if err := put(b, tenant+"/"+id, "first in its directory"); err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestBlobsDeleteIsDurable(t *testing.T) {
 	}
 	defer b.Close()
 	name := newID(t) + "/" + newID(t)
-	shard, path, _ := b.place(name)
+	shard, path, _ := place(b.root, name)
 	if err := put(b, name, "to be erased"); err != nil {
 		t.Fatal(err)
 	}
@@ -469,7 +469,7 @@ func TestBlobsSweepsLeftovers(t *testing.T) {
 	if err := put(b, name, "kept"); err != nil {
 		t.Fatal(err)
 	}
-	_, path, _ := b.place(name)
+	_, path, _ := place(b.root, name)
 	b.Close()
 	// What a crash leaves: half a document, and a second link that was to go.
 	if err := os.WriteFile(filepath.Join(dir, "tmp", "half"), []byte("ha"), 0o600); err != nil {

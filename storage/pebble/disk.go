@@ -16,7 +16,8 @@ import (
 // each in some other place. No later write of that store reaches the directory, so
 // what is there is what the failed write left, and the next Open reads it afresh.
 //
-// Only two may fail harmlessly: deleting files that are done with, and preallocation.
+// Three may fail harmlessly: deleting files that are done with, preallocation, and what
+// Snapshot writes beside the ledger.
 type disk struct {
 	vfs.FS
 	ledger *Ledger
@@ -63,6 +64,9 @@ func (d disk) file(f vfs.File, name string) (vfs.File, error) {
 }
 
 func (d disk) Create(name string, category vfs.DiskWriteCategory) (f vfs.File, err error) {
+	if d.ledger.isAside(name) {
+		return d.FS.Create(name, category)
+	}
 	d.write("create", name, func() error { f, err = d.FS.Create(name, category); return err })
 	return d.file(f, name)
 }
@@ -83,10 +87,16 @@ func (d disk) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.ledger.isAside(name) {
+		return asideDir{f, d.ledger}, nil
+	}
 	return d.file(f, name)
 }
 
 func (d disk) Link(old, name string) error {
+	if d.ledger.isAside(name) {
+		return d.FS.Link(old, name)
+	}
 	d.write("link", name, func() error { return d.FS.Link(old, name) })
 	return nil
 }

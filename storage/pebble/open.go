@@ -35,6 +35,9 @@ type Config struct {
 	Fatal func(error)
 	// CacheBytes bounds the cache of uncompressed blocks; 0 means 256 MiB.
 	CacheBytes int64
+	// ReadOnly opens a ledger that is there already, and changes nothing in Dir: no
+	// lock is taken, so nothing may be writing to it. Writes are refused.
+	ReadOnly bool
 
 	fs vfs.FS // for tests; nil is the operating system's
 }
@@ -47,13 +50,14 @@ type Ledger struct {
 	now    func() time.Time
 	logger *slog.Logger
 	fatal  func(error)
-	full   bool // opened without room on the disk: reads only
+	full   bool // opened for reading only: asked for, or without room on the disk
 
 	// writer is the lock of the head: whoever has put a token in it may commit.
 	// A channel, so that waiting for it ends with the caller's context.
 	writer chan struct{}
 
 	publishing sync.Mutex // serialises Publish, which does not wait for the head
+	snapshots  sync.Mutex // serialises Snapshot
 
 	// mu guards what follows. It is never held across a call into Pebble.
 	mu        sync.Mutex
@@ -63,6 +67,9 @@ type Ledger struct {
 	opened    bool
 	lockFile  io.Closer // keeps other processes out of the directory
 	failed    error     // why everything is refused; errClosed after Close
+	aside     string    // where Snapshot writes; empty when it does not
+	// asideFailed is what a sync of a directory there failed with.
+	asideFailed error
 
 	closed chan struct{} // closed by Close
 	broken chan struct{} // closed by fail
@@ -161,6 +168,9 @@ func open(cfg Config, full *Ledger) (*Ledger, error) {
 	}
 	if full != nil {
 		l.full, l.lockFile = true, full.lockFile
+	}
+	if cfg.ReadOnly {
+		l.full, l.lockFile = true, io.NopCloser(nil)
 	}
 	if l.fs == nil {
 		l.fs = vfs.Default
