@@ -19,9 +19,9 @@ LINT  := $(CACHE)/golangci-lint-v2.15.0
 demo: build ## from nothing to a verified contract
 	@cmd/munimentd/demo.sh
 
-build: ## both binaries into bin/
+build: ## the binaries into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/muniment
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/muniment ./cmd/muniment-bench
 
 test: deps ## every test; installs what they need
 	$(GOTESTSUM) --format pkgname -- -timeout 20m ./...

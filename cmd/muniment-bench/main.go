@@ -1,0 +1,55 @@
+// Muniment-bench measures a depository over HTTP, and believes nothing of what it
+// answers: every receipt is verified, and figures of a depository that refused, lost
+// or altered anything are void.
+//
+//	muniment-bench local                      measure a depository of its own
+//	muniment-bench run --server URL …         measure one that runs elsewhere
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitVoid    = 1 // the depository refused, lost or altered something: no figures
+	exitFailure = 2 // the bench could not do its work
+)
+
+func main() { os.Exit(run()) }
+
+// run is main with an exit code, so that tests can be the binary.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:               "muniment-bench",
+		Short:             "Measure a depository, and verify every receipt that it gives",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              cobra.NoArgs,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.AddCommand(localCommand(), runCommand(), emptyCommand())
+	err := root.ExecuteContext(ctx)
+	switch {
+	case errors.Is(err, errVoid):
+		fmt.Fprintln(os.Stderr, "muniment-bench: VOID:", err)
+		return exitVoid
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "muniment-bench:", err)
+		return exitFailure
+	}
+	return 0
+}
+
+// errVoid is wrapped when what was measured must not be believed.
+var errVoid = errors.New("no figure of this run counts")
