@@ -34,8 +34,12 @@ type auditor struct {
 type audited struct {
 	Receipts    int64 `json:"receipts"`    // verified: record, entry, inclusion, signature
 	Lines       int64 `json:"batch_lines"` // of minimal batch answers: entry, inclusion, signature
-	Checkpoints int   `json:"checkpoints"` // distinct, each a prefix of the newest
+	Checkpoints int64 `json:"checkpoints"` // distinct, each a prefix of the newest
 	Entries     int64 `json:"entries"`     // distinct indexes, each in the public log with its leaf
+}
+
+func (a audited) plus(o audited) audited {
+	return audited{a.Receipts + o.Receipts, a.Lines + o.Lines, a.Checkpoints + o.Checkpoints, a.Entries + o.Entries}
 }
 
 const pageBits = 1 << 16
@@ -230,7 +234,7 @@ func (a *auditor) consistent(log *publicLog, newest proofs.Checkpoint) error {
 	}
 	// What is consistent with the newest is consistent with all that follow, once the
 	// newest itself is: so only that one is kept.
-	a.found.Checkpoints += len(a.roots)
+	a.found.Checkpoints += int64(len(a.roots))
 	a.roots = map[uint64]proofs.Hash{newest.Size: newest.Root}
 	a.notes = map[string]proofs.Checkpoint{}
 	return nil

@@ -17,7 +17,8 @@ type bench struct {
 	report  *report
 }
 
-func newBench(d *depository, o loadOptions, scratch string) (*bench, error) {
+// newBench puts a bench before a depository. What it finds goes to r.
+func newBench(d *depository, o loadOptions, scratch string, r *report) (*bench, error) {
 	s, err := newSpool(o.Spool, o.SpoolMax)
 	if err != nil {
 		return nil, err
@@ -27,7 +28,7 @@ func newBench(d *depository, o loadOptions, scratch string) (*bench, error) {
 		depository: d, spool: s, scratch: scratch,
 		drv:     &driver{workload: w, spool: s},
 		auditor: newAuditor(w, d.policy),
-		report:  newReport(o.Seed, scratch),
+		report:  r,
 	}
 	b.drv.observe = func() sample { return sample{server: d.usage(), client: usageOfSelf()} }
 	return b, nil
@@ -40,7 +41,8 @@ func (b *bench) drive(ctx context.Context, l load) (measured, error) {
 	if err == nil {
 		err = b.auditor.audit(ctx, b.spool, b.addr)
 	}
-	b.report.Audit = b.auditor.found
+	b.report.Audit = b.report.Audit.plus(b.auditor.found)
+	b.auditor.found = audited{}
 	return m, void(err)
 }
 
@@ -53,10 +55,16 @@ func void(err error) error {
 }
 
 // row measures one load with all that belongs to it, and adds it to the report.
-func (b *bench) row(ctx context.Context, name string, o loadOptions) error {
+func (b *bench) row(ctx context.Context, name string, o loadOptions) (*row, error) {
+	r := &row{Name: name, Mix: o.Mix}
+	b.report.Rows = append(b.report.Rows, r)
 	if o.Mix == verifyMix {
-		return b.verifyRow(ctx, name, o)
+		return r, b.verifyRow(ctx, r, o)
 	}
+	return r, b.loadRow(ctx, r, o)
+}
+
+func (b *bench) loadRow(ctx context.Context, r *row, o loadOptions) error {
 	m, err := parseMix(o.Mix)
 	if err != nil {
 		return err
@@ -66,7 +74,7 @@ func (b *bench) row(ctx context.Context, name string, o loadOptions) error {
 			return err
 		}
 	}
-	r := row{Name: name, Mix: m.String(), Clients: o.Clients, AskedRate: o.Rate, Warmup: o.Warmup.Seconds()}
+	r.Clients, r.AskedRate, r.Warmup = o.Clients, o.Rate, o.Warmup.Seconds()
 	before, err := b.baselines(ctx, m, o)
 	if err != nil {
 		return err
@@ -83,7 +91,6 @@ func (b *bench) row(ctx context.Context, name string, o loadOptions) error {
 		mix: m, clients: o.Clients, rate: o.Rate, warmup: o.Warmup, duration: o.Duration, count: o.Count, step: stepOf(o.Duration),
 	})
 	r.fill(got)
-	b.report.Rows = append(b.report.Rows, &r)
 	if err != nil {
 		return err
 	}
@@ -94,8 +101,7 @@ func (b *bench) row(ctx context.Context, name string, o loadOptions) error {
 	if err != nil || before == nil {
 		return err
 	}
-	mean := before.mean(*after)
-	r.compare(mean)
+	r.compare(before.mean(*after))
 	return nil
 }
 
@@ -132,19 +138,40 @@ func (b *bench) size() (uint64, error) {
 	return cp.Size, err
 }
 
-// weigh stops the server and measures what it has left on the disk.
-func (b *bench) weigh() error {
+// weigh measures what the server leaves on the disk when it is stopped, and what
+// remains of it once it was started again and has come to rest. It is stopped then.
+func (b *bench) weigh(ctx context.Context) (*disk, error) {
 	entries, err := b.size()
 	if err != nil {
-		return void(err)
+		return nil, void(err)
 	}
+	d := &disk{Entries: entries}
 	if err := b.stop(); err != nil {
-		return void(err)
+		return nil, void(err)
 	}
-	bytes, err := diskUse(b.dir)
-	if err != nil {
-		return err
+	if d.Stopped, err = diskUse(b.dir); err != nil {
+		return nil, err
 	}
-	b.report.Disk = &disk{Entries: entries, Bytes: bytes, PerEntry: float64(bytes) / float64(entries)}
-	return nil
+	if err := b.start(ctx); err != nil {
+		return nil, void(err)
+	}
+	b.rest(ctx)
+	if err := b.stop(); err != nil {
+		return nil, void(err)
+	}
+	d.Rest, err = diskUse(b.dir)
+	d.PerEntry = float64(d.Rest) / float64(entries)
+	return d, err
+}
+
+// rest waits until the server of our own has nothing more to do: less than a fiftieth
+// of a core for a second. It waits for a minute at most.
+func (b *bench) rest(ctx context.Context) {
+	for range 60 {
+		before := b.usage().cpu
+		pause(ctx, time.Second, nil)
+		if b.usage().cpu-before <= 2*tick || ctx.Err() != nil {
+			return
+		}
+	}
 }

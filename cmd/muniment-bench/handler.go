@@ -68,6 +68,7 @@ func (b *baselines) measureHandler(ctx context.Context, w *workload, m mix, clie
 		return err
 	}
 	cmd := exec.Command(self, "empty-handler")
+	cmd.Args[0] = os.Args[0]
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -31,6 +31,7 @@ type measured struct {
 	intervals []interval
 	unsent    int64 // requests that were due and had no free connection before the end
 	step      time.Duration
+	early     int64 // deposits in the warm-up
 	before    sample
 	after     sample
 }
@@ -84,7 +85,7 @@ func (d *driver) drive(ctx context.Context, l load) (measured, error) {
 	due := d.schedule(l, stop)
 	var clients sync.WaitGroup
 	for range l.clients {
-		c := &client{driver: d, load: l, rec: rec, wire: newWire(d.addr, patience), writer: writer{workload: d.workload}, drawer: drawer{spool: d.spool}}
+		c := &client{driver: d, load: l, rec: rec, wire: newWire(d.addr, patience), writer: writer{workload: d.workload}, drawer: drawer{spool: d.spool, room: roomOf(l.clients)}}
 		clients.Go(func() {
 			if err := errors.Join(c.work(ctx, due, stop), c.flush()); err != nil {
 				fail(err)
@@ -102,7 +103,7 @@ func (d *driver) drive(ctx context.Context, l load) (measured, error) {
 	clients.Wait()
 	m.unsent = int64(len(due))
 	m.step = l.step
-	m.tallies, m.intervals = rec.tallies, rec.intervals
+	m.tallies, m.intervals, m.early = rec.tallies, rec.intervals, rec.early
 	return m, context.Cause(ctx)
 }
 

@@ -4,6 +4,8 @@
 //
 //	muniment-bench local                      measure a depository of its own
 //	muniment-bench run --server URL …         measure one that runs elsewhere
+//	muniment-bench suite                      measure the standard rows, one after another
+//	muniment-bench growth --to 1000000        measure one as its log grows
 package main
 
 import (
@@ -38,7 +40,7 @@ func run() int {
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(localCommand(), runCommand(), emptyCommand())
+	root.AddCommand(localCommand(), runCommand(), suiteCommand(), growthCommand(), emptyCommand())
 	err := root.ExecuteContext(ctx)
 	switch {
 	case errors.Is(err, errVoid):

@@ -18,7 +18,7 @@ const offlineReceipts = 1000
 
 // verifyRow measures verification as a court does it, of full records under one
 // checkpoint, first on one core and then on all.
-func (b *bench) verifyRow(ctx context.Context, name string, o loadOptions) error {
+func (b *bench) verifyRow(ctx context.Context, r *row, o loadOptions) error {
 	if err := b.prepare(ctx, offlineReceipts); err != nil {
 		return err
 	}
@@ -26,7 +26,6 @@ func (b *bench) verifyRow(ctx context.Context, name string, o loadOptions) error
 	if err != nil {
 		return void(err)
 	}
-	r := row{Name: name, Mix: verifyMix}
 	cores := runtime.GOMAXPROCS(0)
 	for _, n := range slices.Compact([]int{1, cores}) {
 		rate, err := verifyFor(b.policy, files, n, o.Duration/2)
@@ -35,7 +34,6 @@ func (b *bench) verifyRow(ctx context.Context, name string, o loadOptions) error
 		}
 		r.Offline = append(r.Offline, offline{Cores: n, PerSecond: rate})
 	}
-	b.report.Rows = append(b.report.Rows, &r)
 	return nil
 }
 

@@ -43,6 +43,7 @@ type recorder struct {
 	tallies   [kinds]tally
 	intervals []interval
 	lines     int64 // deposits and reads measured
+	early     int64 // deposits before the measured time
 }
 
 const maxIntervals = 600
@@ -76,6 +77,9 @@ func (r *recorder) record(t task, due time.Time, refused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.on {
+		if t.kind != read && !refused && r.began.IsZero() {
+			r.early += int64(t.lines)
+		}
 		return
 	}
 	k := &r.tallies[t.kind]

@@ -19,7 +19,7 @@ type report struct {
 	Rows    []*row    `json:"rows"`
 	Audit   audited   `json:"verified"`
 	When    string    `json:"verified_when"`
-	Disk    *disk     `json:"disk,omitempty"`
+	Steps   []step    `json:"growth,omitempty"`
 	Void    string    `json:"void,omitempty"` // why no figure counts
 }
 
@@ -44,6 +44,7 @@ type row struct {
 	Offline   []offline  `json:"offline,omitempty"`
 	Baselines *baselines `json:"baselines,omitempty"` // mean of before and after
 	Ratios    *ratios    `json:"ratios,omitempty"`
+	Disk      *disk      `json:"disk,omitempty"`
 	Points    []point    `json:"intervals,omitempty"`
 }
 
@@ -94,11 +95,12 @@ type point struct {
 	P99  float64 `json:"p99_ms"`
 }
 
-// disk is what a stopped depository takes.
+// disk is what a depository takes, all included.
 type disk struct {
 	Entries  uint64  `json:"entries"`
-	Bytes    int64   `json:"bytes"`
-	PerEntry float64 `json:"bytes_per_entry"`
+	Stopped  int64   `json:"bytes_stopped"` // with the ledger's journals as they were
+	Rest     int64   `json:"bytes_at_rest"` // started again, and its compactions done
+	PerEntry float64 `json:"bytes_per_entry_at_rest"`
 }
 
 func newReport(seed uint64, dir string) *report {
@@ -138,7 +140,7 @@ func (r *row) fill(m measured) {
 			Peak:  m.after.server.peak, Resident: m.after.server.resident,
 		}
 	}
-	size := r.LogBefore
+	size := r.LogBefore + uint64(m.early)
 	for i, in := range m.intervals {
 		step := min(m.step, m.elapsed-time.Duration(i)*m.step)
 		size += uint64(in.deposits)
@@ -184,8 +186,10 @@ func (r *report) print(out io.Writer) {
 	for _, row := range r.Rows {
 		row.print(out)
 	}
-	if d := r.Disk; d != nil {
-		fmt.Fprintf(out, "Disk, stopped: %s for %s entries, %.0f bytes an entry\n", mib(d.Bytes), grouped(float64(d.Entries)), d.PerEntry)
+	if len(r.Steps) > 0 {
+		printGrowth(out, r.Steps)
+	} else {
+		printSummary(out, r.Rows)
 	}
 	a := r.Audit
 	fmt.Fprintf(out, "Verified, %s:\n  %s receipts and %s batch lines; %s entries stand in the public log, each once; %s checkpoints, each a prefix of the newest\n",
@@ -229,7 +233,15 @@ func (r *row) print(out io.Writer) {
 		fmt.Fprintf(out, "  beside: empty chi handler %s/s over %d connections (%.1f µs CPU, p99 %.2f ms); flushes %s/s, two dependent %s/s;\n",
 			grouped(b.Handler), b.Connections, b.HandlerCPU, b.HandlerP99, grouped(b.Flush), grouped(b.TwoFlushes))
 		fmt.Fprintf(out, "          on a core SHA-256 of 100 KiB %s/s, Ed25519 sign %s/s, verify %s/s\n", grouped(b.Hash), grouped(b.Sign), grouped(b.Verify))
-		fmt.Fprintf(out, "  ratios: %.2f of the empty handler, %.2f of two dependent flushes\n", r.Ratios.Handler, r.Ratios.TwoFlushes)
+		fmt.Fprintf(out, "  ratios: %.2f of the empty handler", r.Ratios.Handler)
+		if r.Clients == 1 { // what waits for others' flushes shares them
+			fmt.Fprintf(out, ", %.2f of two dependent flushes", r.Ratios.TwoFlushes)
+		}
+		fmt.Fprintln(out)
+	}
+	if d := r.Disk; d != nil {
+		fmt.Fprintf(out, "  disk:   %s for %s entries once stopped; started again and at rest %s, %s bytes an entry\n",
+			mib(d.Stopped), grouped(float64(d.Entries)), mib(d.Rest), grouped(d.PerEntry))
 	}
 	fmt.Fprintln(out)
 }
@@ -242,22 +254,26 @@ func (c *cost) cpu() string {
 	return s
 }
 
-func (r *row) title() string {
-	var s strings.Builder
-	if r.Name != "" {
-		s.WriteString(r.Name + ": ")
-	}
-	s.WriteString(r.Mix)
+// load says what the load was.
+func (r *row) load() string {
 	switch {
-	case len(r.Offline) > 0:
-		return s.String() + ", offline, full records, one checkpoint"
+	case r.Mix == verifyMix:
+		return "verify, offline, full records, one checkpoint"
 	case r.AskedRate > 0:
-		fmt.Fprintf(&s, ", open loop at %s/s over %d connections", grouped(r.AskedRate), r.Clients)
-	default:
-		fmt.Fprintf(&s, ", closed loop, %d at a time", r.Clients)
+		return fmt.Sprintf("%s, open loop at %s/s over %d connections", r.Mix, grouped(r.AskedRate), r.Clients)
 	}
-	fmt.Fprintf(&s, ", %.1f s after %.1f s, log from %s to %s", r.Measured, r.Warmup, grouped(float64(r.LogBefore)), grouped(float64(r.LogAfter)))
-	return s.String()
+	return fmt.Sprintf("%s, closed loop, %d at a time", r.Mix, r.Clients)
+}
+
+func (r *row) title() string {
+	s := r.load()
+	if r.Name != "" {
+		s = r.Name + ": " + s
+	}
+	if r.Mix == verifyMix {
+		return s
+	}
+	return s + fmt.Sprintf(", %.1f s after %.1f s, log from %s to %s", r.Measured, r.Warmup, grouped(float64(r.LogBefore)), grouped(float64(r.LogAfter)))
 }
 
 // grouped writes a number with separators, to the unit or to three digits.

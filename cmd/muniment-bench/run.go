@@ -33,6 +33,7 @@ type loadOptions struct {
 	SpoolMax int64
 	Baseline time.Duration
 	JSON     string
+	Plot     string
 }
 
 func (o *loadOptions) flags(c *cobra.Command) {
@@ -53,6 +54,7 @@ func (o *loadOptions) flags(c *cobra.Command) {
 	f.Int64Var(&o.SpoolMax, "spool-max", 16<<30, "most bytes kept there")
 	f.DurationVar(&o.Baseline, "baselines", 2*time.Second, "time for each of the machine's own rates, before and after; 0: not measured")
 	f.StringVar(&o.JSON, "json", "", "write all figures to this file")
+	f.StringVar(&o.Plot, "plot", "", "draw rate and latency against log size into this file, as SVG")
 	c.Args = cobra.NoArgs
 }
 
@@ -141,11 +143,13 @@ type localOptions struct {
 	Binary string
 	Dir    string
 	Keep   bool
+	Serve  []string
 }
 
 func (l *localOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&l.Binary, "munimentd", "", "the server to measure (default: munimentd beside this command, or in PATH)")
 	c.Flags().StringVar(&l.Dir, "dir", os.TempDir(), "directory under which the depository is made; its disk is the one that is measured")
+	c.Flags().StringArrayVar(&l.Serve, "serve", nil, "one more flag for munimentd serve, such as --serve=--log-format=json; may be repeated")
 	c.Flags().BoolVar(&l.Keep, "keep", false, "keep the depository's directory")
 }
 
@@ -166,6 +170,7 @@ func (l *localOptions) open(ctx context.Context) (d *depository, done func() err
 		return os.RemoveAll(home)
 	}
 	if d, err = layOut(ctx, binary, filepath.Join(home, "depository")); err == nil {
+		d.flags = l.Serve
 		err = d.start(ctx)
 	}
 	if err != nil {
@@ -210,28 +215,37 @@ func elsewhere(server, key, policy string) (*depository, error) {
 
 // measure runs what the options ask for and reports it.
 func measure(ctx context.Context, out io.Writer, d *depository, o loadOptions, scratch string) error {
-	b, err := newBench(d, o, scratch)
+	r := newReport(o.Seed, scratch)
+	return r.tell(out, o, r.measure(ctx, "", d, o, scratch))
+}
+
+// measure measures one row on a depository, and stops it if it is the bench's own.
+func (r *report) measure(ctx context.Context, name string, d *depository, o loadOptions, scratch string) error {
+	b, err := newBench(d, o, scratch, r)
 	if err != nil {
 		return err
 	}
 	defer b.spool.close()
-	err = b.row(ctx, "", o)
+	row, err := b.row(ctx, name, o)
 	if err == nil && d.process != nil {
-		err = b.weigh()
+		row.Disk, err = b.weigh(ctx)
 	}
-	return b.tell(out, o, err)
+	return err
 }
 
-// tell writes the report, whatever became of the run.
-func (b *bench) tell(out io.Writer, o loadOptions, err error) error {
+// tell writes the report, also of a run that is void.
+func (r *report) tell(out io.Writer, o loadOptions, err error) error {
 	if errors.Is(err, errVoid) {
-		b.report.Void = err.Error()
+		r.Void = err.Error()
 	} else if err != nil {
 		return err
 	}
-	b.report.print(out)
+	r.print(out)
 	if o.JSON != "" {
-		err = errors.Join(err, b.report.write(o.JSON))
+		err = errors.Join(err, r.write(o.JSON))
+	}
+	if o.Plot != "" && r.Void == "" {
+		err = errors.Join(err, r.plot(o.Plot))
 	}
 	return err
 }

@@ -26,6 +26,7 @@ type depository struct {
 
 	// Of a server of its own alone:
 	binary, dir string
+	flags       []string // of serve, beside those that say where
 	process     *process
 }
 
@@ -68,9 +69,9 @@ func readPolicy(path string) (proofs.Policy, error) {
 }
 
 // start starts the server and waits until it answers.
-func (d *depository) start(ctx context.Context, args ...string) error {
+func (d *depository) start(ctx context.Context) error {
 	p := &process{said: &tail{}, ended: make(chan struct{})}
-	p.cmd = exec.Command(d.binary, append([]string{"serve", "--dir", d.dir, "--listen", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command(d.binary, append([]string{"serve", "--dir", d.dir, "--listen", "127.0.0.1:0"}, d.flags...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()

@@ -41,10 +41,12 @@ const frameHead = 1 + 8 + 4 + 4
 // drawer is one client's part of a spool.
 type drawer struct {
 	*spool
-	buf []byte
+	room int // bytes that are kept before they are written
+	buf  []byte
 }
 
-const drawerSize = 64 << 10
+// roomOf shares 64 MiB among the clients.
+func roomOf(clients int) int { return min(64<<10, 64<<20/clients) }
 
 // keep adds an answer to the spool. Without one, answers are thrown away.
 func (d *drawer) keep(t task, body []byte) error {
@@ -56,7 +58,7 @@ func (d *drawer) keep(t task, body []byte) error {
 	d.buf = binary.BigEndian.AppendUint32(d.buf, uint32(t.lines))
 	d.buf = binary.BigEndian.AppendUint32(d.buf, uint32(len(body)))
 	d.buf = append(d.buf, body...)
-	if len(d.buf) < drawerSize {
+	if len(d.buf) < d.room {
 		return nil
 	}
 	return d.flush()

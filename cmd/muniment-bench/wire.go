@@ -46,7 +46,7 @@ type answer struct {
 }
 
 func newWire(addr string, patience time.Duration) *wire {
-	return &wire{addr: addr, patience: patience, buf: make([]byte, 16<<10)}
+	return &wire{addr: addr, patience: patience, buf: make([]byte, 4<<10)}
 }
 
 func (w *wire) close() {
@@ -146,9 +146,6 @@ func (w *wire) fill(end int) error {
 func (w *wire) head(a *answer) (int, error) {
 	stop := -1
 	for seen := 0; stop < 0; {
-		if seen > maxHead {
-			return 0, fmt.Errorf("%w: its header is longer than %d bytes", errWire, maxHead)
-		}
 		if err := w.read(); err != nil {
 			return 0, err
 		}
@@ -156,6 +153,9 @@ func (w *wire) head(a *answer) (int, error) {
 			stop = seen + at
 		}
 		seen = max(0, w.end-3)
+		if stop > maxHead || stop < 0 && seen > maxHead {
+			return 0, fmt.Errorf("%w: its header is longer than %d bytes", errWire, maxHead)
+		}
 	}
 	*a = answer{length: -1}
 	line, fields, _ := bytes.Cut(w.buf[:stop+2], []byte("\r\n"))
