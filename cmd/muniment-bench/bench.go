@@ -39,11 +39,17 @@ func (b *bench) drive(ctx context.Context, l load) (measured, error) {
 	b.drv.addr = b.addr
 	m, err := b.drv.drive(ctx, l)
 	if err == nil {
-		err = b.auditor.audit(ctx, b.spool, b.addr)
+		err = b.audit(ctx)
 	}
+	return m, void(err)
+}
+
+// audit verifies every answer since the last audit.
+func (b *bench) audit(ctx context.Context) error {
+	err := b.auditor.audit(ctx, b.spool, b.addr)
 	b.report.Audit = b.report.Audit.plus(b.auditor.found)
 	b.auditor.found = audited{}
-	return m, void(err)
+	return err
 }
 
 // void says which errors are the depository's: all but those of the bench's own.

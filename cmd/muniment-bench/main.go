@@ -6,6 +6,7 @@
 //	muniment-bench run --server URL …         measure one that runs elsewhere
 //	muniment-bench suite                      measure the standard rows, one after another
 //	muniment-bench growth --to 1000000        measure one as its log grows
+//	muniment-bench overload                   ask one for twice what it can do
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 
 // Exit codes.
 const (
-	exitVoid    = 1 // the depository refused, lost or altered something: no figures
+	exitFound   = 1 // the depository refused, lost or altered something, or does not bear overload
 	exitFailure = 2 // the bench could not do its work
 )
 
@@ -40,12 +41,12 @@ func run() int {
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(localCommand(), runCommand(), suiteCommand(), growthCommand(), emptyCommand())
+	root.AddCommand(localCommand(), runCommand(), suiteCommand(), growthCommand(), overloadCommand(), emptyCommand())
 	err := root.ExecuteContext(ctx)
 	switch {
-	case errors.Is(err, errVoid):
-		fmt.Fprintln(os.Stderr, "muniment-bench: VOID:", err)
-		return exitVoid
+	case errors.Is(err, errVoid), errors.Is(err, errOverload):
+		fmt.Fprintln(os.Stderr, "muniment-bench:", err)
+		return exitFound
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "muniment-bench:", err)
 		return exitFailure

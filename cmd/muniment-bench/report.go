@@ -8,19 +8,23 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // A report is everything that a run found.
 type report struct {
-	Date    time.Time `json:"date"`
-	Command string    `json:"command"` // without any key
-	Seed    uint64    `json:"seed"`
-	Machine machine   `json:"machine"`
-	Rows    []*row    `json:"rows"`
-	Audit   audited   `json:"verified"`
-	When    string    `json:"verified_when"`
-	Steps   []step    `json:"growth,omitempty"`
-	Void    string    `json:"void,omitempty"` // why no figure counts
+	Date     time.Time `json:"date"`
+	Command  string    `json:"command"` // without any key
+	Seed     uint64    `json:"seed"`
+	Machine  machine   `json:"machine"`
+	Rows     []*row    `json:"rows"`
+	Audit    audited   `json:"verified"`
+	When     string    `json:"verified_when"`
+	Steps    []step    `json:"growth,omitempty"`
+	Overload *overload `json:"overload,omitempty"`
+	Void     string    `json:"void,omitempty"`   // why no figure counts
+	Failed   string    `json:"failed,omitempty"` // what the figures should not have been
 }
 
 // whenVerified says that no verification is in the figures.
@@ -149,12 +153,15 @@ func (r *row) fill(m measured) {
 }
 
 func newLine(k kind, t tally, elapsed time.Duration) line {
-	h := t.latency
 	return line{
 		Kind: k.String(), Requests: t.requests, Deposits: t.deposits, Refused: t.refused,
 		Rate: float64(t.requests) / elapsed.Seconds(), Lines: float64(t.deposits) / elapsed.Seconds(),
-		Latency: latency{ms(h.ValueAtQuantile(50)), ms(h.ValueAtQuantile(90)), ms(h.ValueAtQuantile(99)), ms(h.ValueAtQuantile(99.9)), ms(h.Max())},
+		Latency: latencyOf(t.latency),
 	}
+}
+
+func latencyOf(h *hdrhistogram.Histogram) latency {
+	return latency{ms(h.ValueAtQuantile(50)), ms(h.ValueAtQuantile(90)), ms(h.ValueAtQuantile(99)), ms(h.ValueAtQuantile(99.9)), ms(h.Max())}
 }
 
 func ms(micros int64) float64 { return float64(micros) / 1000 }
@@ -186,6 +193,9 @@ func (r *report) print(out io.Writer) {
 	for _, row := range r.Rows {
 		row.print(out)
 	}
+	if r.Overload != nil {
+		r.Overload.print(out)
+	}
 	if len(r.Steps) > 0 {
 		printGrowth(out, r.Steps)
 	} else {
@@ -195,7 +205,7 @@ func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "Verified, %s:\n  %s receipts and %s batch lines; %s entries stand in the public log, each once; %s checkpoints, each a prefix of the newest\n",
 		r.When, grouped(float64(a.Receipts)), grouped(float64(a.Lines)), grouped(float64(a.Entries)), grouped(float64(a.Checkpoints)))
 	if r.Void != "" {
-		fmt.Fprintf(out, "\nVOID: %s\n", r.Void)
+		fmt.Fprintln(out, "VOID: no figure of this run counts.")
 	}
 }
 

@@ -235,9 +235,12 @@ func (r *report) measure(ctx context.Context, name string, d *depository, o load
 
 // tell writes the report, also of a run that is void.
 func (r *report) tell(out io.Writer, o loadOptions, err error) error {
-	if errors.Is(err, errVoid) {
+	switch {
+	case errors.Is(err, errVoid):
 		r.Void = err.Error()
-	} else if err != nil {
+	case errors.Is(err, errOverload):
+		r.Failed = err.Error()
+	case err != nil:
 		return err
 	}
 	r.print(out)
