@@ -40,6 +40,7 @@ func (a *auditor) batch(f frame, log *publicLog, newest proofs.Checkpoint) error
 	if err != nil {
 		return err
 	}
+	var before uint64
 	for i := range f.lines {
 		var text []byte
 		text, rest, _ = bytes.Cut(rest, []byte("\n"))
@@ -47,6 +48,10 @@ func (a *auditor) batch(f frame, log *publicLog, newest proofs.Checkpoint) error
 		if err := strict(text, &line); err != nil {
 			return fmt.Errorf("line %d: %w", i, err)
 		}
+		if i > 0 && line.Index != before+1 {
+			return fmt.Errorf("%w: line %d is entry %d and does not follow entry %d", errLie, i, line.Index, before)
+		}
+		before = line.Index
 		leaf, err := a.line(line, f.first+uint64(i), head.Checkpoint, cp)
 		if err != nil {
 			return fmt.Errorf("line %d: %w", i, err)
