@@ -21,7 +21,7 @@ var suite = []struct {
 	{"single", "single", 256, 0},
 	{"one-client", "single", 1, 0},
 	{"batch-1000", "batch", 8, 1000},
-	{"batch-10000", "batch", 4, 10_000},
+	{"batch-10000", "batch", 2, 10_000},
 	{"document", "document", 64, 0},
 	{"read", "read", 64, 0},
 	{"verify", verifyMix, 1, 0},

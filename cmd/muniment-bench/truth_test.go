@@ -9,6 +9,9 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,8 +25,12 @@ func TestHonestDepository(t *testing.T) {
 	d := running(t)
 	b := benchOn(t, d, brief("single"))
 	last := uint64(1) // genesis
-	for _, mix := range []string{"single", "document", "single=3,document=1,read=4"} {
+	const whole = "batch, with disclosures"
+	for _, mix := range []string{"single", "document", "batch", whole, "single=8,batch=1,document=2,read=4"} {
 		o := brief(mix)
+		if b.drv.whole = mix == whole; b.drv.whole {
+			o.Mix = "batch"
+		}
 		r, err := b.row(t.Context(), "", o)
 		if err != nil {
 			t.Fatalf("%s: %v", mix, err)
@@ -47,7 +54,7 @@ func TestHonestDepository(t *testing.T) {
 		last = r.LogAfter
 	}
 	// The sum of all audits: every entry but genesis was made here, and found again.
-	if a := b.report.Audit; a.Entries != int64(last)-1 || a.Receipts <= a.Entries || a.Checkpoints == 0 {
+	if a := b.report.Audit; a.Entries != int64(last)-1 || a.Receipts == 0 || a.Lines == 0 || a.Receipts+a.Lines <= a.Entries || a.Checkpoints == 0 {
 		t.Errorf("the log has %d entries, and was found to have %+v", last, a)
 	}
 	r, err := b.row(t.Context(), "", brief(verifyMix))
@@ -151,6 +158,20 @@ func TestLiarsAreFound(t *testing.T) {
 			}
 			return body
 		}},
+		"a batch with a line altered": {"batch", func(l *liar, path string, body []byte) []byte {
+			if l.nth(path, "/v1/deposits:batch", 3) {
+				body[len(body)/2] ^= 1
+			}
+			return body
+		}},
+		"a batch with its lines swapped": {"batch", func(l *liar, path string, body []byte) []byte {
+			if !l.nth(path, "/v1/deposits:batch", 3) {
+				return body
+			}
+			lines := bytes.SplitAfter(body, []byte("\n"))
+			lines[5], lines[6] = lines[6], lines[5]
+			return bytes.Join(lines, nil)
+		}},
 		"an answer that is empty": {"single", func(l *liar, path string, body []byte) []byte {
 			if l.nth(path, "/v1/deposits", 50) {
 				return nil
@@ -203,6 +224,48 @@ func TestLiarsAreFound(t *testing.T) {
 			t.Errorf("an honest depository behind a proxy: %v", err)
 		}
 	})
+}
+
+// TestExitCodes is what a script sees of a run against a server that is elsewhere.
+func TestExitCodes(t *testing.T) {
+	honest := running(t)
+	lying := honest.behind(t, func(l *liar, path string, body []byte) []byte {
+		if !l.nth(path, "/v1/deposits", 20) {
+			return body
+		}
+		return retold(body, func(d *api.Deposit) { d.Index++ })
+	})
+	file := filepath.Join(t.TempDir(), "out.json")
+	for _, c := range []struct {
+		addr, key string
+		code      int
+		says      string
+	}{
+		{honest.addr, honest.key, 0, "Verified, every answer"},
+		{lying.addr, honest.key, exitFound, "answer and receipt disagree"},
+		{honest.addr, "mnt_wrong", exitFound, "/problems/unauthorized"},
+		{"127.0.0.1:1", honest.key, exitFound, "connection refused"},
+		{honest.addr, "", exitFailure, "an API key is required"},
+	} {
+		cmd := exec.Command("muniment-bench", "run", "--server", "http://"+c.addr, "--policy", filepath.Join(honest.dir, "policy"),
+			"--clients", "4", "--warmup", "100ms", "--duration", "500ms", "--baselines", "0", "--json", file)
+		cmd.Env = append(os.Environ(), "MUNIMENT_API_KEY="+c.key)
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.says) {
+			t.Errorf("exit code %d, not %d with %q: %s", code, c.code, c.says, out)
+		}
+		if strings.Contains(string(out), honest.key) {
+			t.Errorf("the key is told: %s", out)
+		}
+	}
+	var r report
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	if err != nil || r.Void == "" {
+		t.Errorf("the last report says nothing of what was wrong: %v, %s", err, data)
+	}
 }
 
 // TestTwoDepositsOfOneIndex: what was answered to two deposits is one deposit lost. The
