@@ -110,7 +110,7 @@ func (a *auditor) deposit(f frame, log *publicLog, newest proofs.Checkpoint) err
 	if err != nil {
 		return err
 	}
-	if id := text(r, "id"); id != d.Id || r.Index != d.Index || e.Leaf.String() != d.Leaf || r.Record().JSON() != string(d.Record) {
+	if id := idOf(r); id != d.Id || r.Index != d.Index || e.Leaf.String() != d.Leaf || r.Record().JSON() != string(d.Record) {
 		return fmt.Errorf("%w: answer and receipt disagree", errLie)
 	}
 	if err := a.about(r, f.first, f.kind == single); err != nil {
@@ -210,7 +210,7 @@ func (a *auditor) read(f frame) error {
 	if err != nil {
 		return err
 	}
-	if text(r, "id") != a.id(f.first) {
+	if idOf(r) != a.id(f.first) {
 		return fmt.Errorf("%w: it is the receipt of another deposit", errLie)
 	}
 	a.count(&a.found.Receipts)
@@ -240,8 +240,8 @@ func (a *auditor) consistent(log *publicLog, newest proofs.Checkpoint) error {
 	return nil
 }
 
-func text(r proofs.Receipt, name string) string {
-	v, _ := r.Member(name)
-	s, _ := v.Text()
-	return s
+func idOf(r proofs.Receipt) string {
+	v, _ := r.Member("id")
+	id, _ := v.Text()
+	return id
 }

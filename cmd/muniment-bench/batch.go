@@ -140,7 +140,7 @@ func (a *auditor) wholeLine(l batchLine, n uint64, entry proofs.Entry, path []pr
 	if err != nil {
 		return err
 	}
-	if text(r, "id") != l.ID {
+	if idOf(r) != l.ID {
 		return fmt.Errorf("%w: line and record disagree on the id", errLie)
 	}
 	a.count(&a.found.Receipts)

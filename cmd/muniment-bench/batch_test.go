@@ -28,7 +28,7 @@ func batchAnswer(t *testing.T, files [][]byte, whole bool) []string {
 			head, _ := json.Marshal(batchHead{string(r.Checkpoint), len(files)})
 			out = append(out, string(head))
 		}
-		line := map[string]any{"id": text(r, "id"), "index": r.Index, "entry": r.Entry.String()}
+		line := map[string]any{"id": idOf(r), "index": r.Index, "entry": r.Entry.String()}
 		hashes := []string{}
 		for _, h := range r.Path {
 			hashes = append(hashes, h.String())

@@ -17,7 +17,7 @@ type load struct {
 	clients  int           // connections, each with one request under way
 	rate     float64       // requests a second at fixed times; 0: each client sends when it has its answer
 	warmup   time.Duration // not measured
-	duration time.Duration // measured
+	duration time.Duration // measured; up to ten times as long until there are requests enough
 	count    int64         // deposits or reads after which it ends sooner; 0: none
 	step     time.Duration // of the intervals
 	learn    bool          // keep the ids of deposits for reading
@@ -97,6 +97,9 @@ func (d *driver) drive(ctx context.Context, l load) (measured, error) {
 	m := measured{before: d.observe()}
 	rec.begin()
 	pause(ctx, l.duration, rec.full)
+	if !l.overload && rec.measured() < fewest {
+		pause(ctx, 9*l.duration, rec.some)
+	}
 	m.elapsed = rec.end()
 	m.after = d.observe()
 	close(stop)

@@ -36,6 +36,7 @@ type recorder struct {
 	step  time.Duration // length of an interval
 	limit int64         // deposits and reads to measure; 0: no limit
 	full  chan struct{} // closed at the limit
+	some  chan struct{} // closed when there are enough requests for a figure
 
 	mu        sync.Mutex
 	on        bool
@@ -43,13 +44,18 @@ type recorder struct {
 	tallies   [kinds]tally
 	intervals []interval
 	lines     int64 // deposits and reads measured
+	requests  int64 // measured
 	early     int64 // deposits before the measured time
 }
 
 const maxIntervals = 600
 
+// fewest is how many requests make a figure. A load of long requests is measured for
+// longer than it was asked to be, rather than not at all.
+const fewest = 10
+
 func newRecorder(step time.Duration, limit int64) *recorder {
-	r := &recorder{step: step, limit: limit, full: make(chan struct{})}
+	r := &recorder{step: step, limit: limit, full: make(chan struct{}), some: make(chan struct{})}
 	for k := range r.tallies {
 		r.tallies[k].latency = newHistogram()
 	}
@@ -69,6 +75,13 @@ func (r *recorder) end() time.Duration {
 	defer r.mu.Unlock()
 	r.on = false
 	return time.Since(r.began)
+}
+
+// measured is the number of requests so far.
+func (r *recorder) measured() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.requests
 }
 
 // record notes an answer that came now, to a request due at that time.
@@ -93,6 +106,9 @@ func (r *recorder) record(t task, due time.Time, refused bool) {
 	_ = k.latency.RecordValue(micros) // cannot fail within the bounds
 	if r.lines += int64(t.lines); r.limit > 0 && r.lines >= r.limit && r.lines-int64(t.lines) < r.limit {
 		close(r.full)
+	}
+	if r.requests++; r.requests == fewest {
+		close(r.some)
 	}
 	at := int(now.Sub(r.began) / r.step)
 	if at >= maxIntervals {

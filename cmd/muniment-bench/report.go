@@ -87,8 +87,8 @@ type offline struct {
 
 // ratios hold the figures against the machine's own.
 type ratios struct {
-	Handler    float64 `json:"rate_to_empty_handler"`
-	TwoFlushes float64 `json:"rate_to_dependent_flushes"`
+	Handler    float64 `json:"rate_to_empty_handler"`               // in requests
+	TwoFlushes float64 `json:"rate_to_dependent_flushes,omitempty"` // of one client
 }
 
 // A point is one interval of a load.
@@ -173,7 +173,10 @@ func (r *row) compare(b baselines) {
 		rate += l.Rate
 	}
 	r.Baselines = &b
-	r.Ratios = &ratios{Handler: rate / b.Handler, TwoFlushes: rate / b.TwoFlushes}
+	r.Ratios = &ratios{Handler: rate / b.Handler}
+	if r.Clients == 1 { // those who wait for each other's flushes share them
+		r.Ratios.TwoFlushes = rate / b.TwoFlushes
+	}
 }
 
 // write writes the report as JSON.
@@ -244,7 +247,7 @@ func (r *row) print(out io.Writer) {
 			grouped(b.Handler), b.Connections, b.HandlerCPU, b.HandlerP99, grouped(b.Flush), grouped(b.TwoFlushes))
 		fmt.Fprintf(out, "          on a core SHA-256 of 100 KiB %s/s, Ed25519 sign %s/s, verify %s/s\n", grouped(b.Hash), grouped(b.Sign), grouped(b.Verify))
 		fmt.Fprintf(out, "  ratios: %.2f of the empty handler", r.Ratios.Handler)
-		if r.Clients == 1 { // what waits for others' flushes shares them
+		if r.Ratios.TwoFlushes > 0 {
 			fmt.Fprintf(out, ", %.2f of two dependent flushes", r.Ratios.TwoFlushes)
 		}
 		fmt.Fprintln(out)

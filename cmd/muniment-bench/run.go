@@ -50,7 +50,7 @@ func (o *loadOptions) flags(c *cobra.Command) {
 	f.Float64Var(&o.Repeat, "repeat", 0.1, "share of deposits that belong to the contract of an earlier one")
 	f.Int64Var(&o.Known, "known", 10_000, "deposits made beforehand, to be read")
 	f.Uint64Var(&o.Seed, "seed", 1, "of everything that is invented")
-	f.StringVar(&o.Spool, "spool", os.TempDir(), "directory where answers are kept until they are verified")
+	f.StringVar(&o.Spool, "spool", os.TempDir(), "directory where answers are kept until they are verified; for runs of over half a minute one that is on no disk under measurement, such as /dev/shm")
 	f.Int64Var(&o.SpoolMax, "spool-max", 16<<30, "most bytes kept there")
 	f.DurationVar(&o.Baseline, "baselines", 2*time.Second, "time for each of the machine's own rates, before and after; 0: not measured")
 	f.StringVar(&o.JSON, "json", "", "write all figures to this file")

@@ -107,11 +107,11 @@ func printSummary(out io.Writer, rows []*row) {
 				fmt.Fprint(t, grouped(r.Disk.PerEntry))
 			}
 			fmt.Fprint(t, "\t")
-			if r.Ratios != nil {
+			if r.Ratios != nil && l.Kind != batch.String() {
 				fmt.Fprintf(t, "%.2f", r.Ratios.Handler)
 			}
 			fmt.Fprint(t, "\t")
-			if r.Ratios != nil && r.Clients == 1 {
+			if r.Ratios != nil && r.Ratios.TwoFlushes > 0 {
 				fmt.Fprintf(t, "%.2f", r.Ratios.TwoFlushes)
 			}
 			fmt.Fprintln(t, "\t")
