@@ -19,9 +19,9 @@ LINT  := $(CACHE)/golangci-lint-v2.15.0
 demo: build ## from nothing to a verified contract
 	@cmd/munimentd/demo.sh
 
-build: ## both binaries into bin/
+build: ## the binaries into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/muniment
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/muniment ./cmd/muniment-bench
 
 test: deps ## every test; installs what they need
 	$(GOTESTSUM) --format pkgname -- -timeout 20m ./...
@@ -38,8 +38,9 @@ generate: ## code from openapi.yaml
 	cd service/api && $(GO) run $(OAPI_CODEGEN) -config config.yaml ../../openapi.yaml
 	$(GO) mod tidy
 
-bench: ## figures of sequencer, storage and proofs
+bench: build ## figures of sequencer, storage and proofs, and of the whole service; minutes
 	$(GO) test -run '^$$' -bench . -benchtime 3s ./notary ./proofs ./storage/...
+	bin/muniment-bench suite --duration 5s --warmup 2s --baselines 1s
 
 torture: deps ## the attacks at full size: hours
 	MUNIMENT_TORTURE=1 $(GO) test -timeout 12h -v ./...

@@ -58,6 +58,9 @@ func TestImportLaw(t *testing.T) {
 		{"./notary", "net/http", ""},
 		{"./cmd/muniment", module + "storage", ""},
 		{"./cmd/muniment", module + "notary", module + "notary/witness"},
+		{"./cmd/muniment-bench", module + "storage", ""},
+		{"./cmd/muniment-bench", module + "notary", ""},
+		{"./cmd/muniment-bench", module + "service", module + "service/api"},
 	} {
 		for _, d := range deps(t, law.pkg) {
 			self := module + strings.TrimPrefix(law.pkg, "./")
