@@ -22,6 +22,7 @@ import (
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
+	"github.com/muniment/muniment/service/servicetest"
 )
 
 // house is a depository on fakes behind a real HTTP server, with two tenants.
@@ -86,10 +87,20 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	for _, f := range change {
 		f(&config)
 	}
-	server := httptest.NewServer(New(config))
+	server := httptest.NewServer(promised(t, New(config)))
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	return h
+}
+
+var contract = sync.OnceValues(func() (*servicetest.Contract, error) { return servicetest.Read("../openapi.yaml") })
+
+// promised fails the test for each answer that openapi.yaml does not promise.
+func promised(t testing.TB, h http.Handler) http.Handler {
+	t.Helper()
+	c, err := contract()
+	must(t, err)
+	return c.Handler(h, func(err error) { t.Error(err) })
 }
 
 func (h *house) tenant(t testing.TB, name string) notary.ID {

@@ -19,6 +19,10 @@ import (
 // stopWithin bounds a graceful stop: every request is answered or refused by then.
 const stopWithin = 10 * time.Second
 
+// newHandler is put before the listener; the tests hold its answers against
+// openapi.yaml.
+var newHandler = service.New
+
 type serveOptions struct {
 	Dir         string
 	Listen      string
@@ -96,7 +100,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		return fmt.Errorf("control socket: %w", err)
 	}
 	go serveControl(ctx, control, n, logger)
-	handler := service.New(service.Config{
+	handler := newHandler(service.Config{
 		Notary:      n,
 		Accounts:    d.store.Accounts,
 		Policy:      d.config.Policy,
