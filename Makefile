@@ -14,7 +14,12 @@ GOTESTSUM    := $(GO) run gotest.tools/gotestsum@v1.13.0
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
 LINT  := $(CACHE)/golangci-lint-v2.15.0
 
-.PHONY: demo build test check generate bench torture deps
+# The linters of openapi.yaml; a Redocly that runs on Debian 12's Node.js.
+REDOCLY  := $(CACHE)/redocly-1.34.20
+SPECTRAL := $(CACHE)/spectral-6.16.3
+NPM      := timeout 600 npm install --no-audit --no-fund --loglevel=error --prefix
+
+.PHONY: demo build test check openapi generate bench torture deps node
 
 demo: build ## from nothing to a verified contract
 	@cmd/munimentd/demo.sh
@@ -27,12 +32,16 @@ test: deps ## every test; installs what they need
 	$(GOTESTSUM) --format pkgname -- -timeout 20m ./...
 	cd proofs/strangers && $(GOTESTSUM) --format pkgname -- -timeout 10m ./...
 
-check: generate $(LINT) ## what a change must pass beside the tests
+check: generate openapi $(LINT) ## what a change must pass beside the tests
 	@test -z "$$(gofmt -l cmd notary proofs service storage)" || { gofmt -l cmd notary proofs service storage; echo "gofmt would change these files"; exit 1; }
 	$(GO) vet ./...
 	cd proofs/strangers && $(GO) vet ./...
 	$(LINT) run ./...
 	@git diff --exit-code -- service/api go.mod go.sum || { echo "make generate changes the tree: commit what it makes"; exit 1; }
+
+openapi: $(REDOCLY) $(SPECTRAL) ## openapi.yaml by two linters
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(REDOCLY)/node_modules/.bin/redocly lint --config .redocly.yaml openapi.yaml
+	$(SPECTRAL)/node_modules/.bin/spectral lint --fail-severity=hint openapi.yaml
 
 generate: ## code from openapi.yaml
 	cd service/api && $(GO) run $(OAPI_CODEGEN) -config config.yaml ../../openapi.yaml
@@ -51,6 +60,19 @@ torture: deps ## the attacks at full size: hours
 
 deps: ## Debian's packages that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
+
+node: ## what the linters of openapi.yaml run on
+	@command -v npm >/dev/null || timeout 600 sh -c "apt-get update -qq && apt-get install -qq -y nodejs npm"
+
+$(REDOCLY): | node
+	@mkdir -p $(CACHE)/build
+	$(NPM) $(CACHE)/build/redocly @redocly/cli@$(subst redocly-,,$(notdir $@))
+	rm -rf $@ && mv $(CACHE)/build/redocly $@
+
+$(SPECTRAL): | node
+	@mkdir -p $(CACHE)/build
+	$(NPM) $(CACHE)/build/spectral @stoplight/spectral-cli@$(subst spectral-,,$(notdir $@))
+	rm -rf $@ && mv $(CACHE)/build/spectral $@
 
 $(LINT):
 	@mkdir -p $(CACHE)/build

@@ -22,6 +22,7 @@ import (
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
+	"github.com/muniment/muniment/service/servicetest"
 )
 
 // house is a depository on fakes behind a real HTTP server, with two tenants.
@@ -89,10 +90,20 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 		f(&config)
 	}
 	h.handler = New(config)
-	server := httptest.NewServer(h.handler)
+	server := httptest.NewServer(promised(t, h.handler))
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	return h
+}
+
+var contract = sync.OnceValues(func() (*servicetest.Contract, error) { return servicetest.Read("../openapi.yaml") })
+
+// promised fails the test for each answer that openapi.yaml does not promise.
+func promised(t testing.TB, h http.Handler) http.Handler {
+	t.Helper()
+	c, err := contract()
+	must(t, err)
+	return c.Handler(h, func(err error) { t.Error(err) })
 }
 
 func (h *house) tenant(t testing.TB, name string) notary.ID {

@@ -21,7 +21,8 @@ func TestMain(m *testing.M) {
 }
 
 // withDepository has munimentd, the depository that the scripts talk to, on the PATH
-// of the tests.
+// of the tests: as its own tests run it, so that it ends where an answer is not as
+// openapi.yaml promises.
 type withDepository struct{ *testing.M }
 
 func (m withDepository) Run() int {
@@ -31,7 +32,7 @@ func (m withDepository) Run() int {
 		return 2
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-o", dir, "../munimentd")
+	build := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "munimentd"), "../munimentd")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "building munimentd:", err)
@@ -86,6 +87,9 @@ func depository(ts *testscript.TestScript, neg bool, args []string) {
 	stop := func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		cmd.Wait()
+		if cmd.ProcessState.ExitCode() == 70 { // it answered what openapi.yaml does not promise
+			fmt.Fprintln(os.Stderr, log.String())
+		}
 	}
 	ts.Defer(stop)
 	ts.Setenv("DEPOSITORY_PID", fmt.Sprint(cmd.Process.Pid))

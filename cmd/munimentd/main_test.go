@@ -1,16 +1,41 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/muniment/muniment/service"
+	"github.com/muniment/muniment/service/servicetest"
 )
 
 // TestMain puts the command into PATH as munimentd, so that every test here drives
-// a process of its own: what is killed, traced and restarted is the real thing.
+// a process of its own: what is killed, traced and restarted is the real thing. All
+// that it adds is to end where an answer is not as openapi.yaml promises.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"munimentd": main})
+	testscript.Main(m, map[string]func(){"munimentd": func() {
+		newHandler = promised
+		main()
+	}})
+}
+
+func promised(c service.Config) http.Handler {
+	_, here, _, _ := runtime.Caller(0)
+	contract, err := servicetest.Read(filepath.Join(filepath.Dir(here), "../../openapi.yaml"))
+	if err != nil {
+		drift(err)
+	}
+	return contract.Handler(service.New(c), drift)
+}
+
+func drift(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(70)
 }
 
 // torture reports whether the attacks run at the size that a release must pass.

@@ -21,6 +21,10 @@ import (
 // stopWithin bounds a graceful stop: every request is answered or refused by then.
 const stopWithin = 10 * time.Second
 
+// newHandler is put before the listener; the tests hold its answers against
+// openapi.yaml.
+var newHandler = service.New
+
 type serveOptions struct {
 	Dir         string
 	Listen      string
@@ -128,7 +132,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		edge.Canary = c.verdict
 		song.Go(func() { c.run(singing) })
 	}
-	handler := service.New(edge)
+	handler := newHandler(edge)
 	fmt.Fprintf(out, "serving %s on http://%s\n", d.config.Policy.Logs[0].Name, listener.Addr())
 	tellSystemd("READY=1")
 	defer context.AfterFunc(ctx, func() { tellSystemd("STOPPING=1") })()
