@@ -99,7 +99,7 @@ func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch)
 	return n.proveBatch(ctx, b.Until, done)
 }
 
-// admitBatch checks what can be checked of a batch before any line is prepared.
+// admitBatch checks what can be checked of a batch without looking into its lines.
 func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 	if !who.Role.MayDeposit() {
 		return TenantKey{}, ErrForbidden
@@ -110,15 +110,6 @@ func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 	if len(b.Lines) < 1 || len(b.Lines) > MaxLines {
 		return TenantKey{}, invalid("", "a batch has 1 to %d lines", MaxLines)
 	}
-	var bad BatchError
-	for i, claims := range b.Lines {
-		if err := bad.add(i+1, CheckClaims(claims, false)); err != nil {
-			return TenantKey{}, err
-		}
-	}
-	if len(bad.Lines) > 0 {
-		return TenantKey{}, &bad
-	}
 	tk, err := n.config.TenantKey(who.Tenant.ID)
 	if err != nil {
 		return TenantKey{}, n.unavailable(err)
@@ -126,7 +117,8 @@ func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 	return tk, nil
 }
 
-// takeBatch prepares every line. The first row alone remembers the batch's content.
+// takeBatch checks and prepares every line, and names all that are at fault. The first
+// row alone remembers the batch's content.
 func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, key Term, b DigestBatch) ([]*prepared, error) {
 	rows := make([]*prepared, len(b.Lines))
 	received := n.clock.now()
@@ -134,6 +126,12 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, key
 	for i, claims := range b.Lines {
 		if i%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err() // nothing was kept
+		}
+		if err := CheckClaims(claims, false); err != nil {
+			if err := bad.add(i+1, err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		in, err := newIntake(who.Tenant, tk, key, claims, received)
 		if err != nil {

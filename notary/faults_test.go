@@ -86,12 +86,22 @@ func (s *scenario) stop(n *notary.Notary) {
 // persist deposits until it has a receipt, and checks that an acknowledged key
 // never comes to stand for another entry.
 func (s *scenario) persist(n *notary.Notary, key string, deposit func() notary.Deposit) {
-	for attempt := 0; ; attempt++ {
-		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	s.insist(key, func(ctx context.Context) error {
 		r, err := n.Deposit(ctx, s.d.principal(), deposit())
-		cancel()
 		if err == nil {
 			s.acknowledged(key, r)
+		}
+		return err
+	})
+}
+
+// insist does it until it succeeds, as long as an honest client would.
+func (s *scenario) insist(key string, do func(ctx context.Context) error) {
+	for attempt := 0; ; attempt++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		err := do(ctx)
+		cancel()
+		if err == nil {
 			return
 		}
 		retry := errors.Is(err, notary.ErrUnavailable) || errors.Is(err, notary.ErrBacklog) || errors.As(err, new(*notary.SealingDelayedError))
@@ -156,12 +166,12 @@ func TestFaults(t *testing.T) {
 	points := 0
 	for _, start := range []uint64{1, 254, 255, 256, 257, 258, 511, 512, 513} {
 		base := grown(t, start)
-		for _, p := range countPoints(t, base) {
+		for _, p := range countPoints(t, base, (*scenario).run) {
 			points++
 			name := fmt.Sprintf("%d/%s.%s/%d/%v", start, p.store, p.call, p.nth, p.kind)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				synctest.Test(t, func(t *testing.T) { runPoint(t, base, start, p) })
+				synctest.Test(t, func(t *testing.T) { runPoint(t, base, start, p, (*scenario).run) })
 			})
 		}
 	}
@@ -208,10 +218,10 @@ func (b base) scenario(t *testing.T) *scenario {
 // countPoints runs the scenario without faults and lists every call it makes. The
 // number of a call varies a little with how goroutines interleave; a point that is
 // not reached proves nothing and harms nothing.
-func countPoints(t *testing.T, b base) (points []faultPoint) {
+func countPoints(t *testing.T, b base, run func(*scenario)) (points []faultPoint) {
 	synctest.Test(t, func(t *testing.T) {
 		s := b.scenario(t)
-		s.run()
+		run(s)
 		for _, store := range []string{"ledger", "blobs", "anchor"} {
 			for call, count := range s.d.faults(store).Calls() {
 				for nth := 1; nth <= min(count, 12); nth++ {
@@ -229,10 +239,10 @@ func countPoints(t *testing.T, b base) (points []faultPoint) {
 	return points
 }
 
-func runPoint(t *testing.T, b base, start uint64, p faultPoint) {
+func runPoint(t *testing.T, b base, start uint64, p faultPoint, run func(*scenario)) {
 	s := b.scenario(t)
 	s.d.faults(p.store).Set(notarytest.Fault{Call: p.call, Nth: p.nth, Kind: p.kind})
-	s.run()
+	run(s)
 	s.verdict(start)
 }
 
