@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -11,56 +9,55 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service/client"
 )
 
 // connection is how a depository is reached.
 type connection struct {
 	server, apiKey string
+	lang           proofs.Language
 }
 
 func (n *connection) flags(c *cobra.Command, key bool) {
-	c.Flags().StringVar(&n.server, "server", "", "address of the depository (default $MUNIMENT_SERVER)")
+	c.Flags().StringVar(&n.server, "server", "", sayFlagServer.in(n.lang))
+	completes(c, "server")
 	if key {
-		c.Flags().StringVar(&n.apiKey, "api-key", "", "API key (default $MUNIMENT_API_KEY, which other users of the machine cannot see)")
+		c.Flags().StringVar(&n.apiKey, "api-key", "", sayFlagKey.in(n.lang))
+		completes(c, "api-key")
 	}
 }
 
-// client returns the client of that depository. What is worth knowing goes to notes.
-func (n *connection) client(c *cobra.Command, notes io.Writer) (*client.Client, error) {
+// client returns the client of that depository. What is worth knowing goes to s.
+func (n *connection) client(c *cobra.Command, s *screen) (*client.Client, error) {
 	if n.server == "" {
 		n.server = os.Getenv("MUNIMENT_SERVER")
 	}
 	if n.server == "" {
-		return nil, errors.New("which depository? Give --server URL or set MUNIMENT_SERVER")
+		return nil, sayWhichServer.err()
 	}
 	if c.Flags().Lookup("api-key") != nil {
 		if n.apiKey == "" {
 			n.apiKey = os.Getenv("MUNIMENT_API_KEY")
 		}
 		if n.apiKey == "" {
-			return nil, errors.New("an API key is needed: give --api-key KEY or set MUNIMENT_API_KEY")
+			return nil, sayWhichKey.err()
 		}
 		if exposed(n.server) {
-			fmt.Fprintf(notes, "Note: the API key and the documents travel unencrypted to %s; use https.\n", plain(n.server))
+			s.note(sayExposed, n.server)
 		}
 	}
 	return &client.Client{
 		Server: n.server,
 		APIKey: n.apiKey,
 		Retrying: func(err error, wait time.Duration) {
-			fmt.Fprintf(notes, "%s%s; trying again in %s\n", newLine(notes), cause(err), wait.Round(100*time.Millisecond))
+			var unreached *url.Error
+			if errors.As(err, &unreached) {
+				err = unreached.Err
+			}
+			s.note(sayRetrying, cause(err, n.lang), wait.Round(100*time.Millisecond).String())
 		},
 	}, nil
-}
-
-// cause is an error without advice, for it is being repeated.
-func cause(err error) string {
-	var unreached *url.Error
-	if errors.As(err, &unreached) {
-		err = unreached.Err
-	}
-	return plain(err.Error())
 }
 
 // exposed reports whether what is sent to server can be read on the way.
@@ -71,4 +68,34 @@ func exposed(server string) bool {
 	}
 	ip := net.ParseIP(u.Hostname())
 	return ip == nil || !ip.IsLoopback()
+}
+
+// trusted judges by a policy that people can recognise.
+type trusted struct {
+	*proofs.Verifier
+	Fingerprint string
+}
+
+// trust is the policy that evidence is judged by: the one in the file, or else the
+// server's own, which tells only that the server does not contradict itself.
+func (n *connection) trust(c *cobra.Command, server *client.Client, file string, s *screen) (*trusted, error) {
+	if file != "" {
+		policy, err := readPolicy(file)
+		return &trusted{proofs.NewVerifier(policy), policy.Fingerprint()}, err
+	}
+	policy, err := server.Policy(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	s.note(sayOwnPolicy, policy.Fingerprint())
+	return &trusted{proofs.NewVerifier(policy), policy.Fingerprint()}, nil
+}
+
+// believe has the client judge every receipt by that policy.
+func (n *connection) believe(c *cobra.Command, server *client.Client, file string, s *screen) error {
+	t, err := n.trust(c, server, file, s)
+	if err == nil {
+		server.Verifier = t.Verifier
+	}
+	return err
 }

@@ -1,15 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
+	"io/fs"
 	"os"
-	"strings"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -17,216 +16,178 @@ import (
 	"github.com/muniment/muniment/service/client"
 )
 
+// Uploads at once, and what may be asked for. Files that a user names go up one after
+// another, so that a case has their order.
+const (
+	manyParallel = 4
+	maxParallel  = 64
+)
+
 type depositOptions struct {
 	connection
-	contract     string
-	labels, sets []string
-	policy, out  string
-	digestOnly   bool
-	again, json  bool
+	description
+	policy, out string
+	parallel    int
+	digestOnly  bool
+	again, json bool
 }
 
-func depositCommand() *cobra.Command {
-	var o depositOptions
+func depositCommand(lang proofs.Language) *cobra.Command {
+	o := depositOptions{connection: connection{lang: lang}}
 	c := &cobra.Command{
-		Use:   "deposit FILE… --contract NUMBER",
-		Short: "Deposit documents and keep their receipts",
-		Long: `Deposit each FILE in the case of a contract, check the receipt that comes back, and
-write it to FILE.tlog-proof. Keep it with the document: the two and the
-depository's policy are all that a court needs.
-
-Run again, the command deposits nothing twice: it fetches the same entry's receipt.
-Receipts among the files are left out.
-The receipt of another entry is never overwritten; the new one is then written to
-FILE.<id>.tlog-proof.
-
-Exit code 0: every file has its receipt. 1: the depository refused one. 2: anything else.`,
-		Example: `  muniment deposit contract.pdf voucher.pdf --contract HT-2026-000117 --policy depository.policy
-  muniment deposit contract.pdf --contract HT-2026-000117 --set party.0.name=张三 --set terms.amount=120000.00`,
-		Args: func(_ *cobra.Command, files []string) error {
-			if len(files) == 0 {
-				return errors.New("which files? Name at least one")
+		Use:     "deposit PATH… --contract NUMBER",
+		Short:   sayDepositShort.in(lang),
+		Long:    sayDepositLong.in(lang),
+		Example: sayDepositExample.in(lang),
+		Args: func(_ *cobra.Command, paths []string) error {
+			if len(paths) == 0 {
+				return sayWhichFiles.err()
 			}
 			return nil
 		},
 		RunE: o.run,
 	}
-	o.flags(c, true)
+	o.connection.flags(c, true)
+	o.description.flags(c, lang)
 	f := c.Flags()
-	f.StringVar(&o.contract, "contract", "", "contract number, the case's name (required)")
-	f.BoolVar(&o.digestOnly, "digest-only", false, "send the SHA-256 only; the document stays here, and must be kept here")
-	f.StringArrayVar(&o.labels, "label", nil, "your own label, KEY=VALUE; may be repeated")
-	f.StringArrayVar(&o.sets, "set", nil, "another member of the record, NAME=TEXT or NAME:=JSON; may be repeated")
-	f.StringVar(&o.policy, "policy", "", "policy file to check receipts by, obtained other than from the server")
-	f.StringVar(&o.out, "out", "", "directory for the receipts (default beside each file)")
-	f.BoolVar(&o.again, "again", false, "make a new deposit even of what was deposited before")
-	f.BoolVar(&o.json, "json", false, "print one JSON object per file")
-	c.MarkFlagRequired("contract")
+	f.BoolVar(&o.digestOnly, "digest-only", false, sayFlagDigestOnly.in(lang))
+	f.StringVar(&o.policy, "policy", "", sayFlagReceiptPolicy.in(lang))
+	f.StringVar(&o.out, "out", "", sayFlagOut.in(lang))
+	f.IntVar(&o.parallel, "parallel", 0, sayFlagParallel.in(lang, manyParallel))
+	f.BoolVar(&o.again, "again", false, sayFlagAgain.in(lang))
+	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
+	completes(c, "parallel")
+	if err := c.MarkFlagDirname("out"); err != nil {
+		panic(err)
+	}
 	return c
 }
 
 // run checks everything that can be checked here before anything is sent.
-func (o *depositOptions) run(c *cobra.Command, files []string) error {
-	notes := c.ErrOrStderr()
-	server, err := o.client(c, notes)
+func (o *depositOptions) run(c *cobra.Command, paths []string) error {
+	s := newScreen(c, o.lang, o.json)
+	server, err := o.client(c, s)
 	if err != nil {
 		return err
+	}
+	if o.contract == "" {
+		return sayWhichContract.err()
 	}
 	said, err := o.members()
 	if err != nil {
 		return err
+	}
+	if o.parallel < 0 || o.parallel > maxParallel {
+		return sayParallelBounds.err(maxParallel)
 	}
 	if o.out != "" {
 		if err := os.MkdirAll(o.out, 0o777); err != nil {
 			return err
 		}
 	}
-	if files = withoutReceipts(files, notes); len(files) == 0 {
-		return errors.New("there is nothing to deposit but receipts")
-	}
-	for _, file := range files {
-		if err := checkFile(file); err != nil {
-			return err
-		}
-		if err := writable(receiptPath(file, o.out)); err != nil {
-			return fmt.Errorf("no receipt could be written for %s: %w; nothing was sent", file, err)
-		}
-	}
-	if err := o.trust(c.Context(), server, notes); err != nil {
+	g, err := o.gather(c.Context(), paths)
+	if err != nil {
 		return err
 	}
-	return o.deposit(c, server, said, files)
-}
-
-// withoutReceipts leaves receipts out, which "deposit *" names when it is run again.
-func withoutReceipts(files []string, notes io.Writer) []string {
-	var out []string
-	for _, file := range files {
-		if isReceipt(file) {
-			fmt.Fprintf(notes, "Note: %s is a receipt, and is left out.\n", plain(file))
-			continue
-		}
-		out = append(out, file)
+	g.mention(s)
+	if len(g.files)+len(g.broken) == 0 {
+		return sayNothingThere.err()
 	}
-	return out
-}
-
-// trust gives the client the policy to check receipts by. The server's own tells
-// only that the server does not contradict itself.
-func (o *depositOptions) trust(ctx context.Context, server *client.Client, notes io.Writer) error {
-	var policy proofs.Policy
-	var err error
-	if o.policy != "" {
-		policy, err = readPolicy(o.policy)
-	} else if policy, err = server.Policy(ctx); err == nil {
-		fmt.Fprintf(notes, `Note: receipts are only held against the policy that the server itself publishes,
-fingerprint %s.
-That shows them consistent, not who signed them. For that, get the policy by another
-channel and give it with --policy.
-`, policy.Fingerprint())
+	if err := o.roomForReceipts(g.files); err != nil {
+		return err
 	}
-	server.Verifier = proofs.NewVerifier(policy)
-	return err
-}
-
-// deposit deposits file after file. What is wrong with one file does not keep the
-// others back; what is wrong with the server does.
-func (o *depositOptions) deposit(c *cobra.Command, server *client.Client, said []proofs.Member, files []string) error {
-	code := 0
-	for i, file := range files {
-		d := deposited{File: file}
-		err := d.deposit(c.Context(), server, o, said, c.ErrOrStderr())
-		if err != nil {
-			d.Error = say(err)
-			fmt.Fprintf(c.ErrOrStderr(), "muniment: %s: %s\n", plain(file), d.Error)
-			code = worse(code, err)
-		}
-		if err := d.print(c.OutOrStdout(), o.json); err != nil {
-			return err
-		}
-		if left := len(files) - i - 1; err != nil && left > 0 && hopeless(err) {
-			fmt.Fprintf(c.ErrOrStderr(), "muniment: %d more not tried\n", left)
-			break
+	if err := o.believe(c, server, o.policy, s); err != nil {
+		return err
+	}
+	u := upload{options: o, server: server, said: said, screen: s, parallel: o.parallel}
+	if u.parallel == 0 {
+		u.parallel = 1
+		if g.folders {
+			u.parallel = manyParallel
 		}
 	}
-	if code != 0 {
-		return exitError(code)
+	return u.run(c.Context(), g)
+}
+
+// gathered are the documents at the paths that a user named.
+type gathered struct {
+	files   []found
+	broken  []outcome // what cannot be read
+	folders bool      // one of the paths is a folder
+
+	left     map[trait]int
+	firstOut map[trait]string
+}
+
+// gather finds the documents. A file that a user names is there and can be read, or
+// nothing is sent at all; one in a folder fails for itself.
+func (o *depositOptions) gather(ctx context.Context, paths []string) (*gathered, error) {
+	g := &gathered{left: map[trait]int{}, firstOut: map[trait]string{}}
+	var receipts fs.FileInfo
+	if o.out != "" {
+		var err error
+		if receipts, err = os.Stat(o.out); err != nil {
+			return nil, err
+		}
+	}
+	w := walk{
+		visit: g.take,
+		broken: func(path string, err error) {
+			g.broken = append(g.broken, failed(path, err))
+		},
+		skip: func(info fs.FileInfo) bool { return receipts != nil && os.SameFile(info, receipts) },
+	}
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			g.folders = true
+		} else if err := checkFile(path); err != nil {
+			return nil, err
+		}
+	}
+	return g, w.all(ctx, paths)
+}
+
+func (g *gathered) take(f found) error {
+	if f.trait == document {
+		g.files = append(g.files, f)
+		return nil
+	}
+	if f.trait == aReceipt && !f.named {
+		return nil // they are everywhere
+	}
+	if g.left[f.trait]++; g.left[f.trait] == 1 {
+		g.firstOut[f.trait] = f.path
 	}
 	return nil
 }
 
-// worse keeps a refusal above any other failure: it is the one that a second run
-// does not mend.
-func worse(code int, err error) int {
-	var p *client.Problem
-	if code == exitRefused || errors.As(err, &p) && p.Refused() {
-		return exitRefused
+// mention says what was left out, but for the receipts in folders.
+func (g *gathered) mention(s *screen) {
+	for _, t := range []trait{aReceipt, hidden, aLink, noFile, ownFiles} {
+		switch g.left[t] {
+		case 0:
+		case 1:
+			s.note(leftOutOne[t], g.firstOut[t])
+		default:
+			s.note(leftOutMany[t], g.left[t], g.firstOut[t])
+		}
 	}
-	return exitFailure
 }
 
-// hopeless reports whether the next file would fare no better.
-func hopeless(err error) bool {
-	var p *client.Problem
-	var path *os.PathError
-	switch {
-	case errors.As(err, &p):
-		return !p.Refused() || p.Status == 401 || p.Status == 403
-	case errors.Is(err, client.ErrChanged), errors.As(err, &path), errors.Is(err, client.ErrReceipt), errors.Is(err, proofs.ErrMalformed):
-		return false
-	}
-	return true
-}
-
-// members are what the flags say of every file.
-func (o *depositOptions) members() ([]proofs.Member, error) {
-	out := []proofs.Member{}
-	add := func(name string, v proofs.Value, err error) error {
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+// roomForReceipts finds out, by trying, whether receipts could be written.
+func (o *depositOptions) roomForReceipts(files []found) error {
+	tried := map[string]bool{}
+	for _, f := range files {
+		dir := cmp.Or(o.out, filepath.Dir(f.path))
+		if tried[dir] {
+			continue
 		}
-		if _, known := proofs.NameType(name); !known {
-			return fmt.Errorf("%q is not the name of a record's member", name)
-		}
-		out = append(out, proofs.Member{Name: name, Value: v})
-		return nil
-	}
-	if o.contract == "" {
-		return nil, errors.New("--contract must not be empty")
-	}
-	v, err := proofs.Text(o.contract)
-	if err := add("contract.number", v, err); err != nil {
-		return nil, err
-	}
-	for _, s := range o.labels {
-		key, text, ok := strings.Cut(s, "=")
-		if !ok {
-			return nil, fmt.Errorf("--label %q is not KEY=VALUE", s)
-		}
-		v, err := proofs.Text(text)
-		if err := add("label."+key, v, err); err != nil {
-			return nil, err
+		tried[dir] = true
+		if err := writable(dir); err != nil {
+			return sayNoReceiptRoom.err(f.path, err)
 		}
 	}
-	for _, s := range o.sets {
-		name, text, ok := strings.Cut(s, "=")
-		if !ok {
-			return nil, fmt.Errorf("--set %q is not NAME=TEXT or NAME:=JSON", s)
-		}
-		parse := proofs.Text
-		if name, ok = strings.CutSuffix(name, ":"); ok {
-			parse = proofs.ParseValue
-		}
-		if name == "content.sha256" || name == "content.size" || name == "contract.number" {
-			return nil, fmt.Errorf("--set %s: it is taken from the file or from --contract", name)
-		}
-		v, err := parse(text)
-		if err := add(name, v, err); err != nil {
-			return nil, err
-		}
-	}
-	_, err = proofs.NewRecord(out...)
-	return out, err
+	return nil
 }
 
 // key is the Idempotency-Key of a deposit: the same for the same document, name,
@@ -242,9 +203,19 @@ func key(said proofs.Record, digestOnly bool) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// deposited is what became of one file.
-type deposited struct {
+// What became of a document.
+const (
+	statusDeposited = "deposited"
+	statusThere     = "there"   // its receipt was there, and fits
+	statusRefused   = "refused" // by the depository
+	statusFailed    = "failed"
+	statusStopped   = "stopped" // by the user
+)
+
+// outcome is what became of one file. As JSON its names are stable.
+type outcome struct {
 	File    string  `json:"file"`
+	Status  string  `json:"status"`
 	ID      string  `json:"id,omitempty"`
 	Index   *uint64 `json:"index,omitempty"`
 	Time    string  `json:"time,omitempty"`
@@ -253,54 +224,77 @@ type deposited struct {
 	Held    *bool   `json:"held,omitempty"`
 	Leaf    string  `json:"leaf,omitempty"`
 	Receipt string  `json:"receipt,omitempty"` // path
-	Policy  string  `json:"policy,omitempty"`  // fingerprint
+	Problem string  `json:"problem,omitempty"` // type of the depository's refusal
 	Error   string  `json:"error,omitempty"`
-	proof   proofs.Receipt
+	err     error
 }
 
-func (d *deposited) deposit(ctx context.Context, server *client.Client, o *depositOptions, said []proofs.Member, screen io.Writer) error {
-	doc, err := openDocument(ctx, d.File, screen)
-	if err != nil {
-		return err
-	}
-	defer doc.Close()
-	d.SHA256, d.Size = doc.digest, &doc.size
-	request, err := doc.request(said, o.digestOnly)
-	if err != nil {
-		return err
-	}
-	if o.again {
-		request.Key = rand.Text()
-	}
-	d.proof, err = server.Deposit(ctx, request)
-	doc.bar.clear()
-	if err != nil {
-		return err
-	}
-	d.fill(!o.digestOnly)
-	d.Receipt, err = keepReceipt(receiptPath(d.File, o.out), d.ID, d.proof)
-	return err
+func failed(path string, err error) outcome {
+	r := outcome{File: path}
+	r.fail(err)
+	return r
 }
 
-func (d *deposited) fill(held bool) {
-	id, _ := d.proof.Member("id")
-	d.ID, _ = id.Text()
-	d.Index, d.Held = &d.proof.Index, &held
-	d.Time = proofs.FormatTime(d.proof.Entry.Time)
-	d.Leaf = d.proof.Entry.LeafHash().String()
+// fail notes why there is no receipt.
+func (r *outcome) fail(err error) {
+	r.err, r.Status = err, statusFailed
+	if refusedDeposit(err) {
+		r.Status = statusRefused
+	}
+	if stopped(err) {
+		r.Status = statusStopped
+	}
+	if p, ok := problemOf(err); ok {
+		r.Problem = problemName(p)
+	}
 }
 
-func (d *deposited) print(out io.Writer, asJSON bool) error {
-	if asJSON {
-		return printJSON(out, d)
-	}
-	if d.Error != "" {
+// fill says which deposit a receipt is of.
+func (r *outcome) fill(receipt proofs.Receipt) {
+	id, _ := receipt.Member("id")
+	r.ID, _ = id.Text()
+	held, _ := receipt.Member("content.held")
+	was, _ := held.Boolean()
+	index := receipt.Index
+	r.Index, r.Held = &index, &was
+	r.Time = proofs.FormatTime(receipt.Entry.Time)
+	r.Leaf = receipt.Entry.LeafHash().String()
+}
+
+// print is one line for one file; failures are told at the end, together.
+func (r *outcome) print(s *screen) error {
+	switch {
+	case s.json:
+		if r.err != nil {
+			r.Error = explain(r.err, s.lang)
+		}
+		return s.object(r)
+	case r.err != nil:
 		return nil
 	}
-	how := ""
-	if !*d.Held {
-		how = "  digest only"
+	p := sayDeposited
+	switch {
+	case r.Status == statusThere:
+		p = sayThere
+	case !*r.Held:
+		p = sayDepositedDigest
 	}
-	_, err := fmt.Fprintf(out, "%s  entry %d  %s%s  %s\n", plain(d.File), *d.Index, d.Time, how, plain(d.Receipt))
-	return err
+	return s.line(p, r.File, *r.Index, r.Time, r.Receipt)
+}
+
+// hopeless reports whether the next file would fare no better.
+func hopeless(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	var own *fault
+	p, ok := problemOf(err)
+	switch {
+	case ok:
+		return !p.Refused() || p.Status == 401 || p.Status == 403
+	case errors.Is(err, client.ErrChanged), errors.Is(err, client.ErrReceipt), errors.Is(err, proofs.ErrMalformed):
+		return false
+	case errors.As(err, &path), errors.As(err, &link), errors.As(err, &own):
+		return false
+	}
+	return true
 }

@@ -138,8 +138,8 @@ func TestReplaceNeverReplacesWhatCameBetween(t *testing.T) {
 }
 
 func TestMembers(t *testing.T) {
-	o := depositOptions{contract: "C-1", labels: []string{"k=a=b"}, sets: []string{"terms.amount=12.00", "terms.n:=3", "party.0.name=张三"}}
-	members, err := o.members()
+	d := description{contract: "C-1", labels: []string{"k=a=b"}, sets: []string{"terms.amount=12.00", "terms.n:=3", "party.0.name=张三"}}
+	members, err := d.members()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,14 +148,43 @@ func TestMembers(t *testing.T) {
 	if err != nil || r.JSON() != want {
 		t.Errorf("%s, %v", r.JSON(), err)
 	}
-	for _, o := range []depositOptions{
-		{}, {contract: "\x00"}, {contract: "c", labels: []string{"k"}}, {contract: "c", labels: []string{"K=v"}},
+	for _, d := range []description{
+		{contract: "\x00"}, {contract: "c", labels: []string{"k"}}, {contract: "c", labels: []string{"K=v"}},
 		{contract: "c", sets: []string{"terms.x"}}, {contract: "c", sets: []string{"terms.x:=null"}},
 		{contract: "c", sets: []string{"terms.x=1", "terms.x=2"}}, {contract: "c", sets: []string{"contract.number=d"}},
+		{sets: []string{"case.seq:=7"}}, {sets: []string{"terms.amount:=3"}},
 	} {
-		if _, err := o.members(); err == nil {
-			t.Errorf("%+v", o)
+		if _, err := d.members(); err == nil {
+			t.Errorf("%+v", d)
 		}
+	}
+}
+
+// TestSameDeposit: a receipt stands for a deposit only if that would say the same, but
+// for what the program finds out itself.
+func TestSameDeposit(t *testing.T) {
+	of := func(json string) proofs.Receipt {
+		return proofs.Receipt{Disclosures: record(t, json).Disclose(proofs.Seed{})}
+	}
+	stable := record(t, `{"content.name":"a","content.sha256":"00","contract.number":"C"}`)
+	full := `{"case.seq":1,"content.held":true,"content.name":"a","content.sha256":"00","content.size":1,"content.type":"text/plain","contract.number":"C","id":"x"`
+	if !sameDeposit(of(full+"}"), stable, true) {
+		t.Error("not known again")
+	}
+	for _, json := range []string{
+		full + `,"label.x":"1"}`,
+		strings.Replace(full, `"C"`, `"D"`, 1) + "}",
+		strings.Replace(full, `"content.name":"a",`, "", 1) + "}",
+		strings.Replace(full, "true", "false", 1) + "}",
+	} {
+		if sameDeposit(of(json), stable, true) {
+			t.Errorf("taken for the same: %s", json)
+		}
+	}
+	hidden := of(full + "}")
+	hidden.Disclosures = proofs.Hide(hidden.Disclosures, func(name string) bool { return name == "contract.number" })
+	if sameDeposit(hidden, stable, true) {
+		t.Error("a hidden contract taken for the same")
 	}
 }
 
@@ -165,9 +194,13 @@ func TestErrorsAreOneHarmlessLine(t *testing.T) {
 		&client.Problem{Type: "/problems/unauthorized", Title: "t", Status: 401},
 		fmt.Errorf("x\r\n%w", client.ErrServer),
 		errors.New("\u202e"),
+		sayAbout.err("a\x1b[2J", errors.New("b\nc")),
+		&fs.PathError{Op: "open", Path: "x\n\u202e", Err: errors.New("y\x00")},
 	} {
-		if s := say(err); s == "" || strings.ContainsFunc(s, func(r rune) bool { return !harmless(r) }) {
-			t.Errorf("%q", s)
+		for _, lang := range []proofs.Language{proofs.English, proofs.Chinese} {
+			if s := explain(err, lang); s == "" || strings.ContainsFunc(s, func(r rune) bool { return !harmless(r) }) {
+				t.Errorf("%q", s)
+			}
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -25,7 +24,7 @@ func checkFile(path string) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a file", path)
+		return sayNotFile.err(path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -38,19 +37,19 @@ func checkFile(path string) error {
 // is what was hashed even where another file takes its name meanwhile.
 type openedDocument struct {
 	*os.File
-	bar    *progress
+	task   *task
 	digest string
 	size   int64
 	kind   string // media type
 }
 
-func openDocument(ctx context.Context, path string, screen io.Writer) (*openedDocument, error) {
+func openDocument(ctx context.Context, path string, t *task) (*openedDocument, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	d := &openedDocument{File: f}
-	if err := d.read(ctx, screen); err != nil {
+	d := &openedDocument{File: f, task: t}
+	if err := d.read(ctx); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -58,13 +57,7 @@ func openDocument(ctx context.Context, path string, screen io.Writer) (*openedDo
 }
 
 // read hashes the file and finds its type.
-func (d *openedDocument) read(ctx context.Context, screen io.Writer) error {
-	info, err := d.Stat()
-	if err != nil {
-		return err
-	}
-	d.bar = newProgress(screen, filepath.Base(d.Name()), info.Size())
-	defer d.bar.clear()
+func (d *openedDocument) read(ctx context.Context) error {
 	start := make([]byte, 512) // as much as DetectContentType looks at
 	n, err := io.ReadFull(d.whole(), start)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -72,8 +65,7 @@ func (d *openedDocument) read(ctx context.Context, screen io.Writer) error {
 	}
 	d.kind = mediaType(d.Name(), start[:n])
 	h := sha256.New()
-	d.bar.begin("hashing")
-	if d.size, err = io.Copy(h, interruptible{ctx, d.bar.reader(d.whole())}); err != nil {
+	if d.size, err = io.Copy(h, interruptible{ctx, d.task.reader(d.whole())}); err != nil {
 		return err
 	}
 	d.digest = hex.EncodeToString(h.Sum(nil))
@@ -96,48 +88,41 @@ func (r interruptible) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// request is the deposit of the document with what was said of it. What the user
-// sets stands before what the file suggests.
-func (d *openedDocument) request(said []proofs.Member, digestOnly bool) (client.Deposit, error) {
-	set := func(members []proofs.Member, name string, v proofs.Value) []proofs.Member {
-		for _, m := range members {
-			if m.Name == name {
-				return members
-			}
-		}
-		return append(members[:len(members):len(members)], proofs.Member{Name: name, Value: v})
-	}
+// claims are what is said of the document: stable is what its deposit's key is made
+// of, and all is that with what this version of the program finds out beside it. What
+// the user says stands before what the file suggests.
+func (d *openedDocument) claims(said []proofs.Member) (stable, all proofs.Record, err error) {
 	name, err := proofs.Text(filepath.Base(d.Name()))
 	if err != nil {
-		return client.Deposit{}, errors.New("its name is not UTF-8; rename it")
+		return nil, nil, sayNameNotUTF8.err()
 	}
 	digest, err := proofs.Text(d.digest)
 	if err != nil {
-		return client.Deposit{}, err
+		return nil, nil, err
 	}
-	members := set(set(said, "content.name", name), "content.sha256", digest)
-	stable, err := proofs.NewRecord(members...)
-	if err != nil {
-		return client.Deposit{}, err
+	members := with(with(said, "content.name", name), "content.sha256", digest)
+	if stable, err = proofs.NewRecord(members...); err != nil {
+		return nil, nil, err
 	}
 	size, err := proofs.Integer(d.size)
 	if err != nil {
-		return client.Deposit{}, err
+		return nil, nil, err
 	}
 	kind, err := proofs.Text(d.kind)
 	if err != nil {
-		return client.Deposit{}, err
+		return nil, nil, err
 	}
-	members = set(set(members, "content.size", size), "content.type", kind)
-	claims, err := proofs.NewRecord(members...)
-	out := client.Deposit{Key: key(stable, digestOnly), Claims: claims, Size: d.size}
+	all, err = proofs.NewRecord(with(with(members, "content.size", size), "content.type", kind)...)
+	return stable, all, err
+}
+
+// request is the deposit of the document.
+func (d *openedDocument) request(stable, all proofs.Record, digestOnly bool) client.Deposit {
+	out := client.Deposit{Key: key(stable, digestOnly), Claims: all, Size: d.size}
 	if !digestOnly {
-		out.Document = func() (io.ReadCloser, error) {
-			d.bar.begin("sending")
-			return io.NopCloser(d.bar.reader(d.whole())), nil
-		}
+		out.Document = func() (io.ReadCloser, error) { return io.NopCloser(d.task.reader(d.whole())), nil }
 	}
-	return out, err
+	return out
 }
 
 // types are the media types of the files that lenders and courts exchange. They are

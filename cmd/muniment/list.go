@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
-	"io"
-	"slices"
+	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,66 +12,132 @@ import (
 	"github.com/muniment/muniment/service/client"
 )
 
-// maxListed bounds what a server can make list remember.
+// maxListed bounds what a server can make a command remember.
 const maxListed = 100_000
 
-func listCommand() *cobra.Command {
-	var n connection
-	var contract string
-	var asJSON bool
+type listOptions struct {
+	connection
+	query        client.Query
+	label        string
+	since, until string
+	json         bool
+}
+
+func listCommand(lang proofs.Language) *cobra.Command {
+	o := listOptions{connection: connection{lang: lang}}
 	c := &cobra.Command{
-		Use:   "list --contract NUMBER",
-		Short: "List the deposits of a case, in order",
-		Long: `List the deposits of one contract, the oldest first. The list is the depository's
-word; what proves a deposit is its receipt.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if contract == "" {
-				return fmt.Errorf("--contract must not be empty")
-			}
-			server, err := n.client(c, c.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			found, err := theCase(c, server, contract)
-			if err != nil {
-				return err
-			}
-			return printCase(c.OutOrStdout(), found, asJSON)
-		},
+		Use:               "list",
+		Short:             sayListShort.in(lang),
+		Long:              sayListLong.in(lang),
+		Example:           sayListExample.in(lang),
+		Args:              nothing,
+		ValidArgsFunction: noFiles,
+		RunE:              func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
-	n.flags(c, true)
-	c.Flags().StringVar(&contract, "contract", "", "contract number (required)")
-	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per deposit")
-	c.MarkFlagRequired("contract")
+	o.flags(c, true)
+	f := c.Flags()
+	f.StringVar(&o.query.Contract, "contract", "", sayFlagListContract.in(lang))
+	f.StringVar(&o.query.SHA256, "sha256", "", sayFlagListDigest.in(lang))
+	f.StringVar(&o.label, "label", "", sayFlagListLabel.in(lang))
+	f.StringVar(&o.since, "since", "", sayFlagSince.in(lang))
+	f.StringVar(&o.until, "until", "", sayFlagUntil.in(lang))
+	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
+	for _, name := range []string{"contract", "sha256", "label", "since", "until"} {
+		completes(c, name)
+	}
 	return c
 }
 
-// theCase fetches the deposits of a contract in the order of the log.
-func theCase(c *cobra.Command, server *client.Client, contract string) ([]client.Listed, error) {
+func (o *listOptions) run(c *cobra.Command) error {
+	s := newScreen(c, o.lang, o.json)
+	if err := o.ask(c); err != nil {
+		return err
+	}
+	server, err := o.client(c, s)
+	if err != nil {
+		return err
+	}
+	found, err := search(c.Context(), server, o.query)
+	if err != nil {
+		return err
+	}
+	return printListed(s, found)
+}
+
+// ask makes the query of what the flags say.
+func (o *listOptions) ask(c *cobra.Command) error {
+	asked := 0
+	for _, name := range []string{"contract", "sha256", "label"} {
+		if f := c.Flags().Lookup(name); f.Changed {
+			asked++
+			if f.Value.String() == "" {
+				return sayEmptyFlag.err("--" + name)
+			}
+		}
+	}
+	if asked > 1 {
+		return sayOneSearch.err()
+	}
+	o.query.SHA256 = strings.ToLower(o.query.SHA256)
+	if v, err := proofs.Text(o.query.SHA256); o.query.SHA256 != "" && (err != nil || !proofs.TypeDigest.Holds(v)) {
+		return sayCellType.err(abbreviate(o.query.SHA256), typeNames[proofs.TypeDigest])
+	}
+	if o.label != "" {
+		key, value, ok := strings.Cut(o.label, "=")
+		if !ok || key == "" || value == "" {
+			return sayLabelForm.err(o.label)
+		}
+		o.query.Label = key + ":" + value
+	}
+	var err error
+	if o.query.Since, err = moment(o.since); err != nil {
+		return err
+	}
+	o.query.Until, err = moment(o.until)
+	return err
+}
+
+// moment reads a time as people write it: a date, in the zone of this machine, or
+// RFC 3339.
+func moment(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, sayNoTime.err(s)
+	}
+	return t, nil
+}
+
+// search fetches all deposits that match, in the order of the log.
+func search(ctx context.Context, server *client.Client, q client.Query) ([]client.Listed, error) {
 	var found []client.Listed
-	for l, err := range server.Deposits(c.Context(), client.Query{Contract: contract}) {
+	for l, err := range server.Deposits(ctx, q) {
 		if err != nil {
 			return nil, err
 		}
 		if found = append(found, l); len(found) > maxListed {
-			return nil, fmt.Errorf("the case has more than %d deposits", maxListed)
+			return nil, sayTooManyListed.err(maxListed)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b client.Listed) int { return cmp.Compare(a.Index, b.Index) })
 	return found, nil
 }
 
-// listing is a deposit of a case as list prints it.
+// listing is a deposit as list and case print it. As JSON its names are stable.
 type listing struct {
-	Number int64  `json:"number"` // in the case
-	Index  uint64 `json:"index"`
-	Time   string `json:"time"`
-	ID     string `json:"id"`
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
-	Held   bool   `json:"held"`
-	Leaf   string `json:"leaf"`
+	Contract string `json:"contract"`
+	Number   int64  `json:"number"` // in the case
+	Index    uint64 `json:"index"`
+	Time     string `json:"time"`
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	SHA256   string `json:"sha256"`
+	Held     bool   `json:"held"`
+	Leaf     string `json:"leaf"`
 }
 
 func newListing(l client.Listed) listing {
@@ -85,7 +149,7 @@ func newListing(l client.Listed) listing {
 	seq, _ := l.Record.Get("case.seq")
 	held, _ := l.Record.Get("content.held")
 	out := listing{
-		Index: l.Index, Time: proofs.FormatTime(l.Time), ID: l.ID,
+		Index: l.Index, Time: proofs.FormatTime(l.Time), ID: l.ID, Contract: text("contract.number"),
 		Name: text("content.name"), SHA256: text("content.sha256"), Leaf: l.Leaf.String(),
 	}
 	out.Number, _ = seq.Integer()
@@ -93,51 +157,40 @@ func newListing(l client.Listed) listing {
 	return out
 }
 
-func printCase(out io.Writer, found []client.Listed, asJSON bool) error {
-	rows := [][]string{{"No.", "Entry", "Time (UTC)", "Name", "SHA-256", "Depository has"}}
+// has says in a word whether the depository has the document.
+func (l listing) has(lang proofs.Language) string {
+	if l.Held {
+		return sayDocument.in(lang)
+	}
+	return sayDigestOnly.in(lang)
+}
+
+func printListed(s *screen, found []client.Listed) error {
+	var rows [][]string
 	for _, l := range found {
 		d := newListing(l)
-		if asJSON {
-			if err := printJSON(out, d); err != nil {
+		if s.json {
+			if err := s.object(d); err != nil {
 				return err
 			}
 			continue
 		}
-		has := "digest only"
-		if d.Held {
-			has = "document"
+		number := ""
+		if d.Number > 0 {
+			number = strconv.FormatInt(d.Number, 10)
 		}
 		rows = append(rows, []string{
-			strconv.FormatInt(d.Number, 10), strconv.FormatUint(d.Index, 10), d.Time,
-			plain(d.Name), plain(d.SHA256[:min(16, len(d.SHA256))]), has,
+			strconv.FormatUint(d.Index, 10), d.Time, plain(d.Contract), number, plain(d.Name), short(d.SHA256), d.has(s.lang), d.ID,
 		})
 	}
 	switch {
-	case asJSON:
+	case s.json:
 		return nil
 	case len(found) == 0:
-		_, err := fmt.Fprintln(out, "No deposits of this contract.")
-		return err
+		return s.line(sayNothingFound)
 	}
-	return printRows(out, rows)
+	return s.rows([]phrase{headEntry, headTime, headContract, headNumber, headName, headDigest, headHas, headID}, rows)
 }
 
-// printRows aligns columns, by the width that characters have on a terminal.
-func printRows(out io.Writer, rows [][]string) error {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], displayWidth(cell))
-		}
-	}
-	for _, row := range rows {
-		cells := make([]string, len(row))
-		for i, cell := range row {
-			cells[i] = pad(cell, widths[i])
-		}
-		if _, err := fmt.Fprintln(out, strings.TrimRight(strings.Join(cells, "  "), " ")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// short is enough of a digest to know it again.
+func short(digest string) string { return plain(digest[:min(16, len(digest))]) }

@@ -8,19 +8,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service/client"
 )
 
-// TestListIsInOrderAndAligned: whatever the order of the pages and the script of the
-// names.
+// TestListIsInOrderAndAligned: over several pages, whatever the script of the names.
 func TestListIsInOrderAndAligned(t *testing.T) {
 	leaf := proofs.LeafHash(nil).String()
 	item := func(index, seq, name, held string) string {
 		return `{"id":"x","index":` + index + `,"kind":"deposit","time":"2026-11-23T05:14:07.123Z","leaf":"` + leaf +
-			`","record":{"case.seq":` + seq + `,"content.held":` + held + `,"content.name":"` + name +
+			`","record":{"contract.number":"HT/1","case.seq":` + seq + `,"content.held":` + held + `,"content.name":"` + name +
 			`","content.sha256":"` + strings.Repeat("ab", 32) + `"}}`
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,32 +25,30 @@ func TestListIsInOrderAndAligned(t *testing.T) {
 			t.Errorf("%s", r.URL)
 		}
 		if r.FormValue("cursor") == "" {
-			w.Write([]byte(`{"deposits":[` + item("12", "3", "evil\\u202e\\u001b[2J.pdf", "false") + `],"next":"on"}`))
+			w.Write([]byte(`{"deposits":[` + item("3", "1", "借款合同.pdf", "true") + `,` + item("7", "2", "loan.pdf", "true") + `],"next":"on"}`))
 			return
 		}
-		w.Write([]byte(`{"deposits":[` + item("7", "2", "loan.pdf", "true") + `,` + item("3", "1", "借款合同.pdf", "true") + `]}`))
+		w.Write([]byte(`{"deposits":[` + item("12", "3", "evil\\u202e\\u001b[2J.pdf", "false") + `]}`))
 	}))
 	defer server.Close()
-	c := &cobra.Command{}
-	c.SetContext(t.Context())
-	found, err := theCase(c, &client.Client{Server: server.URL, APIKey: "k"}, "HT/1")
+	found, err := search(t.Context(), &client.Client{Server: server.URL, APIKey: "k"}, client.Query{Contract: "HT/1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := printCase(&out, found, false); err != nil {
+	if err := printListed(&screen{out: &out, lang: proofs.English}, found); err != nil {
 		t.Fatal(err)
 	}
-	want := `No.  Entry  Time (UTC)                Name                     SHA-256           Depository has
-1    3      2026-11-23T05:14:07.123Z  借款合同.pdf             abababababababab  document
-2    7      2026-11-23T05:14:07.123Z  loan.pdf                 abababababababab  document
-3    12     2026-11-23T05:14:07.123Z  evil\u202e\u001b[2J.pdf  abababababababab  digest only
+	want := `Entry  Time (UTC)                Contract  No.  Name                     SHA-256           Depository has  Id
+3      2026-11-23T05:14:07.123Z  HT/1      1    借款合同.pdf             abababababababab  document        x
+7      2026-11-23T05:14:07.123Z  HT/1      2    loan.pdf                 abababababababab  document        x
+12     2026-11-23T05:14:07.123Z  HT/1      3    evil\u202e\u001b[2J.pdf  abababababababab  digest only     x
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := printCase(&out, found, true); err != nil {
+	if err := printListed(&screen{out: &out, json: true}, found); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

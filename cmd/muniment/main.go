@@ -1,9 +1,13 @@
 // Muniment is the depositor's and the court's side of the depository: it deposits
-// documents, and verifies receipts without asking anyone.
+// documents, fetches receipts, and verifies them without asking anyone.
 //
-//	muniment deposit FILE… --contract NUMBER    deposit documents, keep their receipts
-//	muniment verify FILE --policy POLICY        check a document and its receipt, offline
-//	muniment list --contract NUMBER             list a case
+//	muniment deposit PATH… --contract NUMBER    deposit files and folders, keep their receipts
+//	muniment batch FILE.csv                     deposit the digests that a CSV file lists
+//	muniment receipt ID…                        fetch receipts, or refresh old ones
+//	muniment verify PATH… --policy POLICY       check documents and receipts, offline
+//	muniment case list|gaps                     is a case whole?
+//	muniment list                               search deposits
+//	muniment log checkpoint|entry|consistency   look into the public log
 //	muniment policy --server URL                show the policy a depository publishes
 package main
 
@@ -11,14 +15,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/muniment/muniment/service/client"
+	"github.com/muniment/muniment/proofs"
 )
 
 // Exit codes. Scripts and courts' systems rely on them.
@@ -33,27 +37,55 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := &cobra.Command{
-		Use:               "muniment",
-		Short:             "Deposit documents as evidence, and verify receipts offline",
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		// Without a RunE, cobra would answer a misspelt command with its help and success.
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	// What is under way is ended in good order; who interrupts twice does not wait.
+	context.AfterFunc(ctx, stop)
+	lang, err := language(askedLanguage(os.Args[1:]))
+	if err == nil {
+		err = rootCommand(lang).ExecuteContext(ctx)
 	}
-	root.AddCommand(depositCommand(), verifyCommand(), listCommand(), policyCommand(), versionCommand())
-	err := root.ExecuteContext(ctx)
 	var code exitError
 	switch {
 	case errors.As(err, &code):
 		return int(code)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "muniment:", say(err))
+		fmt.Fprintln(os.Stderr, "muniment:", explain(err, lang))
 		return exitFailure
 	}
 	return 0
+}
+
+func rootCommand(lang proofs.Language) *cobra.Command {
+	root := &cobra.Command{
+		Use:               "muniment",
+		Short:             sayMunimentShort.in(lang),
+		Long:              sayMunimentLong.in(lang),
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	family(root)
+	// Parsed by askedLanguage already; here so that it is known, and shown.
+	root.PersistentFlags().String("lang", "", sayFlagLang.in(lang))
+	completes(root, "lang", string(proofs.English), string(proofs.Chinese))
+	speak(root, lang)
+	root.AddCommand(
+		depositCommand(lang), batchCommand(lang), receiptCommand(lang), verifyCommand(lang),
+		caseCommand(lang), listCommand(lang), logCommand(lang), policyCommand(lang),
+		completionCommand(lang), versionCommand(lang),
+	)
+	return root
+}
+
+// family makes c a command that does nothing by itself: it shows its help, and
+// refuses a subcommand that it does not have.
+func family(c *cobra.Command) {
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return sayNoCommand.err(strings.TrimPrefix(c.CommandPath()+" "+args[0], "muniment "))
+		}
+		return nil
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
 // exitError ends the command with a code; what there is to say has been said.
@@ -61,26 +93,10 @@ type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
-// say puts an error in one line that cannot steer a terminal, and adds what to do.
-func say(err error) string {
-	line := plain(err.Error())
-	var p *client.Problem
-	var unreached *url.Error
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "stopped; run the same command again to go on"
-	case errors.Is(err, client.ErrServer):
-		return line
-	case errors.Is(err, client.ErrChanged):
-		return "it changed while it was being deposited; nothing was kept. Run the command again when it is at rest."
-	case errors.As(err, &unreached):
-		return "the depository does not answer: " + plain(unreached.Err.Error())
-	case errors.As(err, &p) && p.Named("unauthorized"):
-		return line + ". Check --api-key or MUNIMENT_API_KEY."
-	case errors.As(err, &p) && p.Named("idempotency-key-reused"):
-		return line + ". This document was deposited before with other claims; --again deposits it anew."
-	case errors.As(err, &p) && p.Retry():
-		return line + ". Run the same command again later: nothing will be deposited twice."
+// nothing is the Args of a command that takes none.
+func nothing(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return saySuperfluous.err(args[0])
 	}
-	return line
+	return nil
 }

@@ -126,3 +126,34 @@ func closing(r rune) bool {
 }
 
 func opening(r rune) bool { return strings.ContainsRune("（《「『【〈“‘(", r) }
+
+// clip cuts s to w columns.
+func clip(s string, w int) string {
+	n := 0
+	for i, r := range s {
+		if n += columns(r); n > w {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// printRows aligns columns, by the width that characters have on a terminal.
+func printRows(out io.Writer, rows [][]string) error {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], displayWidth(cell))
+		}
+	}
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = pad(cell, widths[i])
+		}
+		if _, err := fmt.Fprintln(out, strings.TrimRight(strings.Join(cells, "  "), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}

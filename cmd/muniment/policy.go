@@ -1,23 +1,28 @@
 package main
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/proofs"
 )
 
-func policyCommand() *cobra.Command {
-	var n connection
+// maxPolicy is more than any policy has.
+const maxPolicy = 1 << 20
+
+func policyCommand(lang proofs.Language) *cobra.Command {
+	n := connection{lang: lang}
+	var asJSON bool
 	c := &cobra.Command{
-		Use:   "policy --server URL",
-		Short: "Print the policy that a depository publishes",
-		Long: `Print the policy that a depository publishes, byte for byte, and on standard error its
-fingerprint. A policy taken from the server it is to judge proves nothing until its
-fingerprint has been compared by another channel.`,
-		Args: cobra.NoArgs,
+		Use:               "policy --server URL",
+		Short:             sayPolicyShort.in(lang),
+		Long:              sayPolicyLong.in(lang),
+		Args:              nothing,
+		ValidArgsFunction: noFiles,
 		RunE: func(c *cobra.Command, _ []string) error {
-			server, err := n.client(c, c.ErrOrStderr())
+			s := newScreen(c, lang, asJSON)
+			server, err := n.client(c, s)
 			if err != nil {
 				return err
 			}
@@ -25,16 +30,36 @@ fingerprint has been compared by another channel.`,
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return s.object(struct {
+					Policy      string `json:"policy"`
+					Fingerprint string `json:"fingerprint"`
+				}{p.String(), p.Fingerprint()})
+			}
 			if _, err := io.WriteString(c.OutOrStdout(), p.String()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.ErrOrStderr(), `Fingerprint: %s
-Compare it by another channel before you rely on it: the depository's printed terms,
-its regulator, a letter, a telephone call.
-`, p.Fingerprint())
-			return err
+			s.note(sayFingerprint, p.Fingerprint())
+			s.note(sayCompareFingerprint)
+			return nil
 		},
 	}
 	n.flags(c, false)
+	c.Flags().BoolVar(&asJSON, "json", false, sayFlagJSON.in(lang))
 	return c
+}
+
+func readPolicy(path string) (proofs.Policy, error) {
+	if path == "" {
+		return proofs.Policy{}, sayWhichPolicy.err()
+	}
+	data, err := readBounded(path, maxPolicy)
+	if err != nil {
+		return proofs.Policy{}, sayPolicyUnreadable.err(err)
+	}
+	p, err := proofs.ParsePolicy(data)
+	if err != nil {
+		return proofs.Policy{}, sayNoPolicy.err(path, err)
+	}
+	return p, nil
 }

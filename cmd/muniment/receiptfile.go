@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,12 +13,13 @@ import (
 
 const receiptSuffix = ".tlog-proof"
 
-// receiptPath is where a file's receipt stands: beside it, or in dir.
-func receiptPath(file, dir string) string {
+// receiptPath is where a file's receipt stands: beside it, or in dir, in folders like
+// those it was found in.
+func receiptPath(f found, dir string) string {
 	if dir != "" {
-		file = filepath.Join(dir, filepath.Base(file))
+		return filepath.Join(dir, f.rel) + receiptSuffix
 	}
-	return file + receiptSuffix
+	return f.path + receiptSuffix
 }
 
 // temporary opens a new file beside path, with the permissions that any new file has
@@ -29,9 +29,9 @@ func temporary(path string) (*os.File, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
-// writable finds out, by trying, whether a receipt could be written at path.
-func writable(path string) error {
-	f, err := temporary(path)
+// writable finds out, by trying, whether a receipt could be written in a folder.
+func writable(dir string) error {
+	f, err := temporary(filepath.Join(dir, "receipt"))
 	if err != nil {
 		return err
 	}
@@ -42,20 +42,21 @@ func writable(path string) error {
 // receipt of the same entry, to a path with the deposit's id in it. It returns which.
 func keepReceipt(path, id string, r proofs.Receipt) (string, error) {
 	for _, p := range []string{path, strings.TrimSuffix(path, receiptSuffix) + "." + id + receiptSuffix} {
-		kept, err := keepAt(p, r)
+		kept, err := keepAt(p, r, replace)
 		if kept || err != nil {
 			return p, err
 		}
 	}
-	return "", fmt.Errorf("%s and its neighbour with the id %s are taken by other files; the deposit stands, and the same command fetches its receipt again", path, id)
+	return "", sayReceiptsTaken.err(path, id)
 }
 
-// keepAt reports whether path now holds a receipt of r's entry, durably.
-func keepAt(path string, r proofs.Receipt) (bool, error) {
+// keepAt reports whether path now holds a receipt of r's entry. It is written by write,
+// and as durable as that makes it.
+func keepAt(path string, r proofs.Receipt, write writer) (bool, error) {
 	there, err := readReceipt(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		err := replace(path, r.Marshal(), false)
+		err := write(path, r.Marshal(), false)
 		if errors.Is(err, os.ErrExist) { // made by someone else meanwhile
 			return false, nil
 		}
@@ -69,12 +70,24 @@ func keepAt(path string, r proofs.Receipt) (bool, error) {
 	if len(there.Timestamps) > len(r.Timestamps) {
 		return true, nil
 	}
-	return true, replace(path, r.Marshal(), true)
+	return true, write(path, r.Marshal(), true)
 }
 
-// replace writes a whole file or nothing, durable on return. Unless over, a file
-// that stands at path stays, and the error is os.ErrExist.
+// A writer writes a whole file or nothing. Unless over, a file that stands at path
+// stays, and the error is os.ErrExist.
+type writer func(path string, data []byte, over bool) error
+
+// replace is the writer of files that are durable on return.
 func replace(path string, data []byte, over bool) error {
+	if err := put(path, data, over); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// put is the writer of files whose bytes are durable on return, and their names once
+// their folder is synced.
+func put(path string, data []byte, over bool) error {
 	f, err := temporary(path)
 	if err != nil {
 		return err
@@ -90,13 +103,10 @@ func replace(path string, data []byte, over bool) error {
 	if !over {
 		// A link never replaces. Where the file system has none, a rename must do.
 		if err = os.Link(f.Name(), path); err == nil || errors.Is(err, os.ErrExist) {
-			return errors.Join(err, syncDir(filepath.Dir(path)))
+			return err
 		}
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return os.Rename(f.Name(), path)
 }
 
 // syncDir makes a new name durable where directories can be synced at all.
@@ -140,4 +150,28 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit+1))
+}
+
+// namesakes are the receipts of other deposits of the file whose receipt stands at
+// path: FILE.<id>.tlog-proof.
+func namesakes(path string) []string {
+	stem := strings.TrimSuffix(filepath.Base(path), receiptSuffix) + "."
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range entries {
+		id, ok := strings.CutPrefix(e.Name(), stem)
+		if id, suffix := strings.CutSuffix(id, receiptSuffix); ok && suffix && isID(id) {
+			out = append(out, filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+	return out
+}
+
+// isID reports whether s is the id of a deposit.
+func isID(s string) bool {
+	v, err := proofs.Text(s)
+	return err == nil && proofs.TypeUUID.Holds(v)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -14,11 +13,12 @@ import (
 // A report is evidence as verify shows it. As JSON its names are stable.
 type report struct {
 	Outcome  string               `json:"outcome"`
+	Missing  string               `json:"missing,omitempty"` // receipt or document, in a folder
 	Reason   proofs.Reason        `json:"reason,omitempty"`
 	Document proofs.DocumentCheck `json:"document"`
 	proofs.Explanation
-	File           string                  `json:"file"`
-	Receipt        string                  `json:"receipt"`
+	File           string                  `json:"file,omitempty"`
+	Receipt        string                  `json:"receipt,omitempty"`
 	DocumentSHA256 string                  `json:"document_sha256,omitempty"`
 	ReceiptSHA256  string                  `json:"receipt_sha256,omitempty"` // of the document the receipt is about
 	Level          proofs.Level            `json:"level,omitempty"`
@@ -32,14 +32,16 @@ type report struct {
 	Signatures     []proofs.SignatureCheck `json:"signatures,omitempty"`
 	Record         map[string]proofs.Value `json:"record,omitempty"`
 	Hidden         []string                `json:"hidden,omitempty"`
+	Error          string                  `json:"error,omitempty"`
 
-	members proofs.Record
+	evidence proofs.Evidence
+	members  proofs.Record
 }
 
 func newReport(e proofs.Evidence, file, receipt string, lang proofs.Language) report {
 	r := report{
 		Outcome: e.Outcome().String(), Reason: e.Reason, Document: e.Document, Explanation: e.Explain(lang),
-		File: file, Receipt: receipt, DocumentSHA256: e.DocumentSHA256, Policy: e.Policy,
+		File: file, Receipt: receipt, DocumentSHA256: e.DocumentSHA256, Policy: e.Policy, evidence: e,
 	}
 	if e.Level == "" { // nothing else was verified
 		return r
@@ -55,39 +57,28 @@ func newReport(e proofs.Evidence, file, receipt string, lang proofs.Language) re
 	return r
 }
 
-// headings in both languages.
-var headings = map[proofs.Language]map[string]string{
-	proofs.English: {
-		"proved": "Proved:", "open": "Not proved:", "facts": "Facts:", "record": "The description, as fixed in the log:",
-		"file": "Document", "receipt": "Receipt", "sha256": "SHA-256", "of receipt": "SHA-256 in receipt",
-		"origin": "Log", "entry": "Entry number", "time": "Time (UTC)", "size": "Log size", "policy": "Policy fingerprint",
-		"log": "Signed by log", "witness": "Signed by witness",
-	},
-	proofs.Chinese: {
-		"proved": "已证明：", "open": "未证明：", "facts": "基本事实：", "record": "日志所固定的描述：",
-		"file": "文件", "receipt": "回执", "sha256": "SHA-256", "of receipt": "回执中的 SHA-256",
-		"origin": "日志", "entry": "条目编号", "time": "时间（UTC）", "size": "日志条目总数", "policy": "信任策略指纹",
-		"log": "日志签名", "witness": "见证方签名",
-	},
-}
-
 // lineWidth is where text is wrapped: comfortable to read, and fit for print.
 const lineWidth = 80
 
-func (r report) print(out io.Writer, lang proofs.Language) error {
-	h := headings[lang]
+// A fact is a line of a report.
+type fact struct {
+	name  phrase
+	value string
+}
+
+func (r report) print(s *screen) error {
 	var b bytes.Buffer
 	for line := range strings.SplitSeq(r.Verdict, "\n") {
 		for _, l := range wrap(plain(line), lineWidth) {
 			fmt.Fprintln(&b, l)
 		}
 	}
-	bullets(&b, h["proved"], r.Proved)
-	bullets(&b, h["open"], r.NotProved)
-	fmt.Fprintf(&b, "\n%s\n", h["facts"])
-	table(&b, r.facts(h))
+	bullets(&b, headProved.in(s.lang), r.Proved)
+	bullets(&b, headOpen.in(s.lang), r.NotProved)
+	fmt.Fprintf(&b, "\n%s\n", headFacts.in(s.lang))
+	table(&b, inLanguage(r.facts(), s.lang))
 	if len(r.members) > 0 {
-		fmt.Fprintf(&b, "\n%s\n", h["record"])
+		fmt.Fprintf(&b, "\n%s\n", headRecord.in(s.lang))
 		var rows [][2]string
 		for _, m := range r.members {
 			text, ok := m.Value.Text()
@@ -98,45 +89,64 @@ func (r report) print(out io.Writer, lang proofs.Language) error {
 		}
 		table(&b, rows)
 	}
-	_, err := b.WriteTo(out)
-	return err
+	return s.bytes(b.Bytes())
 }
 
-func (r report) facts(h map[string]string) [][2]string {
-	rows := [][2]string{{h["file"], r.File}, {h["receipt"], r.Receipt}}
-	add := func(name, value string) {
+func (r report) facts() []fact {
+	rows := []fact{}
+	add := func(name phrase, value string) {
 		if value != "" {
-			rows = append(rows, [2]string{h[name], value})
+			rows = append(rows, fact{name, value})
 		}
 	}
-	add("sha256", r.DocumentSHA256)
+	add(headDocument, r.File)
+	add(headReceipt, r.Receipt)
+	add(headDocumentDigest, r.DocumentSHA256)
 	if r.ReceiptSHA256 != r.DocumentSHA256 {
-		add("of receipt", r.ReceiptSHA256)
+		add(headDigestOfReceipt, r.ReceiptSHA256)
 	}
-	add("origin", r.Origin)
+	add(headLog, r.Origin)
 	if r.Index != nil {
-		add("entry", strconv.FormatUint(*r.Index, 10))
-		add("time", r.Time)
-		add("size", strconv.FormatUint(r.Size, 10))
+		add(headEntryNumber, strconv.FormatUint(*r.Index, 10))
+		add(headTime, r.Time)
+		add(headLogSize, strconv.FormatUint(r.Size, 10))
 	}
-	add("policy", r.Policy)
+	add(headPolicy, r.Policy)
 	for _, s := range r.Signatures {
-		add(s.Role, signature(s))
+		rows = append(rows, signed(s))
 	}
 	return rows
 }
 
-// signature names a signature's key as people compare it, and when a witness made it.
-// The whole key is in the JSON, and under the policy's fingerprint.
-func signature(s proofs.SignatureCheck) string {
+// signed names a signature's key as people compare it, and when a witness made it. The
+// whole key is in the JSON, and under the policy's fingerprint.
+func signed(s proofs.SignatureCheck) fact {
 	out := s.Name
 	if parts := strings.SplitN(s.Key, "+", 3); len(parts) == 3 {
-		out += ", key " + parts[1]
+		out += " [" + parts[1] + "]"
 	}
 	if !s.Time.IsZero() {
-		out += ", " + s.Time.UTC().Format(time.RFC3339)
+		out += " " + s.Time.UTC().Format(time.RFC3339)
 	}
-	return out
+	if s.Role == "witness" {
+		return fact{headByWitness, out}
+	}
+	return fact{headByLog, out}
+}
+
+func inLanguage(facts []fact, lang proofs.Language) [][2]string {
+	rows := make([][2]string, len(facts))
+	for i, f := range facts {
+		rows[i] = [2]string{f.name.in(lang), f.value}
+	}
+	return rows
+}
+
+// facts are results as names and values.
+func (s *screen) facts(facts []fact) error {
+	var b bytes.Buffer
+	table(&b, inLanguage(facts, s.lang))
+	return s.bytes(b.Bytes())
 }
 
 // bullets prints sentences, wrapped, under a heading; nothing if there are none.

@@ -2,17 +2,20 @@ package main
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
 // TestMain lets testscript run this test binary as muniment.
@@ -61,6 +64,12 @@ func TestScripts(t *testing.T) {
 			"sparse":     sparse,
 			"frugal":     frugal,
 			"field":      field,
+			"interrupt":  interrupt,
+			"files":      files,
+			"lines":      lines,
+			"count":      count,
+			"gb18030":    gb18030,
+			"hostile":    hostile,
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "long" {
@@ -193,4 +202,105 @@ func field(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("no %s in %s", args[1], args[2])
 	}
 	ts.Setenv(args[0], value)
+}
+
+// interrupt SIGNAL DIR COUNT command… runs a command, and sends it the signal when DIR
+// holds COUNT receipts, or with "pending" when a batch is about to be sent. It must not
+// have come to its end by itself. What it said on standard error goes to interrupted.
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: interrupt SIGNAL DIR COUNT command…")
+	}
+	signal := map[string]syscall.Signal{"INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[args[0]]
+	cmd := exec.Command(args[3], args[4:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "MUNIMENT_SERVER", "MUNIMENT_API_KEY"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	ts.Check(cmd.Start())
+	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			ts.Fatalf("it came to its end before it could be interrupted: %v\n%s", err, said.String())
+		case <-time.After(time.Millisecond):
+		}
+		if reached(ts.MkAbs(args[1]), args[2]) {
+			break
+		}
+	}
+	ts.Check(cmd.Process.Signal(signal))
+	if err := <-ended; err == nil {
+		ts.Fatalf("the signal came too late")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("interrupted"), []byte(said.String()), 0o644))
+	ts.Logf("%d receipts when it was interrupted", len(receiptsIn(ts.MkAbs(args[1]))))
+}
+
+// reached reports whether a folder is as far as it should be.
+func reached(dir, want string) bool {
+	if want == "pending" {
+		_, err := os.Stat(filepath.Join(dir, pendingFile))
+		return err == nil
+	}
+	n, _ := strconv.Atoi(want)
+	return len(receiptsIn(dir)) >= n
+}
+
+func receiptsIn(dir string) []string {
+	paths, _ := filepath.Glob(filepath.Join(dir, "*"+receiptSuffix))
+	return paths
+}
+
+// files DIR COUNT makes that many documents.
+func files(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.MkdirAll(ts.MkAbs(args[0]), 0o777))
+	for i := range n {
+		name := filepath.Join(ts.MkAbs(args[0]), fmt.Sprintf("document-%04d.txt", i))
+		ts.Check(os.WriteFile(name, fmt.Appendf(nil, "document %d\n", i), 0o666))
+	}
+}
+
+// lines FILE COUNT makes a CSV file of that many lines, ten to a contract.
+func lines(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var b strings.Builder
+	b.WriteString("content.sha256,contract.number,party.0.name,terms.amount\n")
+	for i := range n {
+		fmt.Fprintf(&b, "%x,HT-%d,\"示例, %d\",%d.00\n", sha256.Sum256(fmt.Append(nil, i)), i/10, i, i)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o666))
+}
+
+// count DIR COUNT demands that many receipts.
+func count(ts *testscript.TestScript, neg bool, args []string) {
+	if got := fmt.Sprint(len(receiptsIn(ts.MkAbs(args[0])))); got != args[1] != neg {
+		ts.Fatalf("%s receipts in %s, want %s", got, args[0], args[1])
+	}
+}
+
+// gb18030 FILE writes a file as Chinese Excel does: that encoding, and CR LF.
+func gb18030(ts *testscript.TestScript, neg bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\r\n")
+	data, err := simplifiedchinese.GB18030.NewEncoder().String(text)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(data), 0o666))
+}
+
+// hostile DIR makes files whose names would steer a terminal or a reader's eye.
+func hostile(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(os.MkdirAll(ts.MkAbs(args[0]), 0o777))
+	for _, name := range []string{"a\x1b[2Jb.txt", "fdp.\u202egpj.txt", "line\nVERIFIED.txt", "%s%n.txt", "-rf.txt", "*.txt", "[x].txt"} {
+		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), name), []byte(name), 0o666))
+	}
+	// A name that is not UTF-8 cannot stand in a record.
+	ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "\xff\xfe.txt"), []byte("x"), 0o666))
 }

@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// isTerminal is never sure elsewhere, and a bar in a log file is worse than none.
-func isTerminal(*os.File) bool { return false }
+// terminalWidth is never sure elsewhere, and a bar in a log file is worse than none.
+func terminalWidth(*os.File) int { return 0 }

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"errors"
-	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -11,120 +10,106 @@ import (
 	"github.com/muniment/muniment/proofs"
 )
 
-// maxPolicy is more than any policy has.
-const maxPolicy = 1 << 20
-
 type verifyOptions struct {
-	receipt, policy, lang string
-	json                  bool
+	lang            proofs.Language
+	receipt, policy string
+	json            bool
 }
 
-func verifyCommand() *cobra.Command {
-	var o verifyOptions
+func verifyCommand(lang proofs.Language) *cobra.Command {
+	o := verifyOptions{lang: lang}
 	c := &cobra.Command{
-		Use:   "verify FILE --policy POLICY",
-		Short: "Check a document against its receipt, offline",
-		Long: `Check that FILE is, bit for bit, the document that its receipt is about, and that the
-receipt satisfies a policy. No network is used, and no one is asked.
-
-The policy decides whose signatures count. Take it from whoever answers for the
-depository, never from the party that offers the evidence.
-
-Exit code 0: verified. 1: refused; do not rely on the evidence. 2: it could not be
-decided, or the command could not do its work.`,
-		Example: `  muniment verify contract.pdf --policy depository.policy
-  muniment verify contract.pdf --receipt contract.pdf.tlog-proof --policy depository.policy --lang zh`,
-		Args: func(_ *cobra.Command, files []string) error {
-			if len(files) != 1 {
-				return errors.New("which document? Name one FILE")
+		Use:     "verify PATH… --policy POLICY",
+		Short:   sayVerifyShort.in(lang),
+		Long:    sayVerifyLong.in(lang),
+		Example: sayVerifyExample.in(lang),
+		Args: func(_ *cobra.Command, paths []string) error {
+			switch {
+			case len(paths) == 0:
+				return sayWhichDocument.err()
+			case len(paths) > 1 && o.receipt != "":
+				return sayOneReceipt.err()
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+		RunE: o.run,
 	}
 	f := c.Flags()
-	f.StringVar(&o.receipt, "receipt", "", "the receipt (default FILE"+receiptSuffix+")")
-	f.StringVar(&o.policy, "policy", "", "the policy to judge by (required)")
-	f.StringVar(&o.lang, "lang", "", "en or zh (default as LC_ALL, LC_MESSAGES or LANG say)")
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
-	c.MarkFlagRequired("policy")
+	f.StringVar(&o.receipt, "receipt", "", sayFlagReceipt.in(lang))
+	f.StringVar(&o.policy, "policy", "", sayFlagPolicy.in(lang))
+	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
 	return c
 }
 
-func (o *verifyOptions) run(c *cobra.Command, file string) error {
-	lang, err := language(o.lang)
-	if err != nil {
-		return err
-	}
-	if o.receipt == "" {
-		o.receipt = receiptPath(file, "")
-	}
+func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
+	s := newScreen(c, o.lang, o.json)
 	policy, err := readPolicy(o.policy)
 	if err != nil {
 		return err
 	}
-	data, err := readBounded(o.receipt, proofs.MaxReceipt)
-	if err != nil {
-		return fmt.Errorf("the receipt cannot be read: %w; name another with --receipt", err)
+	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy)}
+	info, err := os.Stat(paths[0])
+	if err == nil && info.IsDir() && o.receipt == "" || len(paths) > 1 {
+		return v.many(paths)
 	}
-	document, err := os.Open(file)
-	if err != nil {
-		return fmt.Errorf("the document cannot be read: %w", err)
-	}
-	defer document.Close()
-	// What is no receipt at all parses to the zero Receipt, which Verify refuses as
-	// malformed.
-	receipt, _ := proofs.ParseReceipt(data)
-	evidence, err := proofs.NewVerifier(policy).Verify(receipt, interruptible{c.Context(), document})
-	if err != nil {
-		return fmt.Errorf("the document cannot be read: %w", err)
-	}
-	r := newReport(evidence, file, o.receipt, lang)
-	if o.json {
-		err = printJSON(c.OutOrStdout(), r)
-	} else {
-		err = r.print(c.OutOrStdout(), lang)
+	var r report
+	switch {
+	case o.receipt != "":
+		r, err = v.one(paths[0], o.receipt)
+	case err == nil && loneReceipt(paths[0]):
+		r, err = v.one("", paths[0])
+	default:
+		r, err = v.one(paths[0], paths[0]+receiptSuffix)
 	}
 	if err != nil {
 		return err
 	}
-	switch evidence.Outcome() {
-	case proofs.Verified:
-		return nil
-	case proofs.Refused:
-		return exitError(exitRefused)
+	if o.json {
+		err = s.object(r)
+	} else {
+		err = r.print(s)
 	}
-	return exitError(exitFailure)
+	if code := exitOf(r.evidence.Outcome()); err == nil && code != 0 {
+		return exitError(code)
+	}
+	return err
 }
 
-func readPolicy(path string) (proofs.Policy, error) {
-	data, err := readBounded(path, maxPolicy)
-	if err != nil {
-		return proofs.Policy{}, fmt.Errorf("the policy cannot be read: %w", err)
+// loneReceipt reports whether path is a receipt, and not a document with a receipt of
+// its own.
+func loneReceipt(path string) bool {
+	if !strings.HasSuffix(path, receiptSuffix) {
+		return false
 	}
-	p, err := proofs.ParsePolicy(data)
-	if err != nil {
-		return proofs.Policy{}, fmt.Errorf("%s is not a policy: %w", path, err)
-	}
-	return p, nil
+	_, err := os.Stat(path + receiptSuffix)
+	return err != nil
 }
 
-// language is the one asked for, or else the user's.
-func language(asked string) (proofs.Language, error) {
-	switch l := proofs.Language(asked); l {
-	case proofs.English, proofs.Chinese:
-		return l, nil
-	case "":
-	default:
-		return "", errors.New("--lang is en or zh")
+// one checks a document, unless file is empty, and a receipt.
+func (v *verification) one(file, receipt string) (report, error) {
+	data, err := readBounded(receipt, proofs.MaxReceipt)
+	if err != nil {
+		return report{}, sayReceiptUnreadable.err(err)
 	}
-	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if v := os.Getenv(name); v != "" {
-			if strings.HasPrefix(strings.ToLower(v), "zh") {
-				return proofs.Chinese, nil
-			}
-			break
+	// What is no receipt at all parses to the zero Receipt, which Verify refuses as
+	// malformed.
+	r, _ := proofs.ParseReceipt(data)
+	return v.check(file, receipt, r)
+}
+
+func (v *verification) check(file, path string, r proofs.Receipt) (report, error) {
+	var document io.Reader
+	if file != "" {
+		f, err := os.Open(file)
+		if err != nil {
+			return report{}, sayDocUnreadable.err(err)
 		}
+		defer f.Close()
+		document = interruptible{v.ctx, v.task.reader(f)}
 	}
-	return proofs.English, nil
+	e, err := v.verifier.Verify(r, document)
+	if err != nil {
+		return report{}, sayDocUnreadable.err(err)
+	}
+	return newReport(e, file, path, v.screen.lang), nil
 }

@@ -1,23 +1,36 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/proofs"
 )
 
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version of this program",
-		Args:  cobra.NoArgs,
+func versionCommand(lang proofs.Language) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:               "version",
+		Short:             sayVersionShort.in(lang),
+		Args:              nothing,
+		ValidArgsFunction: noFiles,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(c.OutOrStdout(), "muniment %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			s := newScreen(c, lang, asJSON)
+			platform := runtime.GOOS + "/" + runtime.GOARCH
+			if asJSON {
+				return s.object(struct {
+					Version  string `json:"version"`
+					Go       string `json:"go"`
+					Platform string `json:"platform"`
+				}{version(), runtime.Version(), platform})
+			}
+			return s.text("muniment " + version() + " " + runtime.Version() + " " + platform)
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, sayFlagJSON.in(lang))
+	return c
 }
 
 // version is what the toolchain wrote into the binary: the module's version, and the

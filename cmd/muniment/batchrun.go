@@ -1,0 +1,399 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/client"
+)
+
+// Bounds of one batch, as openapi.yaml has them. Each line has its envelope.
+const (
+	maxBatchLines = client.MaxLines
+	maxBatchBytes = 32 << 20
+	lineEnvelope  = len(`{"record":}`) + 1
+	maxBatchLine  = 64 << 10
+)
+
+// Files of the folder of receipts that are not receipts.
+const (
+	pendingFile = ".pending" // the batch that was sent and has not all its receipts yet
+	againFile   = ".again"   // what makes the keys of a run with --again its own
+	resultsFile = "results.csv"
+)
+
+// resultsHead is the first line of resultsFile.
+const resultsHead = "line,id,index,time,receipt\n"
+
+// receiptWriters is how many receipts are made durable at once: a disk does many
+// flushes in the time of one.
+const receiptWriters = 16
+
+// batch deposits the lines of a sheet, in batches of which all or none is deposited.
+//
+// What must not happen is that a line is deposited twice. A batch has one key, made of
+// its lines; so it must be sent again just as it was, whatever has become of the CSV
+// file meanwhile. Before it is sent, it is therefore written to .pending, durably, and
+// that is only removed when all its receipts are. Whoever comes next begins there. A
+// line whose receipt is in the folder is done.
+type batch struct {
+	server *client.Client
+	sheet  *sheet
+	screen *screen
+	folder string
+
+	nonce    string
+	progress *progress
+	lines    map[string]int // index in sheet.lines by what a line says
+	done     []*settled     // by line
+	sent     int
+}
+
+// settled is what became of a line. As JSON its names are stable.
+type settled struct {
+	Line    int    `json:"line"`
+	Status  string `json:"status"`
+	ID      string `json:"id"`
+	Index   uint64 `json:"index"`
+	Time    string `json:"time"`
+	SHA256  string `json:"sha256"`
+	Leaf    string `json:"leaf"`
+	Receipt string `json:"receipt"` // path
+}
+
+func (b *batch) run(ctx context.Context, again bool) error {
+	b.lines, b.done = map[string]int{}, make([]*settled, len(b.sheet.lines))
+	for i, l := range b.sheet.lines {
+		b.lines[l.stable.JSON()] = i
+	}
+	if err := b.begin(again); err != nil {
+		return err
+	}
+	b.progress = newProgress(b.screen, sayLinesOf, len(b.sheet.lines), 0, int64(len(b.sheet.lines)))
+	err := b.all(ctx)
+	b.progress.end()
+	// What is there is told, even where the rest failed.
+	if told := b.tell(); err == nil {
+		err = told
+	}
+	if err != nil && refusedDeposit(err) {
+		b.screen.complain(b.sheet.path, err)
+		return exitError(exitRefused)
+	}
+	return err
+}
+
+// begin finds out whether this run makes new deposits of lines that were deposited
+// before. That needs a folder of its own, which knows them by their receipts.
+func (b *batch) begin(again bool) error {
+	path := filepath.Join(b.folder, againFile)
+	data, err := readBounded(path, 64)
+	switch {
+	case err == nil:
+		b.nonce = string(data)
+		return nil
+	case !errors.Is(err, fs.ErrNotExist) || !again:
+		return ignoring(err, fs.ErrNotExist)
+	}
+	entries, err := os.ReadDir(b.folder)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return sayAgainFolder.err(b.folder)
+	}
+	b.nonce = rand.Text()
+	return replace(path, []byte(b.nonce), false)
+}
+
+func ignoring(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}
+
+// all sends what has no receipt yet, a batch that was interrupted first of all.
+func (b *batch) all(ctx context.Context) error {
+	pending, err := b.readPending()
+	if err != nil {
+		return err
+	}
+	if pending != nil {
+		b.screen.note(sayFinishing, len(pending.Lines))
+		if err := b.send(ctx, *pending); err != nil {
+			return err
+		}
+	}
+	if err := b.scan(ctx); err != nil {
+		return err
+	}
+	for _, next := range b.cut() {
+		if err := b.writePending(next); err != nil {
+			return err
+		}
+		if err := b.send(ctx, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan finds the lines whose receipts are in the folder.
+func (b *batch) scan(ctx context.Context) error {
+	entries, err := os.ReadDir(b.folder)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		id, ok := strings.CutSuffix(e.Name(), receiptSuffix)
+		if !ok || !isID(id) {
+			continue
+		}
+		path := filepath.Join(b.folder, e.Name())
+		r, err := readReceipt(path)
+		if err == nil {
+			var evidence proofs.Evidence
+			evidence, err = b.server.Verifier.Verify(r, nil)
+			if err == nil && evidence.Outcome() != proofs.Verified {
+				err = sayReceiptFails.err(lastLine(evidence.Explain(b.screen.lang).Verdict))
+			}
+		}
+		if err != nil {
+			return sayForeignReceipt.err(path, err)
+		}
+		b.settle(r, path, statusThere)
+		b.progress.advance(1)
+	}
+	return nil
+}
+
+// settle notes the receipt of a line, if one of the lines is what it says.
+func (b *batch) settle(r proofs.Receipt, path, status string) {
+	i, ok := b.lineOf(r)
+	if !ok || b.done[i] != nil && status == statusThere {
+		return
+	}
+	text := func(name string) string {
+		v, _ := r.Member(name)
+		s, _ := v.Text()
+		return s
+	}
+	b.done[i] = &settled{
+		Line: b.sheet.lines[i].number, Status: status, ID: text("id"), Index: r.Index,
+		Time: proofs.FormatTime(r.Entry.Time), SHA256: text("content.sha256"),
+		Leaf: r.Entry.LeafHash().String(), Receipt: path,
+	}
+}
+
+// lineOf finds the line that a receipt is of. What the program finds out about a
+// document by itself is no part of what a line says.
+func (b *batch) lineOf(r proofs.Receipt) (int, bool) {
+	if held, _ := r.Member("content.held"); held != proofs.Boolean(false) {
+		return 0, false
+	}
+	var claims proofs.Record
+	for _, d := range r.Disclosures {
+		if settable(d.Name) {
+			claims = append(claims, proofs.Member{Name: d.Name, Value: d.Value})
+		}
+	}
+	return b.lineSaying(claims)
+}
+
+// lineSaying finds the line that makes these claims.
+func (b *batch) lineSaying(claims proofs.Record) (int, bool) {
+	for _, without := range [][]string{nil, {"content.size", "content.type"}, {"content.size"}, {"content.type"}} {
+		said := slices.DeleteFunc(slices.Clone(claims), func(m proofs.Member) bool { return slices.Contains(without, m.Name) })
+		if i, ok := b.lines[said.JSON()]; ok {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// cut makes batches of the lines that have no receipt, in their order.
+func (b *batch) cut() []client.Batch {
+	var out []client.Batch
+	var now client.Batch
+	sum, bytes := sha256.New(), 0
+	close := func() {
+		if len(now.Lines) > 0 {
+			now.Key = hex.EncodeToString(sum.Sum(nil))
+			out = append(out, now)
+		}
+		now, bytes = client.Batch{}, 0
+		sum.Reset()
+		sum.Write([]byte("muniment/batch-key@v1\n" + b.nonce + "\n"))
+	}
+	close()
+	for i, l := range b.sheet.lines {
+		if b.done[i] != nil {
+			continue
+		}
+		length := len(l.claims.JSON()) + lineEnvelope
+		if len(now.Lines) == maxBatchLines || bytes+length > maxBatchBytes {
+			close()
+		}
+		now.Lines = append(now.Lines, l.claims)
+		bytes += length
+		sum.Write([]byte(l.stable.JSON() + "\n"))
+	}
+	close()
+	return out
+}
+
+// send deposits a batch and keeps all its receipts, durably, before it is forgotten.
+func (b *batch) send(ctx context.Context, next client.Batch) error {
+	receipts, err := b.server.DepositBatch(ctx, next)
+	if err != nil {
+		if p, ok := problemOf(err); ok && p.Refused() && p.Type != client.ProblemIdempotencyKeyReused {
+			// All or none: it was none.
+			b.name(p, next)
+			return errors.Join(err, os.Remove(filepath.Join(b.folder, pendingFile)))
+		}
+		return err
+	}
+	if err := b.keep(ctx, receipts); err != nil {
+		return err
+	}
+	b.sent += len(receipts)
+	return os.Remove(filepath.Join(b.folder, pendingFile))
+}
+
+// name tells the lines that the depository refused.
+func (b *batch) name(p *client.Problem, next client.Batch) {
+	for _, bad := range p.Lines {
+		if bad.Line < 1 || bad.Line > len(next.Lines) {
+			continue
+		}
+		if i, ok := b.lineSaying(next.Lines[bad.Line-1]); ok {
+			b.screen.complain(b.sheet.path, sayBatchLine.err(b.sheet.lines[i].number, bad.Member+" "+bad.Detail))
+		}
+	}
+}
+
+// keep writes the receipts of a batch.
+func (b *batch) keep(ctx context.Context, receipts []proofs.Receipt) error {
+	paths, errs := make([]string, len(receipts)), make([]error, len(receipts))
+	var writers sync.WaitGroup
+	for first := range receiptWriters {
+		writers.Go(func() {
+			for i := first; i < len(receipts) && ctx.Err() == nil; i += receiptWriters {
+				id, _ := receipts[i].Member("id")
+				name, _ := id.Text()
+				paths[i] = filepath.Join(b.folder, name+receiptSuffix)
+				errs[i] = b.keepOne(paths[i], receipts[i])
+				b.progress.advance(1)
+			}
+		})
+	}
+	writers.Wait()
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return err
+	}
+	for i, r := range receipts {
+		b.settle(r, paths[i], statusDeposited)
+	}
+	return syncDir(b.folder)
+}
+
+func (b *batch) keepOne(path string, r proofs.Receipt) error {
+	kept, err := keepAt(path, r, put)
+	if err == nil && !kept {
+		return sayTaken.err(path)
+	}
+	return err
+}
+
+// readPending reads the batch that was interrupted, if one was.
+func (b *batch) readPending() (*client.Batch, error) {
+	path := filepath.Join(b.folder, pendingFile)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, ignoring(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	out := &client.Batch{}
+	in := bufio.NewScanner(f)
+	in.Buffer(nil, maxBatchLine+1)
+	for in.Scan() {
+		if out.Key == "" {
+			out.Key = in.Text()
+			continue
+		}
+		claims, err := proofs.ParseMembers(in.Text())
+		if err != nil {
+			return nil, sayPendingDamaged.err(path, err)
+		}
+		out.Lines = append(out.Lines, claims)
+	}
+	if err := in.Err(); err != nil {
+		return nil, sayPendingDamaged.err(path, err)
+	}
+	return out, nil
+}
+
+func (b *batch) writePending(next client.Batch) error {
+	var data bytes.Buffer
+	data.WriteString(next.Key + "\n")
+	for _, claims := range next.Lines {
+		data.WriteString(claims.JSON() + "\n")
+	}
+	return replace(filepath.Join(b.folder, pendingFile), data.Bytes(), true)
+}
+
+// tell prints what was done, and writes the table of results.
+func (b *batch) tell() error {
+	var rows bytes.Buffer
+	w := csv.NewWriter(&rows) // to memory: no error
+	rows.WriteString(resultsHead)
+	there, first, last := 0, uint64(0), uint64(0)
+	for _, d := range b.done {
+		if d == nil {
+			continue
+		}
+		if there++; there == 1 {
+			first = d.Index
+		}
+		first, last = min(first, d.Index), max(last, d.Index)
+		_ = w.Write([]string{strconv.Itoa(d.Line), d.ID, strconv.FormatUint(d.Index, 10), d.Time, filepath.Base(d.Receipt)})
+		if b.screen.json {
+			if err := b.screen.object(d); err != nil {
+				return err
+			}
+		}
+	}
+	w.Flush()
+	if there == 0 {
+		return nil
+	}
+	results := filepath.Join(b.folder, resultsFile)
+	if err := replace(results, rows.Bytes(), true); err != nil || b.screen.json {
+		return err
+	}
+	if err := b.screen.line(sayBatchDone, len(b.done), min(b.sent, there), there-min(b.sent, there), len(b.done)-there, first, last); err != nil {
+		return err
+	}
+	if err := b.screen.line(sayBatchReceipts, b.folder); err != nil {
+		return err
+	}
+	return b.screen.line(sayBatchResults, results)
+}

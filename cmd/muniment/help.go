@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// speak gives a command, and those below it, their help in the user's language.
+// Cobra's own is English.
+func speak(root *cobra.Command, lang proofs.Language) {
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { printHelp(c.OutOrStdout(), c, lang) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: sayHelpShort.in(lang),
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return sayNoCommand.err(strings.Join(args, " "))
+			}
+			printHelp(root.OutOrStdout(), c, lang)
+			return nil
+		},
+	})
+}
+
+func printHelp(out io.Writer, c *cobra.Command, lang proofs.Language) {
+	text := c.Long
+	if text == "" {
+		text = c.Short
+	}
+	fmt.Fprintf(out, "%s\n\n%s\n", strings.TrimSpace(text), sayUsage.in(lang))
+	if !c.HasAvailableSubCommands() {
+		fmt.Fprintf(out, "  %s\n", c.UseLine())
+	} else {
+		fmt.Fprintf(out, "  %s COMMAND\n\n%s\n", c.CommandPath(), sayCommands.in(lang))
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() || sub.Name() == "help" {
+				fmt.Fprintf(out, "  %s  %s\n", pad(sub.Name(), 11), sub.Short)
+			}
+		}
+	}
+	if c.Example != "" {
+		fmt.Fprintf(out, "\n%s\n%s\n", sayExamples.in(lang), c.Example)
+	}
+	if c.HasAvailableLocalFlags() {
+		fmt.Fprintf(out, "\n%s\n", sayFlags.in(lang))
+		printFlags(out, c.LocalFlags(), lang)
+	}
+	if c.HasAvailableInheritedFlags() {
+		fmt.Fprintf(out, "\n%s\n", sayGlobalFlags.in(lang))
+		printFlags(out, c.InheritedFlags(), lang)
+	}
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(out, "\n%s\n", sayMoreHelp.in(lang, c.CommandPath()))
+	}
+}
+
+// flagWidth is how far descriptions of flags stand to the right.
+const flagWidth = 22
+
+func printFlags(out io.Writer, flags *pflag.FlagSet, lang proofs.Language) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		value, text := pflag.UnquoteUsage(f)
+		if f.Name == "help" {
+			text = sayFlagHelp.in(lang)
+		}
+		name := "    --" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", --" + f.Name
+		}
+		if value != "" {
+			name += " " + strings.ToUpper(value)
+			text = strings.Replace(text, value, strings.ToUpper(value), 1)
+		}
+		lines := wrap(text, lineWidth-flagWidth-4)
+		if displayWidth(name) > flagWidth {
+			fmt.Fprintf(out, "  %s\n", name)
+			name = ""
+		}
+		for _, line := range lines {
+			fmt.Fprintf(out, "  %s  %s\n", pad(name, flagWidth), line)
+			name = ""
+		}
+	})
+}
