@@ -68,7 +68,7 @@ func (s *server) batch(r *http.Request, key string, prefer preferences, held *sh
 
 // decodeBatch reads the body to its end. Where lines are wrong it names every one.
 func decodeBatch(from io.Reader, held *share) ([]proofs.Record, error) {
-	in := &lines{from: bufio.NewReaderSize(from, 8<<10), held: held}
+	in := &lines{from: bufio.NewReaderSize(from, 4<<10), held: held}
 	var records []proofs.Record
 	failed := map[int]error{}
 	for {

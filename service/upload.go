@@ -84,6 +84,9 @@ func (s *server) decodeUpload(r *http.Request, boundary string) (proofs.Record, 
 		return nil, nil, err
 	}
 	b.allow += s.MaxDocument + framing
+	if err := u.wait(); err != nil {
+		return nil, nil, err
+	}
 	return record, u, nil
 }
 
@@ -94,7 +97,19 @@ type upload struct {
 	*formBody
 	part *multipart.Part // the document
 	left int64           // bytes that the document may still have
+	came []byte          // and were not asked for yet
 	err  error           // once the document has ended
+}
+
+// worthwhile is how much of a document has come before storage is troubled with it,
+// in bytes: a crowd of slow callers holds no files and no keys.
+const worthwhile = 16 << 10
+
+// wait reads the document's first bytes.
+func (u *upload) wait() error {
+	first, err := io.ReadAll(io.LimitReader(u, worthwhile))
+	u.came = first
+	return err
 }
 
 // cause finds out why a deposit failed: a connection that breaks ends the context at
@@ -155,6 +170,11 @@ func (u *upload) open(record *proofs.Record) error {
 
 // Read implements io.Reader over the document.
 func (u *upload) Read(p []byte) (int, error) {
+	if len(u.came) > 0 {
+		n := copy(p, u.came)
+		u.came = u.came[n:]
+		return n, nil
+	}
 	if u.err != nil {
 		return 0, u.err
 	}

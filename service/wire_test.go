@@ -36,15 +36,21 @@ func (h *house) dial(t *testing.T) *wire {
 	return &wire{c, t, bufio.NewReader(c)}
 }
 
-// head sends the head of a POST with a body of that length, -1 for chunks.
+// head sends the head of a deposit with a body of that length, -1 for chunks.
 func (w *wire) head(h *house, kind string, length int) {
+	w.t.Helper()
+	w.headTo("/v1/deposits", h, kind, length)
+}
+
+// headTo sends the head of a POST with a body of that length, -1 for chunks.
+func (w *wire) headTo(path string, h *house, kind string, length int) {
 	w.t.Helper()
 	size := fmt.Sprintf("Content-Length: %d", length)
 	if length < 0 {
 		size = "Transfer-Encoding: chunked"
 	}
-	w.say(fmt.Sprintf("POST /v1/deposits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\nContent-Type: %s\r\n%s\r\n\r\n",
-		h.depositor, rand.Text(), kind, size))
+	w.say(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\nContent-Type: %s\r\n%s\r\n\r\n",
+		path, h.depositor, rand.Text(), kind, size))
 }
 
 func (w *wire) say(s string) {
@@ -108,17 +114,25 @@ func TestCutOff(t *testing.T) {
 
 func TestEndless(t *testing.T) {
 	h := newHouse(t)
-	for name, test := range map[string]struct{ kind, start, more string }{
-		"document":   {multi, strings.Split(form(recordPart("{}"), documentPart("hello")), "hello")[0], strings.Repeat("x", 32<<10)},
-		"record":     {multi, strings.Split(form(recordPart("hello")), "hello")[0], strings.Repeat(" ", 32<<10)},
-		"preamble":   {multi, "", strings.Repeat("x\r\n", 10<<10)},
-		"headers":    {multi, "--" + boundary + "\r\n", strings.Repeat("A: b\r\n", 5<<10)},
-		"epilogue":   {multi, form(recordPart("{}"), documentPart("hello")), strings.Repeat("x", 32<<10)},
-		"JSON":       {"application/json", `{"record":{`, strings.Repeat(" ", 32<<10)},
-		"many parts": {multi, "", form(part{name: "x"})[:100]},
+	for name, test := range map[string]struct{ path, kind, start, more string }{
+		"document":        {"/v1/deposits", multi, strings.Split(form(recordPart("{}"), documentPart("hello")), "hello")[0], strings.Repeat("x", 32<<10)},
+		"record":          {"/v1/deposits", multi, strings.Split(form(recordPart("hello")), "hello")[0], strings.Repeat(" ", 32<<10)},
+		"preamble":        {"/v1/deposits", multi, "", strings.Repeat("x\r\n", 10<<10)},
+		"headers":         {"/v1/deposits", multi, "--" + boundary + "\r\n", strings.Repeat("A: b\r\n", 5<<10)},
+		"epilogue":        {"/v1/deposits", multi, form(recordPart("{}"), documentPart("hello")), strings.Repeat("x", 32<<10)},
+		"JSON":            {"/v1/deposits", "application/json", `{"record":{`, strings.Repeat(" ", 32<<10)},
+		"many parts":      {"/v1/deposits", multi, "", form(part{name: "x"})[:100]},
+		"one line":        {"/v1/deposits:batch", ndjson, "", strings.Repeat(" ", 32<<10)},
+		"lines":           {"/v1/deposits:batch", ndjson, "", batchOf(500)},
+		"empty lines":     {"/v1/deposits:batch", ndjson, "", strings.Repeat("\n", 32<<10)},
+		"long lines":      {"/v1/deposits:batch", ndjson, "", strings.Repeat(" ", 60<<10) + "\n"},
+		"receipt":         {"/v1/verify", multi, strings.Split(form(textPart("receipt", "hello")), "hello")[0], strings.Repeat("x", 32<<10)},
+		"policy":          {"/v1/verify", multi, strings.Split(form(textPart("receipt", ""), textPart("policy", "hello")), "hello")[0], strings.Repeat("x", 32<<10)},
+		"to hold against": {"/v1/verify", multi, strings.Split(form(textPart("receipt", ""), documentPart("hello")), "hello")[0], strings.Repeat("x", 32<<10)},
+		"check in JSON":   {"/v1/verify", "application/json", `{"receipt":"`, strings.Repeat("x", 32<<10)},
 	} {
 		c := h.dial(t)
-		c.head(h, test.kind, -1)
+		c.headTo(test.path, h, test.kind, -1)
 		stop := make(chan struct{})
 		go func() {
 			defer close(stop)
@@ -141,9 +155,11 @@ func TestEndless(t *testing.T) {
 	}
 	h.nothingKept(t, 1, 0)
 	// A length announced is refused before a byte of it comes.
-	for _, kind := range []string{multi, "application/json"} {
+	for _, to := range [][2]string{
+		{"/v1/deposits", multi}, {"/v1/deposits", "application/json"}, {"/v1/deposits:batch", ndjson}, {"/v1/verify", multi}, {"/v1/verify", "application/json"},
+	} {
 		c := h.dial(t)
-		c.head(h, kind, 10<<30)
+		c.headTo(to[0], h, to[1], 10<<30)
 		c.answer().problem(t, tooLarge)
 	}
 }
@@ -161,6 +177,15 @@ func TestSlow(t *testing.T) {
 		c := h.dial(t)
 		c.head(h, "application/json", 100)
 		c.answer().problem(t, timeout)
+		for _, to := range [][3]string{
+			{"/v1/deposits:batch", ndjson, ""}, {"/v1/deposits:batch", ndjson, batchOf(10)}, {"/v1/deposits:batch", ndjson, batchOf(100)[:9000]},
+			{"/v1/verify", "application/json", `{"receipt":"`}, {"/v1/verify", multi, whole[:50]}, {"/v1/verify", multi, form(textPart("receipt", ""), documentPart("hello"))[:200]},
+		} {
+			c := h.dial(t)
+			c.headTo(to[0], h, to[1], 10_000)
+			c.say(to[2])
+			c.answer().problem(t, timeout)
+		}
 	})
 	t.Run("dripping", func(t *testing.T) { // each byte in time, and the whole far too late
 		c := h.dial(t)
@@ -354,4 +379,7 @@ func TestRefusalIsHeard(t *testing.T) {
 // endless is a document without an end.
 type endless struct{}
 
-func (endless) Read(p []byte) (int, error) { return len(p), nil }
+func (endless) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
