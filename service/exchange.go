@@ -171,7 +171,7 @@ func (s *server) log(r *http.Request, x *exchange, begun time.Time) {
 	switch route {
 	case "":
 		route = "none"
-	case "/healthz", "/readyz":
+	case "/healthz", "/readyz", "/metrics":
 		level = slog.LevelDebug
 	}
 	if !s.Logger.Enabled(r.Context(), level) {
