@@ -440,6 +440,33 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// blind is a disk that does not tell how full it is.
+type blind struct{ vfs.FS }
+
+func (blind) GetDiskUsage(string) (vfs.DiskUsage, error) { return vfs.DiskUsage{}, syscall.EIO }
+
+// TestRoomUnknown: a disk that does not tell how full it is refuses writes for now. It
+// is not the end of the ledger, which Pebble would make of it on its own errands.
+func TestRoomUnknown(t *testing.T) {
+	h := newHistory(1, bulky)
+	l := mustOpen(t, Config{Dir: dir, fs: blind{vfs.NewMem()}, CacheBytes: 1 << 20, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+	if err := l.Room(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Room: %v", err)
+	}
+	if err := h.append(t.Context(), l, 0); !errors.Is(err, syscall.EIO) {
+		t.Errorf("append: %v", err)
+	}
+	if err := l.db.Flush(); err != nil {
+		t.Error(err)
+	}
+	if err := l.db.Compact(t.Context(), []byte{0}, []byte{255}, false); err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOpenOnFullDisk: reads are served, writes refused; with room it opens as ever.
 func TestOpenOnFullDisk(t *testing.T) {
 	h, mem := newHistory(8, bulky), vfs.NewMem()
