@@ -2,6 +2,7 @@ package notary_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -110,12 +111,80 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%s was timed %v times", s, v)
 			}
 		}
-		if hits := got["muniment_tile_reads_total{result=hit}"]; hits < 5 { // each receipt reads the one tile
-			t.Errorf("%v tiles were read from memory", hits)
-		}
 		closeNotary(t, n)
 		if left := measured(t, registry); len(left) > 0 {
 			t.Errorf("after Close there are still %v", left)
+		}
+	})
+}
+
+// TestMetricsOfBatches: each line counts as a deposit, and the batch as one operation,
+// one replay and one proof.
+func TestMetricsOfBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		registry := prometheus.NewPedanticRegistry()
+		c := d.config()
+		c.Metrics = registry
+		n, err := notary.Open(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeNotary(t, n)
+		b := notary.DigestBatch{Key: "batch"}
+		for i := range 300 {
+			b.Lines = append(b.Lines, digestOnly(t, "", strconv.Itoa(i)).Claims)
+		}
+		for range 2 {
+			if _, err := n.DepositBatch(t.Context(), d.principal(), b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := measured(t, registry)
+		for name, want := range map[string]float64{
+			"muniment_deposits_total{kind=line}":           300,
+			"muniment_deposits_total{kind=digest}":         0,
+			"muniment_replays_total":                       1,
+			"muniment_batch_rows sum":                      300,
+			"muniment_batch_operations sum":                1,
+			"muniment_stage_duration_seconds{stage=prove}": 2,
+		} {
+			if v, ok := got[name]; !ok || v != want {
+				t.Errorf("%s is %v, want %v", name, v, want)
+			}
+		}
+	})
+}
+
+// TestMetricsOfTiles: a receipt from the depth of the log reads a tile that no round
+// brings along; the next one finds it in memory.
+func TestMetricsOfTiles(t *testing.T) {
+	b := grown(t, 600)
+	synctest.Test(t, func(t *testing.T) {
+		d := b.scenario(t).d
+		registry := prometheus.NewPedanticRegistry()
+		c := d.config()
+		c.Metrics = registry
+		n, err := notary.Open(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeNotary(t, n)
+		var missed, hit float64
+		for i := range 3 {
+			found, _, err := n.Search(t.Context(), d.principal(), notary.Search{Limit: 1})
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%d found: %v", len(found), err)
+			}
+			if _, err := n.Receipt(t.Context(), d.principal(), found[0].ID); err != nil {
+				t.Fatal(err)
+			}
+			got := measured(t, registry)
+			hits, misses := got["muniment_tile_reads_total{result=hit}"], got["muniment_tile_reads_total{result=miss}"]
+			if misses == 0 || i > 0 && (misses != missed || hits <= hit) {
+				t.Errorf("receipt %d: %v hits and %v misses, after %v and %v", i, hits, misses, hit, missed)
+			}
+			missed, hit = misses, hits
 		}
 	})
 }

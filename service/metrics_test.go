@@ -121,10 +121,10 @@ func TestHostileRequestsMakeNoSeries(t *testing.T) {
 	h := newHouse(t)
 	handler := h.handler
 	random := rand.New(rand.NewPCG(24, 24))
-	closed := closedSets(t)
+	paths, closed := closedSets(t)
 	attack := func(times int) {
 		for range times {
-			handler.ServeHTTP(httptest.NewRecorder(), hostile(random, h.depositor))
+			handler.ServeHTTP(httptest.NewRecorder(), hostile(random, paths, h.depositor))
 		}
 	}
 	attack(20_000) // every answer that strangers can have has been given by then
@@ -172,8 +172,8 @@ func TestHostileRequestsMakeNoSeries(t *testing.T) {
 }
 
 // closedSets reads from openapi.yaml which paths and problems there are, and returns
-// what tells whether a label's value is one of ours.
-func closedSets(t *testing.T) func(label, value string) bool {
+// the paths, and what tells whether a label's value is one of ours.
+func closedSets(t *testing.T) (paths []string, closed func(label, value string) bool) {
 	spec, err := os.ReadFile("../openapi.yaml")
 	must(t, err)
 	all := func(pattern string) (found []string) {
@@ -185,8 +185,9 @@ func closedSets(t *testing.T) func(label, value string) bool {
 		}
 		return found
 	}
-	paths, problems := all(`(?m)^  (/\S+):$`), all("\\| `/problems/([a-z-]+)` \\|")
-	return func(label, value string) bool {
+	paths = all(`(?m)^  (/\S+):$`)
+	problems := all("\\| `/problems/([a-z-]+)` \\|")
+	return paths, func(label, value string) bool {
 		switch label {
 		case "method":
 			return slices.Contains(methods[:], value)
@@ -209,7 +210,7 @@ const evil = "evil"
 
 // hostile is a request of a stranger: any method, path, query, header and body, often
 // near to what is there.
-func hostile(random *rand.Rand, key string) *http.Request {
+func hostile(random *rand.Rand, paths []string, key string) *http.Request {
 	pick := func(of ...string) string { return of[random.IntN(len(of))] }
 	word := func() string {
 		b := make([]byte, random.IntN(24))
@@ -221,7 +222,9 @@ func hostile(random *rand.Rand, key string) *http.Request {
 	r := httptest.NewRequest("GET", "/", strings.NewReader(word()))
 	r.Method = pick("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "EVIL", fmt.Sprintf("EVIL%d", random.Uint64()), "get")
 	r.URL.Path = pick("/", "/v1/", "/v1/deposits", "/v1/deposits/", "/v1/deposits/"+word()+"/", "/log/", "/log/tile/", "/log/records/", "/healthz", "/readyz", "/metrics", "/metrics/", "//", "")
-	if random.IntN(4) > 0 {
+	if random.IntN(2) == 0 {
+		r.URL.Path = regexp.MustCompile(`\{\w+\}`).ReplaceAllStringFunc(pick(paths...), func(string) string { return word() })
+	} else if random.IntN(4) > 0 {
 		r.URL.Path += pick(word(), word()+"/receipt", word()+"/document", word()+"/"+word())
 	}
 	if random.IntN(3) == 0 {
