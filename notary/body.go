@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strings"
+	"time"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -91,6 +93,7 @@ const (
 	packedJSON   = iota // canonical JSON as it is
 	packedText          // a string's bytes, where its JSON is those bytes in quotes
 	packedDigest        // a string of lower-case hex, as the bytes it stands for
+	packedTime          // a time as entries write it, as its milliseconds since 1970
 )
 
 // appendPacked appends the record without the member id, which must be the row's:
@@ -127,6 +130,11 @@ func appendPackedValue(out []byte, json string) []byte {
 			length(len(digest), packedDigest)
 			return append(out, digest[:]...)
 		}
+	}
+	if at, err := proofs.ParseTime(text); err == nil && at.Year() >= 1970 {
+		ms := binary.AppendUvarint(nil, uint64(at.UnixMilli()))
+		length(len(ms), packedTime)
+		return append(out, ms...)
 	}
 	length(len(text), packedText)
 	return append(out, text...)
@@ -212,5 +220,9 @@ func (u *unpacker) value() (proofs.Value, error) {
 	case packedDigest:
 		return proofs.Text(hex.EncodeToString(data))
 	}
-	return proofs.Value{}, errPacked
+	ms, read := binary.Uvarint(data)
+	if read != n || ms > math.MaxInt64 {
+		return proofs.Value{}, errPacked
+	}
+	return proofs.Text(proofs.FormatTime(time.UnixMilli(int64(ms))))
 }

@@ -141,9 +141,14 @@ func appendDigits(out []byte, v, n int) []byte {
 
 // ParseTime reads what FormatTime writes, and nothing else.
 func ParseTime(s string) (time.Time, error) {
+	if len(s) != len(timeFormat) {
+		return time.Time{}, errTime
+	}
 	t, err := time.Parse(timeFormat, s)
 	if err != nil || FormatTime(t) != s {
-		return time.Time{}, malformed("time is not YYYY-MM-DDThh:mm:ss.mmmZ")
+		return time.Time{}, errTime
 	}
 	return t, nil
 }
+
+var errTime = malformed("time is not YYYY-MM-DDThh:mm:ss.mmmZ")

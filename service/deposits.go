@@ -2,6 +2,7 @@ package service
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
@@ -26,11 +27,10 @@ func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params ap
 		s.fail(w, r, err)
 		return
 	}
-	body := deposit(receipt)
-	w.Header().Set("Location", "/v1/deposits/"+body.Id)
-	private(w, "application/json")
-	w.WriteHeader(http.StatusCreated)
-	encode(w, body)
+	id, _ := receipt.Member("id")
+	text, _ := id.Text()
+	w.Header().Set("Location", "/v1/deposits/"+text)
+	tell(w, http.StatusCreated, receipt)
 }
 
 // GetDeposit implements GET /v1/deposits/{id}.
@@ -40,8 +40,7 @@ func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.Depos
 		s.fail(w, r, err)
 		return
 	}
-	private(w, "application/json")
-	encode(w, deposit(receipt))
+	tell(w, http.StatusOK, receipt)
 }
 
 // GetReceipt implements GET /v1/deposits/{id}/receipt.
@@ -70,21 +69,32 @@ func private(w http.ResponseWriter, kind string) {
 	w.Header().Set("Cache-Control", "private, no-store")
 }
 
-// deposit is a receipt as the API tells it.
-func deposit(r proofs.Receipt) api.Deposit {
-	record := make(proofs.Record, len(r.Disclosures))
+// tell answers with a receipt as the API's Deposit.
+func tell(w http.ResponseWriter, status int, r proofs.Receipt) {
+	body := appendDeposit(make([]byte, 0, 4096), r)
+	private(w, "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// appendDeposit appends the JSON of api.Deposit, by hand, since every deposit is
+// answered with it. A receipt's file is printable text and LF.
+func appendDeposit(out []byte, r proofs.Receipt) []byte {
+	id, _ := r.Member("id")
+	out = append(append(out, `{"id":`...), id.JSON()...)
+	out = strconv.AppendUint(append(out, `,"index":`...), r.Index, 10)
+	out = append(append(out, `,"kind":"`...), r.Entry.Kind...)
+	out = append(append(out, `","time":"`...), proofs.FormatTime(r.Entry.Time)...)
+	out = append(append(out, `","leaf":"`...), r.Entry.LeafHash().String()...)
+	out = append(out, `","record":{`...)
 	for i, d := range r.Disclosures {
-		record[i] = proofs.Member{Name: d.Name, Value: d.Value}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), d.Name...), `":`...)
+		out = append(out, d.Value.JSON()...)
 	}
-	id, _ := record.Get("id")
-	text, _ := id.Text()
-	return api.Deposit{
-		Id:      text,
-		Index:   r.Index,
-		Kind:    string(r.Entry.Kind),
-		Time:    proofs.FormatTime(r.Entry.Time),
-		Leaf:    r.Entry.LeafHash().String(),
-		Record:  []byte(record.JSON()),
-		Receipt: string(r.Marshal()),
-	}
+	out = appendText(append(out, `},"receipt":`...), string(r.Marshal()))
+	return append(out, "}\n"...)
 }

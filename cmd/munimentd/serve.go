@@ -70,6 +70,7 @@ func serve(ctx context.Context, out io.Writer, o serveOptions) error {
 	if o.Canary != 0 && o.Canary < time.Second {
 		return fmt.Errorf("--canary %v is neither 0 nor 1s or more", o.Canary)
 	}
+	tuneMemory()
 	fresh, err := empty(o.Dir)
 	if err != nil {
 		return err

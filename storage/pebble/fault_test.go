@@ -49,7 +49,7 @@ func newHistory(n, size int) history {
 				b.Rows[i].Body[j] = byte(random.Uint32())
 			}
 		}
-		b.Operations = []notary.Operation{{Tenant: notary.ID{}, Key: notary.Term(b.Head.Batch), First: b.Rows[0].Index, Count: 1}}
+		b.Operations = []notary.Operation{{Tenant: notary.ID{}, Key: notary.Term(b.Head.Batch[4:]), First: b.Rows[0].Index, Count: 1}}
 		log.Took(b)
 		h = append(h, b)
 	}

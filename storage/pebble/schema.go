@@ -87,8 +87,8 @@ const (
 	hashKeySize   = 1 + 1 + 8
 	idKeySize     = 1 + 16
 	tenantKeySize = 1 + 16 + 8
-	termKeySize   = 1 + 16 + 16 + 8
-	pairKeySize   = 1 + 16 + 16
+	termKeySize   = pairKeySize + 8
+	pairKeySize   = 1 + 16 + len(notary.Term{})
 )
 
 // indexKey is the key of one index in the tables e, r and s.

@@ -85,18 +85,23 @@ type Log struct {
 	Hashes [8][]proofs.Hash // all hashes of each tile level
 
 	Operations []notary.Operation
-	Cases      map[[2][16]byte]notary.Case
+	Cases      map[caseKey]notary.Case
 
 	peaks []proofs.Hash // roots of the perfect subtrees, largest first
 	clock time.Time
 	ids   uint64
 }
 
+type caseKey struct {
+	tenant   notary.ID
+	contract notary.Term
+}
+
 // NewLog returns the model of an empty ledger.
 func NewLog() *Log {
 	return &Log{
 		Head:  notary.Head{Root: proofs.EmptyRoot},
-		Cases: make(map[[2][16]byte]notary.Case),
+		Cases: make(map[caseKey]notary.Case),
 		clock: time.Date(2026, 11, 23, 4, 5, 6, 789e6, time.UTC),
 	}
 }
@@ -124,7 +129,7 @@ type Spec struct {
 func (l *Log) Batch(specs ...Spec) *notary.Batch {
 	l.clock = l.clock.Add(time.Millisecond)
 	b := &notary.Batch{Head: notary.Head{Time: l.clock, Batch: l.ID()}}
-	moved := make(map[[2][16]byte]notary.Case)
+	moved := make(map[caseKey]notary.Case)
 	leaves := make([]proofs.Hash, 0, len(specs))
 	for i, spec := range specs {
 		index := l.Head.Size + uint64(i)
@@ -140,7 +145,7 @@ func (l *Log) Batch(specs ...Spec) *notary.Batch {
 		}
 		leaf := proofs.LeafHash(r.Entry)
 		if spec.Contract != nil {
-			key := [2][16]byte{spec.Tenant, *spec.Contract}
+			key := caseKey{spec.Tenant, *spec.Contract}
 			c, ok := moved[key]
 			if !ok {
 				c = l.Cases[key]
@@ -185,7 +190,7 @@ func (l *Log) Took(b *notary.Batch) {
 	}
 	l.Operations = append(l.Operations, b.Operations...)
 	for _, c := range b.Cases {
-		l.Cases[[2][16]byte{c.Tenant, c.Contract}] = c
+		l.Cases[caseKey{c.Tenant, c.Contract}] = c
 	}
 }
 
@@ -394,7 +399,7 @@ func many(tenant notary.ID, n int) []Spec {
 
 func term(s string) notary.Term {
 	sum := sha256.Sum256([]byte(s))
-	return notary.Term(sum[:16])
+	return notary.Term(sum[:len(notary.Term{})])
 }
 
 var (
@@ -665,7 +670,7 @@ func testConcurrentAppends(t *testing.T, h Harness) {
 						if !sameHead(s.Head, log.Head) {
 							return nil, fmt.Errorf("head under the lock is %+v, want %+v", s.Head, log.Head)
 						}
-						if want := log.Cases[[2][16]byte{alice, contract}]; s.Cases[0].Seq != want.Seq || s.Cases[0].Leaf != want.Leaf {
+						if want := log.Cases[caseKey{alice, contract}]; s.Cases[0].Seq != want.Seq || s.Cases[0].Leaf != want.Leaf {
 							return nil, fmt.Errorf("case under the lock is %+v, want %+v", s.Cases[0], want)
 						}
 						b := log.Batch(append(many(bob, (worker+i)%5), Spec{Tenant: alice, Contract: &contract})...)

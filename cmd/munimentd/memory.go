@@ -1,0 +1,23 @@
+package main
+
+import (
+	"os"
+	"runtime/debug"
+)
+
+// tuneMemory lets the heap grow to three times what is live before it is collected,
+// while that is little: most of what a deposit allocates is dead when it is answered.
+// Near memoryTarget the collector works as hard as it must. Who sets GOGC or
+// GOMEMLIMIT knows better.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryTarget)
+	}
+}
+
+// memoryTarget is what the process is to stay below, in bytes, under its usual load:
+// the ledger's caches and memtables, and some 150 MiB for requests.
+const memoryTarget = 512 << 20
