@@ -51,7 +51,7 @@ func holdsDocument(row Row, tenantKey func(ID) (TenantKey, error)) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	b, err := openBody(key, row)
+	b, err := openBody(key.rowKeys(), row)
 	if err != nil {
 		return false, err
 	}

@@ -69,7 +69,8 @@ func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch)
 		return nil, ErrBusy
 	}
 	defer n.lines.Release(int64(len(b.Lines)))
-	want := Operation{Tenant: who.Tenant.ID, Key: tk.term(termKey, b.Key)}
+	terms := tk.termer()
+	want := Operation{Tenant: who.Tenant.ID, Key: terms.term(termKey, b.Key)}
 	op, err := n.config.Ledger.Operation(ctx, want.Tenant, want.Key)
 	switch {
 	case err == nil:
@@ -80,7 +81,7 @@ func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch)
 	if err := n.open(); err != nil {
 		return nil, err
 	}
-	rows, err := n.takeBatch(ctx, who, tk, want.Key, b)
+	rows, err := n.takeBatch(ctx, who, tk, terms, want.Key, b)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 
 // takeBatch checks and prepares every line, and names all that are at fault. The first
 // row alone remembers the batch's content.
-func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, key Term, b DigestBatch) ([]*prepared, error) {
+func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, terms termer, key Term, b DigestBatch) ([]*prepared, error) {
 	rows := make([]*prepared, len(b.Lines))
 	received := n.clock.now()
 	var bad BatchError
@@ -133,7 +134,7 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, key
 			}
 			continue
 		}
-		in, err := newIntake(who.Tenant, tk, key, claims, received)
+		in, err := newIntake(who.Tenant, tk, terms, key, claims, received)
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,7 @@ const bodyVersion = 2
 
 // seal encrypts the body for its row. A row is mostly its record, so the record is
 // written short: see appendPacked.
-func (b body) seal(key dataKey, tenant, id ID) []byte {
+func (b body) seal(key rowKeys, tenant, id ID) []byte {
 	plain := make([]byte, 0, 512)
 	if b.intent == nil {
 		plain = append(plain, 0)
@@ -37,17 +37,17 @@ func (b body) seal(key dataKey, tenant, id ID) []byte {
 	}
 	plain = appendPacked(plain, b.record, id)
 	out := append(make([]byte, 0, 1+len(plain)+tagSize), bodyVersion)
-	return gcm(key.derive("record")).Seal(out, zeroNonce[:], plain, owner(tenant, id))
+	return gcm(key.body[:]).Seal(out, zeroNonce[:], plain, owner(tenant, id))
 }
 
-func openBody(key dataKey, row Row) (body, error) {
+func openBody(key rowKeys, row Row) (body, error) {
 	damaged := func(err error) (body, error) {
 		return body{}, fmt.Errorf("%w: record of entry %d: %w", ErrDamaged, row.Index, err)
 	}
 	if len(row.Body) == 0 || row.Body[0] != bodyVersion {
 		return damaged(errPacked)
 	}
-	plain, err := gcm(key.derive("record")).Open(nil, zeroNonce[:], row.Body[1:], owner(row.Tenant, row.ID))
+	plain, err := gcm(key.body[:]).Open(nil, zeroNonce[:], row.Body[1:], owner(row.Tenant, row.ID))
 	if err != nil {
 		return damaged(err)
 	}

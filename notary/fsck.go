@@ -215,7 +215,7 @@ func (c *checker) lookups(ctx context.Context, o *opened) {
 		c.report.find("key of tenant %s: %v", row.Tenant, err)
 		return
 	}
-	terms, contract := tk.terms(o.record)
+	terms, contract := tk.termer().terms(o.record)
 	for _, t := range terms {
 		rows, err := l.Deposits(ctx, Query{Tenant: row.Tenant, Term: &t, From: row.Index, Limit: 1})
 		if err != nil || len(rows) == 0 || rows[0].Index != row.Index {

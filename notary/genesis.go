@@ -66,7 +66,7 @@ func (n *Notary) genesis() (*prepared, error) {
 	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
 		return nil, err
 	}
-	r.seed = key.seed()
+	keys := key.rowKeys()
 	var members []proofs.Member
 	for name, s := range map[string]string{"id": id.String(), "log.origin": n.key.Name, "log.key": n.key.String()} {
 		v, err := proofs.Text(s)
@@ -79,8 +79,8 @@ func (n *Notary) genesis() (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.disclosures = record.Disclose(r.seed)
-	r.row.Body = body{record: record}.seal(key, ID{}, id)
+	r.disclosures = record.Disclose(keys.seed)
+	r.row.Body = body{record: record}.seal(keys, ID{}, id)
 	r.row.Secrets, err = sealSecrets(tk, ID{}, id, key, n.config.Rand)
 	return r, err
 }

@@ -22,6 +22,7 @@ const caseRoom = 256
 type intake struct {
 	tenant    Tenant
 	tenantKey TenantKey
+	terms     termer
 	key       Term
 	claims    proofs.Record
 	received  time.Time
@@ -50,7 +51,8 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
-	in, err := newIntake(who.Tenant, tk, tk.term(termKey, d.Key), d.Claims, n.clock.now())
+	terms := tk.termer()
+	in, err := newIntake(who.Tenant, tk, terms, terms.term(termKey, d.Key), d.Claims, n.clock.now())
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +72,8 @@ func checkKey(key string) error {
 }
 
 // newIntake begins a deposit with claims that CheckClaims has passed.
-func newIntake(tenant Tenant, tk TenantKey, key Term, claims proofs.Record, received time.Time) (*intake, error) {
-	in := &intake{tenant: tenant, tenantKey: tk, key: key, claims: claims, received: received}
+func newIntake(tenant Tenant, tk TenantKey, terms termer, key Term, claims proofs.Record, received time.Time) (*intake, error) {
+	in := &intake{tenant: tenant, tenantKey: tk, terms: terms, key: key, claims: claims, received: received}
 	if claimed, ok := in.text("content.sha256"); ok {
 		if _, err := hex.Decode(in.digest[:], []byte(claimed)); err != nil {
 			return nil, invalid("content.sha256", "%v", err)
@@ -96,7 +98,7 @@ func (n *Notary) take(ctx context.Context, in *intake) (*prepared, error) {
 	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
 		return nil, err
 	}
-	r := &prepared{kind: proofs.KindDeposit, seed: key.seed(), row: Row{Tenant: in.tenant.ID, ID: id}}
+	r := &prepared{kind: proofs.KindDeposit, row: Row{Tenant: in.tenant.ID, ID: id}}
 	held := in.document != nil
 	if held {
 		if err := n.store(ctx, in, blobName(in.tenant.ID, id), key); err != nil {
@@ -172,16 +174,18 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 	if err != nil {
 		return err
 	}
-	r.disclosures = record.Disclose(r.seed)
+	keys := key.rowKeys()
+	r.discloser = proofs.NewDiscloser(keys.seed)
+	r.disclosures = r.discloser.Append(make([]proofs.Disclosure, 0, len(record)), record)
 	if size := proofs.DisclosuresSize(r.disclosures); size > proofs.MaxDisclosures-caseRoom {
 		return invalid("", "the record takes %d bytes in a receipt; at most %d fit", size, proofs.MaxDisclosures-caseRoom)
 	}
-	r.terms, r.contract = in.tenantKey.terms(record)
+	r.terms, r.contract = in.terms.terms(record)
 	b := body{record: record}
 	if in.content != nil {
-		b.intent = &intent{in.key, in.content(r.seed)}
+		b.intent = &intent{in.key, in.content(keys.seed)}
 	}
-	r.row.Body = b.seal(key, in.tenant.ID, r.row.ID)
+	r.row.Body = b.seal(keys, in.tenant.ID, r.row.ID)
 	r.row.Secrets, err = sealSecrets(in.tenantKey, in.tenant.ID, r.row.ID, key, n.config.Rand)
 	return err
 }
@@ -223,17 +227,17 @@ func (in *intake) record(id ID, held bool) (proofs.Record, error) {
 }
 
 // terms returns the look-up terms of a record, and that of its contract number.
-func (k TenantKey) terms(record proofs.Record) (terms []Term, contract *Term) {
+func (t termer) terms(record proofs.Record) (terms []Term, contract *Term) {
 	for _, m := range record {
 		text, _ := m.Value.Text()
 		switch {
 		case m.Name == "content.sha256":
-			terms = append(terms, k.term(termSHA256, text))
+			terms = append(terms, t.term(termSHA256, text))
 		case m.Name == "contract.number":
-			t := k.term(termContract, text)
-			terms, contract = append(terms, t), &t
+			number := t.term(termContract, text)
+			terms, contract = append(terms, number), &number
 		case strings.HasPrefix(m.Name, termLabel):
-			terms = append(terms, k.term(m.Name, text))
+			terms = append(terms, t.term(m.Name, text))
 		}
 	}
 	return terms, contract

@@ -30,12 +30,12 @@ type metrics struct {
 	n *Notary // read by Collect
 
 	documents, digests, lines prometheus.Counter // deposits, by kind
-	replays            prometheus.Counter
-	rows, operations   prometheus.Histogram
-	stage              [stages]prometheus.Observer
-	scrubbed           prometheus.Gauge
-	scrubBegan         prometheus.Gauge
-	departure          prometheus.Gauge
+	replays                   prometheus.Counter
+	rows, operations          prometheus.Histogram
+	stage                     [stages]prometheus.Observer
+	scrubbed                  prometheus.Gauge
+	scrubBegan                prometheus.Gauge
+	departure                 prometheus.Gauge
 
 	counted []prometheus.Collector // all of the above
 }

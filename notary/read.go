@@ -39,8 +39,9 @@ func (n *Notary) unseal(row Row) (*opened, error) {
 	if o.key, err = openSecrets(tk, row); err != nil {
 		return nil, err
 	}
-	o.seed = o.key.seed()
-	if o.body, err = openBody(o.key, row); err != nil {
+	keys := o.key.rowKeys()
+	o.seed = keys.seed
+	if o.body, err = openBody(keys, row); err != nil {
 		return nil, err
 	}
 	o.record = o.body.record

@@ -81,7 +81,7 @@ func (n *Notary) query(who Principal, s Search) (Query, error) {
 		if q.Term != nil {
 			return q, invalid("", "search by contract, by sha256 or by one label, not by several")
 		}
-		t := tk.term(what, value)
+		t := tk.termer().term(what, value)
 		q.Term = &t
 	}
 	return q, nil
@@ -97,7 +97,7 @@ func (n *Notary) Case(ctx context.Context, who Principal, contract string) (Case
 	if err != nil {
 		return Case{}, n.unavailable(err)
 	}
-	c, err := n.config.Ledger.Case(ctx, who.Tenant.ID, tk.term(termContract, contract))
+	c, err := n.config.Ledger.Case(ctx, who.Tenant.ID, tk.termer().term(termContract, contract))
 	if errors.Is(err, ErrNotFound) {
 		return Case{}, ErrNotFound
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"hash"
 	"io"
 	"strings"
 
@@ -62,11 +63,17 @@ func ParseTenantKey(data []byte) (TenantKey, error) {
 	return k, nil
 }
 
+// A termer makes the Terms of one operation. It is not safe for concurrent use.
+type termer struct{ mac hash.Hash }
+
+func (k TenantKey) termer() termer { return termer{hmac.New(sha256.New, k.Index[:])} }
+
 // term returns the Term of a value; what keeps the families apart.
-func (k TenantKey) term(what, value string) Term {
-	mac := hmac.New(sha256.New, k.Index[:])
-	io.WriteString(mac, "muniment/term@v1\n"+what+"\n"+value)
-	return Term(mac.Sum(nil)[:len(Term{})])
+func (t termer) term(what, value string) Term {
+	t.mac.Reset()
+	io.WriteString(t.mac, "muniment/term@v1\n"+what+"\n"+value)
+	var sum [sha256.Size]byte
+	return Term(t.mac.Sum(sum[:0])[:len(Term{})])
 }
 
 // Families of terms.
@@ -87,13 +94,21 @@ const (
 	secretsSize    = 1 + 12 + 32 + tagSize // version, nonce, key, tag
 )
 
-// seed is the record's seed (SPEC.md §4): like every key of the deposit it comes from
-// the data key, so that destroying that one destroys all.
-func (k dataKey) seed() proofs.Seed { return proofs.Seed(k.derive("seed")) }
+// rowKeys are what a row needs of its data key: like every key of the deposit they
+// come from it, so that destroying that one destroys all.
+type rowKeys struct {
+	seed proofs.Seed // of the record (SPEC.md §4)
+	body [32]byte    // seals Row.Body
+}
 
-// derive returns the key for one purpose.
-func (k dataKey) derive(purpose string) []byte {
-	key, err := hkdf.Expand(sha256.New, k[:], "muniment/"+purpose+"@v1", 32)
+func (k dataKey) rowKeys() rowKeys {
+	both := k.derive("row", 64)
+	return rowKeys{proofs.Seed(both[:32]), [32]byte(both[32:])}
+}
+
+// derive returns the key for one purpose, of that many bytes.
+func (k dataKey) derive(purpose string, size int) []byte {
+	key, err := hkdf.Expand(sha256.New, k[:], "muniment/"+purpose+"@v1", size)
 	if err != nil {
 		panic(err) // only lengths over 8,160 fail
 	}
@@ -175,6 +190,6 @@ func (k dataKey) documentConfig() sio.Config {
 	return sio.Config{
 		MinVersion:   sio.Version20,
 		CipherSuites: []byte{sio.AES_256_GCM},
-		Key:          k.derive("document"),
+		Key:          k.derive("document", 32),
 	}
 }

@@ -17,7 +17,7 @@ import (
 type prepared struct {
 	row         Row // without Index, Entry and place in the case
 	kind        proofs.Kind
-	seed        proofs.Seed
+	discloser   proofs.Discloser    // none for the depository's own entries
 	disclosures []proofs.Disclosure // complete once placed
 	entry       proofs.Entry        // once placed
 	contract    *Term               // nil without a contract number
@@ -308,7 +308,8 @@ func (b *builder) place(out *Batch, p *pending, at time.Time) {
 // join adds the place in the case to a prepared row.
 func (r *prepared) join(c Case) {
 	r.row.CaseSeq, r.row.CasePrev = c.Seq+1, c.Leaf
-	r.disclosures = append(r.disclosures, caseMembers(r.row).Disclose(r.seed)...)
+	all := make([]proofs.Disclosure, 0, len(r.disclosures)+2)
+	r.disclosures = append(r.discloser.Append(all, caseMembers(r.row)), r.disclosures...)
 	slices.SortFunc(r.disclosures, func(a, b proofs.Disclosure) int { return strings.Compare(a.Name, b.Name) })
 }
 

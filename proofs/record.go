@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"hash"
 	"slices"
 	"strings"
 )
@@ -128,17 +129,27 @@ type Disclosure struct {
 // Disclose returns the disclosures of all members, none hidden, in order. It does
 // the hashing of a deposit and may run before its place in the log is known.
 func (r Record) Disclose(seed Seed) []Disclosure {
-	mac := hmac.New(sha256.New, seed[:])
-	out := make([]Disclosure, len(r))
+	return NewDiscloser(seed).Append(make([]Disclosure, 0, len(r)), r)
+}
+
+// A Discloser salts the members of one record that are not all known at once. It is
+// not safe for concurrent use.
+type Discloser struct{ mac hash.Hash }
+
+// NewDiscloser returns the Discloser of the record with that seed.
+func NewDiscloser(seed Seed) Discloser { return Discloser{hmac.New(sha256.New, seed[:])} }
+
+// Append appends the disclosures of members, none hidden, in their order.
+func (d Discloser) Append(out []Disclosure, members Record) []Disclosure {
 	var sum [sha256.Size]byte
 	var message [64 + maxName]byte
-	for i, m := range r {
-		mac.Reset()
-		mac.Write(append(append(message[:0], "muniment/salt@v1\n"...), m.Name...))
-		mac.Sum(sum[:0])
-		d := Disclosure{Name: m.Name, Salt: [SaltSize]byte(sum[:SaltSize]), Value: m.Value}
-		d.Hash = memberHash(d.Salt, d.Name, d.Value)
-		out[i] = d
+	for _, m := range members {
+		d.mac.Reset()
+		d.mac.Write(append(append(message[:0], "muniment/salt@v1\n"...), m.Name...))
+		d.mac.Sum(sum[:0])
+		shown := Disclosure{Name: m.Name, Salt: [SaltSize]byte(sum[:SaltSize]), Value: m.Value}
+		shown.Hash = memberHash(shown.Salt, shown.Name, shown.Value)
+		out = append(out, shown)
 	}
 	return out
 }
