@@ -53,7 +53,7 @@ func (r Receipt) extra() []byte {
 		room += base64.StdEncoding.EncodedLen(len(t)) + 3
 	}
 	out := append(make([]byte, 0, room), `{"disclosures":`...)
-	out = appendDisclosures(out, r.Disclosures)
+	out = AppendDisclosures(out, r.Disclosures)
 	out = append(out, `,"entry":`...)
 	out = appendString(out, r.Entry.String())
 	out = append(out, `,"timestamps":[`...)
@@ -68,7 +68,9 @@ func (r Receipt) extra() []byte {
 	return append(out, `]}`...)
 }
 
-func appendDisclosures(out []byte, disclosures []Disclosure) []byte {
+// AppendDisclosures appends the disclosures as a receipt's extra data has them: the
+// JCS of an array.
+func AppendDisclosures(out []byte, disclosures []Disclosure) []byte {
 	out = append(out, '[')
 	for i, d := range disclosures {
 		if i > 0 {
@@ -87,7 +89,7 @@ func appendDisclosures(out []byte, disclosures []Disclosure) []byte {
 // DisclosuresSize returns the bytes that disclosures take in a receipt, to be
 // held against MaxDisclosures.
 func DisclosuresSize(disclosures []Disclosure) int {
-	return len(MarshalDisclosures(disclosures))
+	return len(AppendDisclosures(make([]byte, 0, disclosuresRoom(disclosures)), disclosures))
 }
 
 // disclosuresRoom is enough room for the disclosures, so that they are written
@@ -98,12 +100,6 @@ func disclosuresRoom(disclosures []Disclosure) int {
 		room += len(d.Name) + len(d.Value.json) + 64
 	}
 	return room
-}
-
-// MarshalDisclosures returns disclosures as a receipt's extra data writes them, the
-// JSON array that ParseDisclosures reads.
-func MarshalDisclosures(disclosures []Disclosure) []byte {
-	return appendDisclosures(make([]byte, 0, disclosuresRoom(disclosures)), disclosures)
 }
 
 // ParseDisclosures reads the disclosures of one record, a JSON array in any spelling.

@@ -433,7 +433,7 @@ func TestHostileReceiptsCostLittleMemory(t *testing.T) {
 func TestParseDisclosures(t *testing.T) {
 	r, _ := minimal()
 	want := Hide(r.Disclosures, func(name string) bool { return name == r.Disclosures[0].Name })
-	canonical := string(MarshalDisclosures(want))
+	canonical := string(AppendDisclosures(nil, want))
 	loose := " " + strings.NewReplacer("[", " [ ", "]", " ] ", ",", " , ").Replace(canonical) + "\n"
 	for _, json := range []string{canonical, loose, strings.Replace(canonical, "id", `\u0069d`, 1)} {
 		got, err := ParseDisclosures(json)

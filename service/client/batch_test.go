@@ -123,7 +123,7 @@ func remake(line *batchLine, disclosures []proofs.Disclosure) {
 		panic(err)
 	}
 	e.Record = proofs.Commitment(disclosures)
-	line.Entry, line.Disclosures = e.String(), proofs.MarshalDisclosures(disclosures)
+	line.Entry, line.Disclosures = e.String(), proofs.AppendDisclosures(nil, disclosures)
 }
 
 func disclosuresOf(line batchLine) []proofs.Disclosure {
@@ -183,7 +183,7 @@ var alterations = map[string]func(a *batchAnswer){
 		remake(&a.lines[2], proofs.Hide(disclosuresOf(a.lines[2]), func(n string) bool { return n == "tenant.name" }))
 	},
 	"a member left out": func(a *batchAnswer) {
-		a.lines[2].Disclosures = proofs.MarshalDisclosures(disclosuresOf(a.lines[2])[1:])
+		a.lines[2].Disclosures = proofs.AppendDisclosures(nil, disclosuresOf(a.lines[2])[1:])
 	},
 	"a member changed": func(a *batchAnswer) {
 		a.lines[2].Disclosures = bytes.Replace(a.lines[2].Disclosures, []byte("t>"), []byte("u>"), 1)

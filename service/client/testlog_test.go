@@ -147,7 +147,7 @@ func (l *testLog) deposit(key string, body io.Reader) batchAnswer {
 			l.t.Error(err)
 		}
 		id, _ := textOf(r.Member, "id")
-		line := batchLine{ID: id, Index: r.Index, Entry: r.Entry.String(), Disclosures: proofs.MarshalDisclosures(r.Disclosures)}
+		line := batchLine{ID: id, Index: r.Index, Entry: r.Entry.String(), Disclosures: proofs.AppendDisclosures(nil, r.Disclosures)}
 		for _, h := range path {
 			line.Path = append(line.Path, h.String())
 		}
