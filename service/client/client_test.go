@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -91,6 +92,7 @@ type depository struct {
 	t        *testing.T
 	got      []byte // the document
 	keys     []string
+	header   http.Header // of the last request
 	record   proofs.Record
 	alter    func(proofs.Record) proofs.Record // of the receipt
 	attempts atomic.Int32
@@ -98,7 +100,7 @@ type depository struct {
 
 func (d *depository) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.attempts.Add(1)
-	d.keys = append(d.keys, r.Header.Get("Idempotency-Key"))
+	d.keys, d.header = append(d.keys, r.Header.Get("Idempotency-Key")), r.Header
 	held, err := d.read(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -212,6 +214,11 @@ func TestDepositOfADigest(t *testing.T) {
 	in := Deposit{Claims: members(`{"content.sha256":"` + digest("loan") + `"}`)}
 	if _, err := c.Deposit(t.Context(), in); err != nil || d.got != nil {
 		t.Errorf("%v", err)
+	}
+	body, _ := json.Marshal(api.DepositRequest{Record: []byte(d.record.JSON())})
+	sum := sha256.Sum256(body)
+	if want := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"; d.header.Get("Content-Digest") != want {
+		t.Errorf("Content-Digest %q instead of %q", d.header.Get("Content-Digest"), want)
 	}
 	if len(d.keys[0]) < 20 {
 		t.Errorf("random key %q", d.keys[0])
