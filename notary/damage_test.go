@@ -164,13 +164,13 @@ func TestFlippedBeforeSeal(t *testing.T) {
 			if _, err := n.Deposit(t.Context(), d.principal(), digestOnly(t, "last", "x")); err == nil {
 				t.Error("a receipt was given")
 			}
+			_ = n.Close(t.Context()) // and so the sealer has said all it had to say
 			if len(d.deaths()) != 1 {
 				t.Errorf("deaths: %v", d.deaths())
 			}
 			if string(d.anchor.Snapshot()) != sealed || d.notes[256] != "" {
 				t.Error("it was sealed")
 			}
-			_ = n.Close(t.Context())
 		})
 	}
 }
