@@ -96,14 +96,12 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 	steps := uint64(scrubWithin / scrubPause)
 	tiles := (head.Size/proofs.TileWidth)/steps + 1
 	for ; tiles > 0 && s.next < head.Size; tiles-- {
-		hi := min(s.next+proofs.TileWidth, head.Size)
+		// To the end of the tile: a pass that stopped within one looks at no entry twice.
+		hi := min((s.next/proofs.TileWidth+1)*proofs.TileWidth, head.Size)
 		if s.tile(ctx, s.next, hi) != nil {
 			return false
 		}
-		s.next = hi / proofs.TileWidth * proofs.TileWidth
-		if hi == head.Size {
-			s.next = hi
-		}
+		s.next = hi
 	}
 	if uint64(len(s.report.Named)) > s.seen && s.n.probeStores(ctx) != nil {
 		// A store that does not answer, and not what is in it. The pass begins anew.

@@ -142,16 +142,17 @@ func backup(ctx context.Context, o backupOptions, bar *bar) (*backedUp, error) {
 
 // target is the directory that backups go to, locked.
 type target struct {
-	path string
-	lock *os.File
-	last *manifest // of the backup that it holds; nil: none
+	path   string
+	lock   *os.File
+	shared bool      // its file system is the depository's own
+	last   *manifest // of the backup that it holds; nil: none
 }
 
 func openTarget(path, from, origin string) (*target, error) {
 	if err := makeDir(path); err != nil {
 		return nil, err
 	}
-	t := &target{path: path}
+	t := &target{path: path, shared: sameDisk(path, from)}
 	if err := apart(path, from); err != nil {
 		return nil, err
 	}
@@ -246,7 +247,7 @@ func (t *target) take(ctx context.Context, o backupOptions, origin string, bar *
 	m := s.manifest
 	made = &backedUp{
 		Target: t.path, Origin: m.Origin, Size: m.Size, Root: m.Root, Sealed: m.Sealed, Time: m.Time,
-		Documents: m.Documents, Copied: documents.copied, Kept: documents.kept, Missing: m.Missing, Written: s.written, Keys: m.Keys, SameDisk: sameDisk(t.path, o.Dir),
+		Documents: m.Documents, Copied: documents.copied, Kept: documents.kept, Missing: m.Missing, Written: s.written, Keys: m.Keys, SameDisk: t.shared,
 	}
 	for _, f := range m.Files {
 		made.Files.add(f.Size)
@@ -446,6 +447,13 @@ func (s *set) add(ctx context.Context, name, from string) error {
 		s.listed(old, false)
 		return nil
 	}
+	info, err := os.Stat(from)
+	if err == nil {
+		err = s.target.room(info.Size())
+	}
+	if err != nil {
+		return err
+	}
 	n, hash, err := copyFile(ctx, from, to)
 	if err != nil {
 		return fmt.Errorf("copying %s: %w", from, err)
@@ -504,10 +512,28 @@ func (s *set) documents(ctx context.Context, o backupOptions, bar *bar) (c *docu
 	c = &documentCopy{
 		from: dir.NewReader(filepath.Join(o.Dir, "blobs")), to: blobs,
 		forgive: func(string) bool { return o.WithoutMissing },
+		room:    s.target.room,
 	}
 	err = c.run(ctx, ledger, tenantKeys(o.Dir), func(done, total uint64) { bar.show("entries", done, total) })
 	s.manifest.Documents, s.manifest.Missing = c.all, c.lost
 	return c, errors.Join(err, blobs.Close())
+}
+
+// room keeps a backup on the depository's own disk from taking what that needs: a
+// ledger that finds no room in the middle of a commit ends the process.
+func (t *target) room(bytes int64) error {
+	if !t.shared {
+		return nil
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(t.path, &st); err != nil {
+		return err
+	}
+	free, keep := st.Bavail*uint64(st.Bsize), max(st.Blocks*uint64(st.Bsize)*tooLittle/100, leastRoom)+leastRoom
+	if free < keep+uint64(bytes) {
+		return fmt.Errorf("%w: %d MiB free on the file system that %s shares with the depository, which needs %d of them", notary.ErrNoRoom, free>>20, t.path, keep>>20)
+	}
+	return nil
 }
 
 // sameDisk reports whether both paths are on one file system.

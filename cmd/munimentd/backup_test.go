@@ -618,6 +618,37 @@ func (s spellings) within(t *testing.T, dir string) (files []string) {
 	return files
 }
 
+// TestBackupBesideDepository: a backup on the depository's own disk leaves the room that
+// the ledger needs to go on.
+func TestBackupBesideDepository(t *testing.T) {
+	disk := mountSmall(t, 512<<20)
+	if disk == nil {
+		t.Skip("nothing may be mounted here")
+	}
+	d := layoutIn(t, filepath.Join(disk.dir, "depository"))
+	p := d.serve(t)
+	c := d.client(p)
+	target := filepath.Join(disk.dir, "backups")
+	if out := d.backUp(t, target); !strings.Contains(out, "is on the same file system as") {
+		t.Errorf("nothing is said of the disk: %s", out)
+	}
+	if _, err := c.deposit("large", nil, make([]byte, 30<<20)); err != nil {
+		t.Fatal(err)
+	}
+	disk.leave(t, 540) // 276 MiB, of which 256 must stay
+	code, out := d.run(t, "backup", "--dir", d.Dir, "--to", target)
+	if code != exitFailure || !strings.Contains(out, "no room left in storage") || !strings.Contains(out, "stands as it was, with 1 entries") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if _, err := c.digest("after", "", "loan"); err != nil {
+		t.Errorf("the depository, after a backup that found no room: %v", err)
+	}
+	disk.clear(t)
+	d.backUp(t, target)
+	p.stop(t)
+	d.clean(t)
+}
+
 // TestBackupOnFullDisk: no room in the target is a clean error; what it held is good,
 // and so is the depository.
 func TestBackupOnFullDisk(t *testing.T) {

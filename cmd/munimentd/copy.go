@@ -76,6 +76,8 @@ type documentCopy struct {
 	to   notary.Blobs
 	// forgive says whether a document may be missing in both places.
 	forgive func(name string) bool
+	// room refuses a copy of that many bytes.
+	room func(bytes int64) error
 
 	mu     sync.Mutex
 	all    tally
@@ -154,6 +156,9 @@ func (c *documentCopy) one(ctx context.Context, name string) error {
 		return nil
 	}
 	if !errors.Is(err, notary.ErrNotFound) {
+		return err
+	}
+	if err := c.room(in.Size()); err != nil {
 		return err
 	}
 	if _, err := c.to.Put(ctx, name, io.NewSectionReader(in, 0, in.Size())); err != nil {

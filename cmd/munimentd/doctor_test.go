@@ -288,3 +288,66 @@ func TestDoctorSmallDisk(t *testing.T) {
 	}
 	disk.clear(t)
 }
+
+// TestDoctorOnClocks holds clocks that a test cannot set against the newest entry.
+func TestDoctorOnClocks(t *testing.T) {
+	for _, c := range []struct {
+		newest  time.Duration // from now
+		running bool
+		want    level
+		says    string
+	}{
+		{-time.Minute, false, sound, "at or after the newest entry"},
+		{time.Second, true, sound, "at or after the newest entry"},
+		{3 * time.Second, true, wrong, "deposits are refused"},
+		{10 * 365 * 24 * time.Hour, false, wrong, "behind the newest entry"},
+		{-25 * time.Hour, false, doubtful, "--accept-clock"},
+		{-25 * time.Hour, true, sound, "at or after the newest entry"},
+	} {
+		e := &examination{facts: facts{state: &state{Newest: time.Now().Add(c.newest)}}}
+		e.Running = c.running
+		e.clock()
+		if !e.has("clock", c.want, c.says) {
+			t.Errorf("newest entry at %v, running %v: %s", c.newest, c.running, described(e.diagnosis))
+		}
+	}
+}
+
+// TestLimits reads the kernel's table as it is, and what is not in it as unknown.
+func TestLimits(t *testing.T) {
+	table, err := os.ReadFile("/proc/self/limits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &own); err != nil {
+		t.Fatal(err)
+	}
+	if n, ok := limit(string(table), "Max open files"); !ok || n != own.Cur {
+		t.Errorf("open files: %d, %v; the kernel says %d", n, ok, own.Cur)
+	}
+	const made = "Max core file size        unlimited            unlimited            bytes\nMax open files            1024                 4096                 files\n"
+	if n, ok := limit(made, "Max core file size"); !ok || n != 1<<64-1 {
+		t.Errorf("core file size: %d, %v", n, ok)
+	}
+	if n, ok := limit(made, "Max open files"); !ok || n != 1024 {
+		t.Errorf("open files: %d, %v", n, ok)
+	}
+	if n, ok := limit(made, "Max processes"); ok {
+		t.Errorf("processes: %d", n)
+	}
+}
+
+// TestDoctorOnLimits: a process with few files and core dumps is told of.
+func TestDoctorOnLimits(t *testing.T) {
+	d := layout(t)
+	p := d.launch(t, []string{"prlimit", "--core=unlimited", "--nofile=1024:1024"})
+	if !p.wait(30 * time.Second) {
+		t.Fatalf("not serving: %s", p.out)
+	}
+	code, found := d.examine(t)
+	if code != 0 || !found.has("limits", doubtful, "may open 1024 files only", "LimitNOFILE") || !found.has("limits", doubtful, "core dump", "LimitCORE=0") {
+		t.Errorf("exit code %d: %s", code, described(found))
+	}
+	p.stop(t)
+}

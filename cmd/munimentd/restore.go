@@ -390,6 +390,7 @@ func (r *restoring) check(ctx context.Context, newest known, all []known, bar *b
 	c := documentCopy{
 		from: dir.NewReader(filepath.Join(r.backupSet.path, "blobs")), to: d.store.Blobs,
 		forgive: func(name string) bool { return slices.Contains(r.manifest.Missing, name) },
+		room:    func(int64) error { return nil },
 	}
 	if err := c.run(ctx, d.store.Ledger, d.config.TenantKey, func(done, total uint64) { bar.show("entries copied", done, total) }); err != nil {
 		return nil, err
