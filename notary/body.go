@@ -35,7 +35,7 @@ func (b body) seal(key rowKeys, tenant, id ID) []byte {
 	} else {
 		plain = append(append(append(plain, 1), b.intent.key[:]...), b.intent.content[:]...)
 	}
-	plain = appendPacked(plain, b.record, id)
+	plain = appendPacked(plain, b.record)
 	out := append(make([]byte, 0, 1+len(plain)+tagSize), bodyVersion)
 	return gcm(key.body[:]).Seal(out, zeroNonce[:], plain, owner(tenant, id))
 }
@@ -99,7 +99,7 @@ const (
 // appendPacked appends the record without the member id, which must be the row's:
 // for each member, in order, a code for its name, or 0, a length and the name, and
 // then its value. Code 255 ends it.
-func appendPacked(out []byte, r proofs.Record, id ID) []byte {
+func appendPacked(out []byte, r proofs.Record) []byte {
 	for _, m := range r {
 		if m.Name == "id" {
 			continue

@@ -48,7 +48,7 @@ func records(t testing.TB) []proofs.Record {
 
 func TestPackedRecords(t *testing.T) {
 	for _, r := range records(t) {
-		packed := appendPacked(nil, r, ID{})
+		packed := appendPacked(nil, r)
 		u := unpacker{rest: packed}
 		got, err := u.record(ID{})
 		if err != nil {
@@ -91,7 +91,7 @@ func with(r proofs.Record, t testing.TB) proofs.Record {
 // is read is written again as something that reads the same.
 func FuzzPackedRecord(f *testing.F) {
 	for _, r := range records(f) {
-		f.Add(appendPacked(nil, r, ID{}))
+		f.Add(appendPacked(nil, r))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		u := unpacker{rest: data}
@@ -99,7 +99,7 @@ func FuzzPackedRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := appendPacked(nil, r, ID{})
+		again := appendPacked(nil, r)
 		u = unpacker{rest: bytes.Clone(again)}
 		if r2, err := u.record(ID{}); err != nil || !reflect.DeepEqual(r, r2) {
 			t.Fatalf("%s: %v", r.JSON(), err)

@@ -67,18 +67,18 @@ func (n *Notary) gather() (batch []*pending, open bool) {
 	rows, idle := 0, 0
 	for rows < maxBatch {
 		var p *pending
-		open := true
+		var more bool
 		switch {
 		case len(batch) == 0:
 			select {
-			case p, open = <-n.pool:
+			case p, more = <-n.pool:
 				late.Reset(patience)
 			case <-n.run.Done():
 				return nil, false
 			}
 		case idle < 3:
 			select {
-			case p, open = <-n.pool:
+			case p, more = <-n.pool:
 			default:
 				idle++
 				runtime.Gosched()
@@ -86,7 +86,7 @@ func (n *Notary) gather() (batch []*pending, open bool) {
 			}
 		case len(n.wake) > 0: // the sealer has not begun
 			select {
-			case p, open = <-n.pool:
+			case p, more = <-n.pool:
 			case <-n.taken:
 				continue
 			case <-late.C:
@@ -97,7 +97,7 @@ func (n *Notary) gather() (batch []*pending, open bool) {
 		default:
 			return batch, true
 		}
-		if !open {
+		if !more {
 			return batch, false
 		}
 		batch = append(batch, p)
