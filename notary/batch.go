@@ -180,6 +180,7 @@ func (n *Notary) replayBatch(ctx context.Context, b DigestBatch, op Operation) (
 			if !o.intended(batchMAC(o.seed, b.Lines)) {
 				return nil, ErrKeyReused
 			}
+			n.metrics.replays.Inc()
 		}
 		out = append(out, placed{row.ID, row.Index, o.entry, o.disclosures})
 	}
@@ -193,6 +194,7 @@ func (n *Notary) proveBatch(ctx context.Context, until time.Time, rows []placed)
 	if err != nil {
 		return nil, &SealingDelayedError{rows[0].id}
 	}
+	defer n.metrics.since(stageProve, time.Now())
 	out := make([]proofs.Receipt, len(rows))
 	for i, r := range rows {
 		if out[i], err = n.prove(ctx, v, r.index, r.entry, r.disclosures); err != nil {

@@ -89,6 +89,7 @@ func (n *Notary) answer(ctx context.Context, until time.Time, r placed) (proofs.
 	if err != nil {
 		return proofs.Receipt{}, &SealingDelayedError{r.id}
 	}
+	defer n.metrics.since(stageProve, time.Now())
 	return n.prove(ctx, v, r.index, r.entry, r.disclosures)
 }
 

@@ -17,7 +17,7 @@ const (
 	stageSeal                 // the audit before a signature, and the signature
 	stageAnchor               // every anchor's Advance
 	stagePublish              // the ledger's Publish
-	stageProve                // path and verification of one receipt
+	stageProve                // path and verification of a request's receipts
 	stages
 )
 
@@ -64,11 +64,11 @@ func newMetrics(n *Notary) *metrics {
 	}
 	deposits := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "muniment_deposits_total",
-		Help: "Deposits committed, and known to be so by the request that made them; replays are not among them.",
+		Help: "Deposits committed, and known to be so by the request that made them: documents, digests, and the lines of batches. Replays are not among them.",
 	}, []string{"kind"})
 	timed := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "muniment_stage_duration_seconds",
-		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each deposit, commit of each batch, seal, anchor and publish of each round.",
+		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, anchor and publish of each round.",
 		Buckets: stageBuckets,
 	}, []string{"stage"})
 	m.counted = append(m.counted, deposits, timed)
@@ -76,7 +76,7 @@ func newMetrics(n *Notary) *metrics {
 	for s, name := range stageNames {
 		m.stage[s] = timed.WithLabelValues(name)
 	}
-	m.replays = counter("muniment_replays_total", "Deposits answered as the ones that their idempotency keys stood for already.")
+	m.replays = counter("muniment_replays_total", "Requests answered with the deposits that their idempotency keys stood for already.")
 	m.rows = histogram("muniment_batch_rows", "Entries in one commit of the ledger.")
 	m.operations = histogram("muniment_batch_operations", "Operations, each under one idempotency key, in one commit of the ledger.")
 	m.scrubbed = gauge("muniment_scrub_entries", "Entries that the scrubber has read and re-hashed in its present pass.")

@@ -142,7 +142,7 @@ func TestMetricsOfBatches(t *testing.T) {
 		}
 		got := measured(t, registry)
 		for name, want := range map[string]float64{
-			"muniment_deposits_total{kind=line}":           300,
+			"muniment_deposits_total{kind=batch}":          300,
 			"muniment_deposits_total{kind=digest}":         0,
 			"muniment_replays_total":                       1,
 			"muniment_batch_rows sum":                      300,

@@ -63,7 +63,6 @@ func (n *Notary) unseal(row Row) (*opened, error) {
 // prove builds the receipt of an entry under a published checkpoint and verifies it
 // as a court would. A receipt that does not verify leaves nobody's hands.
 func (n *Notary) prove(ctx context.Context, v *view, index uint64, entry proofs.Entry, disclosures []proofs.Disclosure) (proofs.Receipt, error) {
-	defer n.metrics.since(stageProve, time.Now())
 	path, err := proofs.InclusionProof(index, v.size, n.tiles.reader(ctx, v))
 	if err != nil {
 		return proofs.Receipt{}, n.unavailable(err)
@@ -109,6 +108,7 @@ func (n *Notary) Receipt(ctx context.Context, who Principal, id ID) (proofs.Rece
 	if err != nil {
 		return proofs.Receipt{}, &SealingDelayedError{id}
 	}
+	defer n.metrics.since(stageProve, time.Now())
 	return n.prove(ctx, v, o.row.Index, o.entry, o.disclosures)
 }
 
