@@ -15,6 +15,11 @@ import (
 // maxFindings bounds what a report names one by one.
 const maxFindings = 1000
 
+// maxCases bounds the cases whose last deposit a check remembers, at about 100 bytes
+// each. Of a case that was forgotten, the next deposit is taken at its word: that its
+// place is the one its entry commits to, has been checked.
+const maxCases = 1 << 18
+
 // Report is what Fsck found.
 type Report struct {
 	Entries   uint64   `json:"entries"`   // read and re-hashed
@@ -48,11 +53,12 @@ func (r *Report) findBlob(row Row, format string, args ...any) {
 type checker struct {
 	n        *Notary
 	report   *Report
+	forgot   bool // some cases
 	progress func(done, total uint64)
 	head     Head
 	last     time.Time         // entry time of the row before
 	paid     Operation         // that the row before belongs to; Count 0: not known
-	cases    map[caseKey]*Case // about 100 bytes a contract
+	cases    map[caseKey]*Case // the last of each case, of maxCases at most
 }
 
 // Fsck reads everything, re-hashes it, and reports what does not fit: anchors,
@@ -253,12 +259,27 @@ func (c *checker) place(row Row, contract Term) {
 	last := c.cases[k]
 	if last == nil {
 		last = &Case{}
+		if c.forget() {
+			last.Seq, last.Leaf = max(row.CaseSeq, 1)-1, row.CasePrev
+		}
 		c.cases[k] = last
 	}
 	if row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf {
 		c.report.find("entry %d says it is number %d of its case, after number %d", row.Index, row.CaseSeq, last.Seq)
 	}
 	last.Seq, last.Leaf = row.CaseSeq, proofs.LeafHash(row.Entry)
+}
+
+// forget makes room for a case, and reports whether any was ever forgotten.
+func (c *checker) forget() bool {
+	for k := range c.cases {
+		if len(c.cases) < maxCases {
+			break
+		}
+		delete(c.cases, k)
+		c.forgot = true
+	}
+	return c.forgot
 }
 
 // document reads and re-hashes the held document.

@@ -15,11 +15,12 @@ const (
 	// beyond the longest time a deposit can take.
 	orphanAge  = 24 * time.Hour
 	sweepEvery = time.Hour
-	// scrubWithin is how long the scrubber may take for one pass over everything,
-	// scrubEvery how soon a short pass may begin again.
-	scrubWithin = 7 * 24 * time.Hour
-	scrubEvery  = 24 * time.Hour
-	scrubPause  = time.Second
+	// scrubEvery is how long one pass of the scrubber over everything takes, and how
+	// soon a shorter one may begin again. Between two steps it pauses; a step is of
+	// scrubStep entries at least.
+	scrubEvery = 24 * time.Hour
+	scrubPause = time.Second
+	scrubStep  = 16
 )
 
 // eachOrphan calls fn with every blob stored before a time that no entry refers to.
@@ -48,7 +49,7 @@ func (n *Notary) sweep(ctx context.Context) error {
 }
 
 // runUpkeep sweeps every hour, and scrubs without end: a slow fsck that is through
-// everything within seven days and reports what it finds to Status.
+// everything within a day and reports what it finds to Status.
 func (n *Notary) runUpkeep() {
 	defer n.workers.Done()
 	swept, begun := time.Now(), time.Now()
@@ -85,7 +86,7 @@ func (n *Notary) newScrub() *scrub {
 	return &scrub{checker: checker{n: n, report: &Report{}, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
 }
 
-// step checks the next few tiles, as many as the pace asks for, and reports whether
+// step checks the next few entries, as many as the pace asks for, and reports whether
 // the pass is over.
 func (s *scrub) step(ctx context.Context) (over bool) {
 	head, err := s.n.config.Ledger.Head(ctx)
@@ -93,11 +94,9 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 		return false // readiness says so already
 	}
 	s.head = head
-	steps := uint64(scrubWithin / scrubPause)
-	tiles := (head.Size/proofs.TileWidth)/steps + 1
-	for ; tiles > 0 && s.next < head.Size; tiles-- {
-		// To the end of the tile: a pass that stopped within one looks at no entry twice.
-		hi := min((s.next/proofs.TileWidth+1)*proofs.TileWidth, head.Size)
+	end := min(s.next+max(scrubStep, head.Size/uint64(scrubEvery/scrubPause)+1), head.Size)
+	for s.next < end {
+		hi := min((s.next/proofs.TileWidth+1)*proofs.TileWidth, end)
 		if s.tile(ctx, s.next, hi) != nil {
 			return false
 		}
