@@ -62,7 +62,7 @@ func (a *auditor) audit(ctx context.Context, s *spool, addr string) error {
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	frames := make(chan frame, 64)
+	frames := make(chan frame) // an answer to a batch has up to 20 MiB
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {

@@ -18,6 +18,7 @@ type report struct {
 	Command  string    `json:"command"` // without any key
 	Seed     uint64    `json:"seed"`
 	Machine  machine   `json:"machine"`
+	Server   string    `json:"server,omitempty"` // where it runs, when it is not the bench\'s own
 	Rows     []*row    `json:"rows"`
 	Audit    audited   `json:"verified"`
 	When     string    `json:"verified_when"`
@@ -191,8 +192,8 @@ func (r *report) write(path string) error {
 // print writes the report for people.
 func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "%s  %s\n", r.Date.Format(time.DateTime+"Z"), r.Command)
-	fmt.Fprintf(out, "%s, %d cores, %s, %s, %s, %s; load and server on it together\n\n",
-		r.Machine.CPU, r.Machine.Cores, mib(r.Machine.Memory), r.Machine.System, r.Machine.FileSystem, r.Machine.Go)
+	fmt.Fprintf(out, "%s, %d cores, %s, %s, %s, %s; %s\n\n",
+		r.Machine.CPU, r.Machine.Cores, mib(r.Machine.Memory), r.Machine.System, r.Machine.FileSystem, r.Machine.Go, r.where())
 	for _, row := range r.Rows {
 		row.print(out)
 	}
@@ -212,8 +213,20 @@ func (r *report) print(out io.Writer) {
 	}
 }
 
+// where says what shares the machine with the load.
+func (r *report) where() string {
+	if r.Server != "" {
+		return "load alone, the server is " + r.Server
+	}
+	return "load and server on it together"
+}
+
 func (r *row) print(out io.Writer) {
 	fmt.Fprintln(out, r.title())
+	if len(r.Kinds)+len(r.Offline) == 0 {
+		fmt.Fprintln(out, "  no figures")
+		return
+	}
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	if len(r.Kinds) > 0 {
 		fmt.Fprintln(t, "\trequests/s\tdeposits/s\tp50 ms\tp90\tp99\tp99.9\tmax\t")
@@ -283,7 +296,7 @@ func (r *row) title() string {
 	if r.Name != "" {
 		s = r.Name + ": " + s
 	}
-	if r.Mix == verifyMix {
+	if r.Mix == verifyMix || len(r.Kinds) == 0 {
 		return s
 	}
 	return s + fmt.Sprintf(", %.1f s after %.1f s, log from %s to %s", r.Measured, r.Warmup, grouped(float64(r.LogBefore)), grouped(float64(r.LogAfter)))

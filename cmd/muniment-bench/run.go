@@ -216,6 +216,9 @@ func elsewhere(server, key, policy string) (*depository, error) {
 // measure runs what the options ask for and reports it.
 func measure(ctx context.Context, out io.Writer, d *depository, o loadOptions, scratch string) error {
 	r := newReport(o.Seed, scratch)
+	if d.process == nil {
+		r.Server = d.addr
+	}
 	return r.tell(out, o, r.measure(ctx, "", d, o, scratch))
 }
 
