@@ -34,7 +34,7 @@ type overload struct {
 	Done        float64   `json:"done_per_second"`
 	Tenths      []float64 `json:"done_per_second_in_tenths"` // of the time, one after another
 	Refused     int64     `json:"told_to_come_back"`
-	Good        latency   `json:"good_client_ms"` // one connection that asks ten times a second
+	Good        latency   `json:"good_client_ms"` // who deposits ten times a second
 	GoodRefused int64     `json:"good_client_told_to_come_back"`
 	Afterwards  float64   `json:"afterwards_per_second"` // the same clients as for saturation
 	Before      vitals    `json:"before"`                // at rest after saturation
@@ -158,7 +158,7 @@ func (b *bench) overload(ctx context.Context, o loadOptions, v overloadOptions, 
 		mix: m, clients: v.Connections, rate: f.Asked, warmup: o.Warmup, duration: o.Duration, step: max(o.Duration/10, time.Millisecond), overload: true,
 	}
 	good := crowd
-	good.clients, good.rate, good.mix = 1, goodRate, mix{single: 1}
+	good.clients, good.rate, good.mix = goodConnections, goodRate, mix{single: 1}
 	var calm, many measured
 	var calmErr, manyErr error
 	var both sync.WaitGroup
@@ -178,8 +178,12 @@ func (b *bench) overload(ctx context.Context, o loadOptions, v overloadOptions, 
 	return nil
 }
 
-// goodRate is how often the good client deposits, a second.
-const goodRate = 10
+// The good client deposits ten times a second, over connections enough that no
+// deposit of its own waits for another.
+const (
+	goodRate        = 10
+	goodConnections = 64
+)
 
 func (f *overload) fill(many, calm measured) {
 	all, one := many.total(), calm.total()

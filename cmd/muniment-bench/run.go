@@ -165,7 +165,8 @@ func (l *localOptions) open(ctx context.Context) (d *depository, done func() err
 	}
 	clear := func() error {
 		if l.Keep {
-			return nil
+			_, err := fmt.Fprintln(os.Stderr, "the depository is kept in", home)
+			return err
 		}
 		return os.RemoveAll(home)
 	}
