@@ -97,7 +97,7 @@ func (d *driver) drive(ctx context.Context, l load) (measured, error) {
 	m := measured{before: d.observe()}
 	rec.begin()
 	pause(ctx, l.duration, rec.full)
-	if !l.overload && rec.measured() < fewest {
+	if !l.overload && rec.short() {
 		pause(ctx, 9*l.duration, rec.some)
 	}
 	m.elapsed = rec.end()

@@ -115,13 +115,13 @@ func (r *report) overloadRow(ctx context.Context, d *depository, o loadOptions, 
 	}
 	defer b.spool.close()
 	f := &overload{}
-	r.Overload = f
 	if err := b.saturate(ctx, o, v, f); err != nil {
 		return err
 	}
 	if err := b.overload(ctx, o, v, f); err != nil {
 		return err
 	}
+	r.Overload = f
 	return f.judge(v)
 }
 
@@ -163,11 +163,24 @@ func (b *bench) overload(ctx context.Context, o loadOptions, v overloadOptions, 
 	var calmErr, manyErr error
 	var both sync.WaitGroup
 	b.drv.addr = b.addr
-	both.Go(func() { calm, calmErr = b.drv.drive(ctx, good) })
-	both.Go(func() { many, manyErr = b.drv.drive(ctx, crowd) })
+	ctx, fail := context.WithCancelCause(ctx) // what ends one, ends the other
+	defer fail(nil)
+	both.Go(func() {
+		if calm, calmErr = b.drv.drive(ctx, good); calmErr != nil {
+			fail(calmErr)
+		}
+	})
+	both.Go(func() {
+		if many, manyErr = b.drv.drive(ctx, crowd); manyErr != nil {
+			fail(manyErr)
+		}
+	})
 	both.Wait()
+	if err := errors.Join(calmErr, manyErr); err != nil {
+		return void(err)
+	}
 	f.fill(many, calm)
-	if err := errors.Join(calmErr, manyErr, b.audit(ctx)); err != nil {
+	if err := b.audit(ctx); err != nil {
 		return void(err)
 	}
 	f.Afterwards, err = b.can(ctx, o, v.Saturate)
