@@ -83,7 +83,10 @@ func (a *auditor) audit(ctx context.Context, s *spool, addr string) error {
 	})
 	close(frames)
 	workers.Wait()
-	if err := errors.Join(err, context.Cause(ctx)); err != nil {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
 		return err
 	}
 	return a.consistent(log, newest)

@@ -192,8 +192,8 @@ func (r *report) write(path string) error {
 // print writes the report for people.
 func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "%s  %s\n", r.Date.Format(time.DateTime+"Z"), r.Command)
-	fmt.Fprintf(out, "%s, %d cores, %s, %s, %s, %s; %s\n\n",
-		r.Machine.CPU, r.Machine.Cores, mib(r.Machine.Memory), r.Machine.System, r.Machine.FileSystem, r.Machine.Go, r.where())
+	fmt.Fprintf(out, "%s, %d cores, %s, %s, %s, %s; %s; load average before: %.1f\n\n",
+		r.Machine.CPU, r.Machine.Cores, mib(r.Machine.Memory), r.Machine.System, r.Machine.FileSystem, r.Machine.Go, r.where(), r.Machine.Busy)
 	for _, row := range r.Rows {
 		row.print(out)
 	}
