@@ -89,7 +89,8 @@ type offline struct {
 // ratios hold the figures against the machine's own.
 type ratios struct {
 	Handler    float64 `json:"rate_to_empty_handler"`               // in requests
-	TwoFlushes float64 `json:"rate_to_dependent_flushes,omitempty"` // of one client
+	TwoFlushes float64 `json:"rate_to_dependent_flushes,omitempty"` // of one client, as is the next
+	TwoInPlace float64 `json:"rate_to_dependent_flushes_in_place,omitempty"`
 }
 
 // A point is one interval of a load.
@@ -176,7 +177,7 @@ func (r *row) compare(b baselines) {
 	r.Baselines = &b
 	r.Ratios = &ratios{Handler: rate / b.Handler}
 	if r.Clients == 1 { // those who wait for each other's flushes share them
-		r.Ratios.TwoFlushes = rate / b.TwoFlushes
+		r.Ratios.TwoFlushes, r.Ratios.TwoInPlace = rate/b.TwoFlushes, rate/b.TwoInPlace
 	}
 }
 
@@ -256,12 +257,12 @@ func (r *row) print(out io.Writer) {
 	}
 	if b := r.Baselines; b != nil {
 		fmt.Fprintf(out, "  bench:  %.1f µs CPU a request\n", r.BenchCPU)
-		fmt.Fprintf(out, "  beside: empty chi handler %s/s over %d connections (%.1f µs CPU, p99 %.2f ms); flushes %s/s, two dependent %s/s;\n",
-			grouped(b.Handler), b.Connections, b.HandlerCPU, b.HandlerP99, grouped(b.Flush), grouped(b.TwoFlushes))
+		fmt.Fprintf(out, "  beside: empty chi handler %s/s over %d connections (%.1f µs CPU, p99 %.2f ms); flushes %s/s, two dependent %s/s, in place %s/s;\n",
+			grouped(b.Handler), b.Connections, b.HandlerCPU, b.HandlerP99, grouped(b.Flush), grouped(b.TwoFlushes), grouped(b.TwoInPlace))
 		fmt.Fprintf(out, "          on a core SHA-256 of 100 KiB %s/s, Ed25519 sign %s/s, verify %s/s\n", grouped(b.Hash), grouped(b.Sign), grouped(b.Verify))
 		fmt.Fprintf(out, "  ratios: %.2f of the empty handler", r.Ratios.Handler)
 		if r.Ratios.TwoFlushes > 0 {
-			fmt.Fprintf(out, ", %.2f of two dependent flushes", r.Ratios.TwoFlushes)
+			fmt.Fprintf(out, ", %.2f of two dependent flushes, %.2f of two in place", r.Ratios.TwoFlushes, r.Ratios.TwoInPlace)
 		}
 		fmt.Fprintln(out)
 	}
