@@ -62,7 +62,7 @@ func (a *auditor) audit(ctx context.Context, s *spool, addr string) error {
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	frames := make(chan frame, 64)
+	frames := make(chan frame) // an answer to a batch has up to 20 MiB
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
@@ -83,7 +83,10 @@ func (a *auditor) audit(ctx context.Context, s *spool, addr string) error {
 	})
 	close(frames)
 	workers.Wait()
-	if err := errors.Join(err, context.Cause(ctx)); err != nil {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
 		return err
 	}
 	return a.consistent(log, newest)

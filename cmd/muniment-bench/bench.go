@@ -85,8 +85,10 @@ func (b *bench) loadRow(ctx context.Context, r *row, o loadOptions) error {
 	if err != nil {
 		return err
 	}
-	if r.LogBefore, err = b.size(); err != nil {
+	if r.LogBefore, err = b.size(); errors.Is(err, errSeal) {
 		return void(err)
+	} else if err != nil { // nobody is there: the figures are not void, there are none
+		return err
 	}
 	if b.process != nil {
 		if err := forgetPeak(b.process.cmd.Process.Pid); err != nil {

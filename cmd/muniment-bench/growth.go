@@ -105,6 +105,9 @@ func (b *bench) step(ctx context.Context, size uint64, o loadOptions, g growthOp
 		return void(err)
 	}
 	s.Start = b.process.ready.Seconds()
+	if err := b.audit(ctx); err != nil { // the log goes on from what it said before
+		return void(err)
+	}
 	b.rest(ctx)
 	if s.Disk, err = diskUse(b.dir); err != nil {
 		return err

@@ -167,6 +167,25 @@ func TestClosedLoopMeasuresItsWindowAlone(t *testing.T) {
 	}
 }
 
+// TestLongRequestsAreMeasured: a load whose requests take longer than its time is given
+// more, and one that has reached its count is not.
+func TestLongRequestsAreMeasured(t *testing.T) {
+	d := drivenBy(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(60 * time.Millisecond)
+		created(w, r)
+	})
+	l := load{mix: mix{batch: 1}, clients: 1, duration: 100 * time.Millisecond, step: time.Second}
+	got, err := d.drive(t.Context(), l)
+	if all := got.total(); err != nil || all.requests < fewest || all.deposits != 10*all.requests || got.elapsed < 500*time.Millisecond {
+		t.Errorf("%d requests in %v: %v", all.requests, got.elapsed, err)
+	}
+	l.count, l.duration = 20, time.Hour
+	got, err = d.drive(t.Context(), l)
+	if all := got.total(); err != nil || all.deposits != 20 {
+		t.Errorf("%d deposits, not 20: %v", all.deposits, err)
+	}
+}
+
 func TestRefusalsEndALoad(t *testing.T) {
 	var n atomic.Int64
 	unwilling := func(header string) *driver {

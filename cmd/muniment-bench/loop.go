@@ -97,7 +97,7 @@ func (d *driver) drive(ctx context.Context, l load) (measured, error) {
 	m := measured{before: d.observe()}
 	rec.begin()
 	pause(ctx, l.duration, rec.full)
-	if !l.overload && rec.measured() < fewest {
+	if !l.overload && rec.short() {
 		pause(ctx, 9*l.duration, rec.some)
 	}
 	m.elapsed = rec.end()
@@ -141,7 +141,7 @@ func (d *driver) schedule(l load, stop <-chan struct{}) chan time.Time {
 		start := time.Now()
 		for n := 0; ; n++ {
 			at := start.Add(time.Duration(float64(n) / l.rate * float64(time.Second)))
-			sleepUntil(at)
+			sleepUntil(at, stop)
 			select {
 			case due <- at:
 			case <-stop:
@@ -152,10 +152,14 @@ func (d *driver) schedule(l load, stop <-chan struct{}) chan time.Time {
 	return due
 }
 
-// sleepUntil sleeps by the system's own clock: the runtime's timers are late by up
-// to a millisecond, which is longer than the answer takes.
-func sleepUntil(at time.Time) {
-	for wait := time.Until(at); wait > 0; wait = time.Until(at) {
+// sleepUntil sleeps to the end by the system's own clock: the runtime's timers are
+// late by up to a millisecond, which is longer than an answer takes.
+func sleepUntil(at time.Time, stop <-chan struct{}) {
+	const last = 2 * time.Millisecond
+	if wait := time.Until(at) - last; wait > 0 {
+		pause(context.Background(), wait, stop)
+	}
+	for wait := time.Until(at); wait > 0 && wait <= last; wait = time.Until(at) {
 		ts := unix.NsecToTimespec(int64(wait))
 		_ = unix.Nanosleep(&ts, nil) // interrupted: the loop sleeps for the rest
 	}

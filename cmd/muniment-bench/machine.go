@@ -25,6 +25,8 @@ type machine struct {
 	System     string `json:"system"`
 	FileSystem string `json:"file_system"` // of the depository's or the scratch directory
 	Go         string `json:"go"`
+	// Busy is the load average of the minute before: what else the machine had to do.
+	Busy float64 `json:"load_average_before"`
 }
 
 func thisMachine(dir string) machine {
@@ -32,6 +34,10 @@ func thisMachine(dir string) machine {
 	memory, _, _ := strings.Cut(field("/proc/meminfo", "MemTotal"), " ")
 	kib, _ := strconv.ParseInt(memory, 10, 64) // 0 where it is not told
 	m.Memory = kib << 10
+	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
+		minute, _, _ := strings.Cut(string(data), " ")
+		m.Busy, _ = strconv.ParseFloat(minute, 64) // 0 where it is not told
+	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		m.System = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:]) + " " + unix.ByteSliceToString(u.Machine[:])

@@ -47,6 +47,9 @@ func run() int {
 	case errors.Is(err, errVoid), errors.Is(err, errOverload):
 		fmt.Fprintln(os.Stderr, "muniment-bench:", err)
 		return exitFound
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "muniment-bench: stopped before its end; there are no figures")
+		return exitFailure
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "muniment-bench:", err)
 		return exitFailure

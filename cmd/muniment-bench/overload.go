@@ -34,7 +34,7 @@ type overload struct {
 	Done        float64   `json:"done_per_second"`
 	Tenths      []float64 `json:"done_per_second_in_tenths"` // of the time, one after another
 	Refused     int64     `json:"told_to_come_back"`
-	Good        latency   `json:"good_client_ms"` // one connection that asks ten times a second
+	Good        latency   `json:"good_client_ms"` // who deposits ten times a second
 	GoodRefused int64     `json:"good_client_told_to_come_back"`
 	Afterwards  float64   `json:"afterwards_per_second"` // the same clients as for saturation
 	Before      vitals    `json:"before"`                // at rest after saturation
@@ -115,13 +115,13 @@ func (r *report) overloadRow(ctx context.Context, d *depository, o loadOptions, 
 	}
 	defer b.spool.close()
 	f := &overload{}
-	r.Overload = f
 	if err := b.saturate(ctx, o, v, f); err != nil {
 		return err
 	}
 	if err := b.overload(ctx, o, v, f); err != nil {
 		return err
 	}
+	r.Overload = f
 	return f.judge(v)
 }
 
@@ -158,16 +158,29 @@ func (b *bench) overload(ctx context.Context, o loadOptions, v overloadOptions, 
 		mix: m, clients: v.Connections, rate: f.Asked, warmup: o.Warmup, duration: o.Duration, step: max(o.Duration/10, time.Millisecond), overload: true,
 	}
 	good := crowd
-	good.clients, good.rate, good.mix = 1, goodRate, mix{single: 1}
+	good.clients, good.rate, good.mix = goodConnections, goodRate, mix{single: 1}
 	var calm, many measured
 	var calmErr, manyErr error
 	var both sync.WaitGroup
 	b.drv.addr = b.addr
-	both.Go(func() { calm, calmErr = b.drv.drive(ctx, good) })
-	both.Go(func() { many, manyErr = b.drv.drive(ctx, crowd) })
+	ctx, fail := context.WithCancelCause(ctx) // what ends one, ends the other
+	defer fail(nil)
+	both.Go(func() {
+		if calm, calmErr = b.drv.drive(ctx, good); calmErr != nil {
+			fail(calmErr)
+		}
+	})
+	both.Go(func() {
+		if many, manyErr = b.drv.drive(ctx, crowd); manyErr != nil {
+			fail(manyErr)
+		}
+	})
 	both.Wait()
+	if err := errors.Join(calmErr, manyErr); err != nil {
+		return void(err)
+	}
 	f.fill(many, calm)
-	if err := errors.Join(calmErr, manyErr, b.audit(ctx)); err != nil {
+	if err := b.audit(ctx); err != nil {
 		return void(err)
 	}
 	f.Afterwards, err = b.can(ctx, o, v.Saturate)
@@ -178,8 +191,12 @@ func (b *bench) overload(ctx context.Context, o loadOptions, v overloadOptions, 
 	return nil
 }
 
-// goodRate is how often the good client deposits, a second.
-const goodRate = 10
+// The good client deposits ten times a second, over connections enough that no
+// deposit of its own waits for another.
+const (
+	goodRate        = 10
+	goodConnections = 64
+)
 
 func (f *overload) fill(many, calm measured) {
 	all, one := many.total(), calm.total()

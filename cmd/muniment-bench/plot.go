@@ -60,7 +60,7 @@ func (r *report) draw(points []point, what string) string {
 		plotWidth, height, plotWidth, height)
 	fmt.Fprintf(&s, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", plotWidth, height)
 	fmt.Fprintf(&s, `<text x="%d" y="24" font-size="15" font-weight="bold">Rate and latency against log size</text>`+"\n", marginLeft)
-	fmt.Fprintf(&s, `<text x="%d" y="42" fill="#444">%s. %s, %d cores, %s, %s, load beside it, %s</text>`+"\n", marginLeft, html.EscapeString(what),
+	fmt.Fprintf(&s, `<text x="%d" y="42" fill="#444">%s. %s, %d cores, %s, %s, %s</text>`+"\n", marginLeft, html.EscapeString(what),
 		html.EscapeString(r.Machine.CPU), r.Machine.Cores, html.EscapeString(r.Machine.FileSystem), html.EscapeString(r.Machine.Go), r.Date.Format("2006-01-02"))
 	sizes := sizeAxis(points)
 	panel{top: marginTop, title: "deposits a second", sizes: sizes}.draw(&s, points, []curve{
@@ -98,8 +98,9 @@ func sizeAxis(points []point) axis {
 	if high/low <= 20 {
 		return linearAxis(high)
 	}
-	a := axis{low: math.Pow(10, math.Floor(math.Log10(low))), high: math.Pow(10, math.Ceil(math.Log10(high)-1e-9)), log: true}
-	for v := a.low; v <= a.high*1.001; v *= 10 {
+	margin := math.Pow(high/low, 0.04)
+	a := axis{low: low / margin, high: high * margin, log: true}
+	for v := math.Pow(10, math.Ceil(math.Log10(a.low))); v <= a.high; v *= 10 {
 		a.ticks = append(a.ticks, v)
 	}
 	return a

@@ -77,11 +77,11 @@ func (r *recorder) end() time.Duration {
 	return time.Since(r.began)
 }
 
-// measured is the number of requests so far.
-func (r *recorder) measured() int64 {
+// short reports whether more is to be measured than was in the time for it.
+func (r *recorder) short() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.requests
+	return r.requests < fewest && (r.limit == 0 || r.lines < r.limit)
 }
 
 // record notes an answer that came now, to a request due at that time.

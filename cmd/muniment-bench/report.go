@@ -18,6 +18,7 @@ type report struct {
 	Command  string    `json:"command"` // without any key
 	Seed     uint64    `json:"seed"`
 	Machine  machine   `json:"machine"`
+	Server   string    `json:"server,omitempty"` // where it runs, when it is not the bench\'s own
 	Rows     []*row    `json:"rows"`
 	Audit    audited   `json:"verified"`
 	When     string    `json:"verified_when"`
@@ -88,7 +89,8 @@ type offline struct {
 // ratios hold the figures against the machine's own.
 type ratios struct {
 	Handler    float64 `json:"rate_to_empty_handler"`               // in requests
-	TwoFlushes float64 `json:"rate_to_dependent_flushes,omitempty"` // of one client
+	TwoFlushes float64 `json:"rate_to_dependent_flushes,omitempty"` // of one client, as is the next
+	TwoInPlace float64 `json:"rate_to_dependent_flushes_in_place,omitempty"`
 }
 
 // A point is one interval of a load.
@@ -175,7 +177,7 @@ func (r *row) compare(b baselines) {
 	r.Baselines = &b
 	r.Ratios = &ratios{Handler: rate / b.Handler}
 	if r.Clients == 1 { // those who wait for each other's flushes share them
-		r.Ratios.TwoFlushes = rate / b.TwoFlushes
+		r.Ratios.TwoFlushes, r.Ratios.TwoInPlace = rate/b.TwoFlushes, rate/b.TwoInPlace
 	}
 }
 
@@ -191,8 +193,8 @@ func (r *report) write(path string) error {
 // print writes the report for people.
 func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "%s  %s\n", r.Date.Format(time.DateTime+"Z"), r.Command)
-	fmt.Fprintf(out, "%s, %d cores, %s, %s, %s, %s; load and server on it together\n\n",
-		r.Machine.CPU, r.Machine.Cores, mib(r.Machine.Memory), r.Machine.System, r.Machine.FileSystem, r.Machine.Go)
+	fmt.Fprintf(out, "%s, %d cores, %s, %s, %s, %s; %s; load average before: %.1f\n\n",
+		r.Machine.CPU, r.Machine.Cores, mib(r.Machine.Memory), r.Machine.System, r.Machine.FileSystem, r.Machine.Go, r.where(), r.Machine.Busy)
 	for _, row := range r.Rows {
 		row.print(out)
 	}
@@ -212,8 +214,20 @@ func (r *report) print(out io.Writer) {
 	}
 }
 
+// where says what shares the machine with the load.
+func (r *report) where() string {
+	if r.Server != "" {
+		return "load alone, the server is " + r.Server
+	}
+	return "load and server on it together"
+}
+
 func (r *row) print(out io.Writer) {
 	fmt.Fprintln(out, r.title())
+	if len(r.Kinds)+len(r.Offline) == 0 {
+		fmt.Fprintln(out, "  no figures")
+		return
+	}
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	if len(r.Kinds) > 0 {
 		fmt.Fprintln(t, "\trequests/s\tdeposits/s\tp50 ms\tp90\tp99\tp99.9\tmax\t")
@@ -243,12 +257,12 @@ func (r *row) print(out io.Writer) {
 	}
 	if b := r.Baselines; b != nil {
 		fmt.Fprintf(out, "  bench:  %.1f µs CPU a request\n", r.BenchCPU)
-		fmt.Fprintf(out, "  beside: empty chi handler %s/s over %d connections (%.1f µs CPU, p99 %.2f ms); flushes %s/s, two dependent %s/s;\n",
-			grouped(b.Handler), b.Connections, b.HandlerCPU, b.HandlerP99, grouped(b.Flush), grouped(b.TwoFlushes))
+		fmt.Fprintf(out, "  beside: empty chi handler %s/s over %d connections (%.1f µs CPU, p99 %.2f ms); flushes %s/s, two dependent %s/s, in place %s/s;\n",
+			grouped(b.Handler), b.Connections, b.HandlerCPU, b.HandlerP99, grouped(b.Flush), grouped(b.TwoFlushes), grouped(b.TwoInPlace))
 		fmt.Fprintf(out, "          on a core SHA-256 of 100 KiB %s/s, Ed25519 sign %s/s, verify %s/s\n", grouped(b.Hash), grouped(b.Sign), grouped(b.Verify))
 		fmt.Fprintf(out, "  ratios: %.2f of the empty handler", r.Ratios.Handler)
 		if r.Ratios.TwoFlushes > 0 {
-			fmt.Fprintf(out, ", %.2f of two dependent flushes", r.Ratios.TwoFlushes)
+			fmt.Fprintf(out, ", %.2f of two dependent flushes, %.2f of two in place", r.Ratios.TwoFlushes, r.Ratios.TwoInPlace)
 		}
 		fmt.Fprintln(out)
 	}
@@ -283,7 +297,7 @@ func (r *row) title() string {
 	if r.Name != "" {
 		s = r.Name + ": " + s
 	}
-	if r.Mix == verifyMix {
+	if r.Mix == verifyMix || len(r.Kinds) == 0 {
 		return s
 	}
 	return s + fmt.Sprintf(", %.1f s after %.1f s, log from %s to %s", r.Measured, r.Warmup, grouped(float64(r.LogBefore)), grouped(float64(r.LogAfter)))

@@ -165,7 +165,8 @@ func (l *localOptions) open(ctx context.Context) (d *depository, done func() err
 	}
 	clear := func() error {
 		if l.Keep {
-			return nil
+			_, err := fmt.Fprintln(os.Stderr, "the depository is kept in", home)
+			return err
 		}
 		return os.RemoveAll(home)
 	}
@@ -216,6 +217,9 @@ func elsewhere(server, key, policy string) (*depository, error) {
 // measure runs what the options ask for and reports it.
 func measure(ctx context.Context, out io.Writer, d *depository, o loadOptions, scratch string) error {
 	r := newReport(o.Seed, scratch)
+	if d.process == nil {
+		r.Server = d.addr
+	}
 	return r.tell(out, o, r.measure(ctx, "", d, o, scratch))
 }
 

@@ -112,7 +112,7 @@ func printSummary(out io.Writer, rows []*row) {
 			}
 			fmt.Fprint(t, "\t")
 			if r.Ratios != nil && r.Ratios.TwoFlushes > 0 {
-				fmt.Fprintf(t, "%.2f", r.Ratios.TwoFlushes)
+				fmt.Fprintf(t, "%.2f, in place %.2f", r.Ratios.TwoFlushes, r.Ratios.TwoInPlace)
 			}
 			fmt.Fprintln(t, "\t")
 		}

@@ -244,7 +244,7 @@ func TestExitCodes(t *testing.T) {
 		{honest.addr, honest.key, 0, "Verified, every answer"},
 		{lying.addr, honest.key, exitFound, "answer and receipt disagree"},
 		{honest.addr, "mnt_wrong", exitFound, "/problems/unauthorized"},
-		{"127.0.0.1:1", honest.key, exitFound, "connection refused"},
+		{"127.0.0.1:1", honest.key, exitFailure, "connection refused"},
 		{honest.addr, "", exitFailure, "an API key is required"},
 	} {
 		cmd := exec.Command("muniment-bench", "run", "--server", "http://"+c.addr, "--policy", filepath.Join(honest.dir, "policy"),
@@ -263,7 +263,7 @@ func TestExitCodes(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
-	if err != nil || r.Void == "" {
+	if err != nil || r.Void == "" || r.Server != honest.addr || len(r.Rows) != 1 {
 		t.Errorf("the last report says nothing of what was wrong: %v, %s", err, data)
 	}
 }
