@@ -60,7 +60,6 @@ type batch struct {
 	progress *progress
 	lines    map[string]int // index in sheet.lines by what a line says
 	done     []*settled     // by line
-	sent     int
 }
 
 // settled is what became of a line. As JSON its names are stable.
@@ -84,6 +83,7 @@ func (b *batch) run(ctx context.Context, again bool) error {
 		return err
 	}
 	b.progress = newProgress(b.screen, sayLinesOf, len(b.sheet.lines), 0, int64(len(b.sheet.lines)))
+	b.progress.advance(0)
 	err := b.all(ctx)
 	b.progress.end()
 	// What is there is told, even where the rest failed.
@@ -267,15 +267,19 @@ func (b *batch) send(ctx context.Context, next client.Batch) error {
 		if p, ok := problemOf(err); ok && p.Refused() && p.Type != client.ProblemIdempotencyKeyReused {
 			// All or none: it was none.
 			b.name(p, next)
-			return errors.Join(err, os.Remove(filepath.Join(b.folder, pendingFile)))
+			return errors.Join(err, b.forget())
 		}
 		return err
 	}
 	if err := b.keep(ctx, receipts); err != nil {
 		return err
 	}
-	b.sent += len(receipts)
-	return os.Remove(filepath.Join(b.folder, pendingFile))
+	return b.forget()
+}
+
+// forget ends a batch: all its receipts are there, or there never will be any.
+func (b *batch) forget() error {
+	return ignoring(os.Remove(filepath.Join(b.folder, pendingFile)), fs.ErrNotExist)
 }
 
 // name tells the lines that the depository refused.
@@ -365,7 +369,7 @@ func (b *batch) tell() error {
 	var rows bytes.Buffer
 	w := csv.NewWriter(&rows) // to memory: no error
 	rows.WriteString(resultsHead)
-	there, first, last := 0, uint64(0), uint64(0)
+	statuses, there, first, last := map[string]int{}, 0, uint64(0), uint64(0)
 	for _, d := range b.done {
 		if d == nil {
 			continue
@@ -373,6 +377,7 @@ func (b *batch) tell() error {
 		if there++; there == 1 {
 			first = d.Index
 		}
+		statuses[d.Status]++
 		first, last = min(first, d.Index), max(last, d.Index)
 		_ = w.Write([]string{strconv.Itoa(d.Line), d.ID, strconv.FormatUint(d.Index, 10), d.Time, filepath.Base(d.Receipt)})
 		if b.screen.json {
@@ -389,7 +394,7 @@ func (b *batch) tell() error {
 	if err := replace(results, rows.Bytes(), true); err != nil || b.screen.json {
 		return err
 	}
-	if err := b.screen.line(sayBatchDone, len(b.done), min(b.sent, there), there-min(b.sent, there), len(b.done)-there, first, last); err != nil {
+	if err := b.screen.line(sayBatchDone, len(b.done), statuses[statusDeposited], statuses[statusThere], len(b.done)-there, first, last); err != nil {
 		return err
 	}
 	if err := b.screen.line(sayBatchReceipts, b.folder); err != nil {

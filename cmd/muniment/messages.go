@@ -11,6 +11,7 @@ var (
 	sayCommands    = phrase{"Commands:", "命令："}
 	sayExamples    = phrase{"Examples:", "示例："}
 	sayFlags       = phrase{"Flags:", "选项："}
+	sayFlagsMark   = phrase{"[flags]", "[选项]"}
 	sayGlobalFlags = phrase{"Flags of every command:", "各命令通用的选项："}
 	sayMoreHelp    = phrase{`"%s COMMAND --help" says more about a command.`, "“%s 命令 --help”显示该命令的详细说明。"}
 	sayHelpShort   = phrase{"Help about a command", "显示命令的说明"}

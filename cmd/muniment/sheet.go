@@ -47,6 +47,7 @@ type sheetLine struct {
 	stable proofs.Record // what the line and the flags say, and the document's digest and name
 	claims proofs.Record // and what else the program found out about the document
 	file   string        // path of the document, not hashed yet; empty: the line has the digest
+	column int           // where that path stands
 }
 
 // A flaw is what is wrong with a cell, or with a line, where column is 0.
@@ -228,7 +229,7 @@ func (s *sheet) line(number int, cells []string, said []proofs.Member) {
 			s.flaw(number, i+1, c.name, err)
 		case cells[i] == "":
 		case c.files:
-			l.file = cells[i]
+			l.file, l.column = cells[i], i+1
 		default:
 			members = append(members, m)
 		}
@@ -296,11 +297,12 @@ func (s *sheet) hash(ctx context.Context, p *progress) error {
 	first := map[string]int{}
 	for i := range s.lines {
 		l := &s.lines[i]
+		p.advance(1)
 		if l.file != "" {
 			if err := l.hash(ctx, s.document(l.file), p); stopped(err) {
 				return err
 			} else if err != nil {
-				s.flaw(l.number, 0, fileColumn, err)
+				s.flaw(l.number, l.column, fileColumn, err)
 				continue
 			}
 		}

@@ -72,13 +72,13 @@ func (v *verification) many(paths []string) error {
 }
 
 func (v *verification) take(f found) error {
-	switch f.trait {
-	case document:
-		v.documents = append(v.documents, f)
-	case aReceipt:
+	switch {
+	case f.trait == document && loneReceipt(f.path), f.trait == aReceipt:
 		v.receipts[f.path] = false
 		v.order = append(v.order, f.path)
-	case aLink:
+	case f.trait == document:
+		v.documents = append(v.documents, f)
+	case f.trait == aLink:
 		v.screen.note(leftOutOne[aLink], f.path)
 	}
 	return nil

@@ -42,18 +42,18 @@ type walk struct {
 	count  int
 }
 
-// all goes through paths as a user names them. A link that is named is followed; a
-// path that is not there ends the walk.
+// all goes through paths as a user names them. A link that is named is followed.
 func (w *walk) all(ctx context.Context, paths []string) error {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
-			return err
+			w.broken(path, err)
+			err = nil
 		case info.IsDir():
 			err = w.folder(ctx, path)
 		case !info.Mode().IsRegular():
-			return sayNotFile.err(path)
+			w.broken(path, sayNotFile.err(path))
 		default:
 			err = w.file(found{path: path, rel: filepath.Base(path), size: info.Size(), named: true})
 		}
