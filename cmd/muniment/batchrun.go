@@ -288,8 +288,12 @@ func (b *batch) name(p *client.Problem, next client.Batch) {
 		if bad.Line < 1 || bad.Line > len(next.Lines) {
 			continue
 		}
+		what := bad.Detail
+		if bad.Member != "" {
+			what = bad.Member + ": " + what
+		}
 		if i, ok := b.lineSaying(next.Lines[bad.Line-1]); ok {
-			b.screen.complain(b.sheet.path, sayBatchLine.err(b.sheet.lines[i].number, bad.Member+" "+bad.Detail))
+			b.screen.complain(b.sheet.path, sayBatchLine.err(b.sheet.lines[i].number, what))
 		}
 	}
 }

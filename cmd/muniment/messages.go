@@ -570,6 +570,7 @@ var (
 	sayCellBeyond    = phrase{"the cell is beyond the last of the %d columns", "该单元格超出全部 %d 列"}
 	sayCellSpace     = phrase{"the cell begins or ends with a space", "单元格首尾有空格"}
 	sayCellType      = phrase{`"%s" is not %s`, "“%s”不是%s"}
+	sayLineTooLong   = phrase{"the line is too long for a receipt: %s, and there is room for %s", "该行对回执而言过长：%s，上限为 %s"}
 	sayNoDigest      = phrase{"the line has neither a digest nor a file", "该行既没有摘要也没有文件"}
 	sayOtherDigest   = phrase{"%s has another SHA-256 than the line says: %s", "%s 的 SHA-256 与该行所写不同：%s"}
 	sayLineTwice     = phrase{"the line says the same as line %d; each would be a deposit of its own", "该行与第 %d 行内容相同；每行都会成为一次存证"}

@@ -306,6 +306,10 @@ func (s *sheet) hash(ctx context.Context, p *progress) error {
 				continue
 			}
 		}
+		if n := proofs.DisclosuresSize(l.claims.Disclose(proofs.Seed{})); n > proofs.MaxDisclosures {
+			s.flaw(l.number, 0, "", sayLineTooLong.err(size(int64(n)), size(proofs.MaxDisclosures)))
+			continue
+		}
 		json := l.stable.JSON()
 		if other, twice := first[json]; twice {
 			s.flaw(l.number, 0, "", sayLineTwice.err(other))
