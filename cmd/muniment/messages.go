@@ -46,7 +46,8 @@ FILE.<id>.tlog-proof.
 
 Left out in folders: receipts, hidden files, symbolic links, and what batch wrote.
 Files that you name are deposited in that order, one after another, and their case has
-that order; in a folder several go up at once.
+that order; in a folder several go up at once. The same document under the same name is
+one deposit in a case, wherever it stands.
 
 JSON: file, status (deposited, there, refused, failed or stopped), id, index, time,
 sha256, size, held, leaf, receipt, problem, error.
@@ -61,6 +62,7 @@ not be believed. 2: anything else.`,
 
 文件夹中不处理：回执、隐藏文件、符号链接，以及 batch 命令写入的内容。
 逐个列出的文件按所列顺序依次存证，案卷顺序与之相同；文件夹中的文件会同时上传多个。
+同一案卷中，名称与内容都相同的文件无论位于何处，都是同一次存证。
 
 JSON 字段：file、status（deposited、there、refused、failed 或 stopped）、id、index、time、
 sha256、size、held、leaf、receipt、problem、error。

@@ -8,9 +8,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -30,16 +27,6 @@ type sheet struct {
 	flaws   []flaw
 	read    *remark // how its bytes were understood, if that is not plain
 }
-
-// A column is a member of the records, or the paths of the documents.
-type column struct {
-	name  string
-	json  bool // its cells are JSON, not text
-	files bool
-}
-
-// fileColumn is the name of the column of paths.
-const fileColumn = "file"
 
 // A sheetLine is the deposit that a line asks for.
 type sheetLine struct {
@@ -88,52 +75,6 @@ func openSheet(path string, said []proofs.Member) (*sheet, error) {
 		return nil, saySheetEmpty.err(path)
 	}
 	return s, nil
-}
-
-// decode turns the file into UTF-8. Chinese Excel writes GB18030 unless told otherwise.
-func (s *sheet) decode(data []byte) ([]byte, error) {
-	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
-		return nil, saySheetUTF16.err(s.path)
-	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if utf8.Valid(data) {
-		return data, nil
-	}
-	text, err := simplifiedchinese.GB18030.NewDecoder().Bytes(data)
-	if err != nil || bytes.ContainsRune(text, utf8.RuneError) {
-		return nil, saySheetEncoding.err(s.path)
-	}
-	read := saySheetGB18030.with(s.path, sample(string(text)))
-	s.read = &read
-	return text, nil
-}
-
-// sample is the first piece of text that is not ASCII, for people to see whether it
-// was read rightly.
-func sample(text string) string {
-	const most = 20
-	start := strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
-	out := []rune{}
-	for _, r := range text[max(start, 0):] {
-		if r < ' ' || strings.ContainsRune(`,;"`, r) || len(out) == most {
-			break
-		}
-		out = append(out, r)
-	}
-	return string(out)
-}
-
-// separator is what stands between the names of the header: Excel writes semicolons
-// where the comma is the decimal point, and tabs as "text".
-func separator(text []byte) rune {
-	first, _, _ := bytes.Cut(text, []byte("\n"))
-	best, most := ',', bytes.Count(first, []byte(","))
-	for _, r := range ";\t" {
-		if n := bytes.Count(first, []byte(string(r))); n > most {
-			best, most = r, n
-		}
-	}
-	return best
 }
 
 // header reads the names of the columns. Without good names no line can be read.
@@ -251,44 +192,6 @@ func (s *sheet) line(number int, cells []string, said []proofs.Member) {
 		l.stable, l.claims = stable, stable
 		s.lines = append(s.lines, l)
 	}
-}
-
-// read makes the member that a cell states.
-func (c column) read(cell string) (proofs.Member, error) {
-	m := proofs.Member{Name: c.name}
-	switch {
-	case cell == "":
-		return m, nil
-	case strings.TrimSpace(cell) != cell:
-		return m, sayCellSpace.err()
-	case c.files:
-		return m, nil
-	}
-	t, _ := proofs.NameType(c.name)
-	parse := proofs.Text
-	if c.json || t == proofs.TypeInteger || t == proofs.TypeBoolean {
-		parse = proofs.ParseValue
-	}
-	if t == proofs.TypeDigest && len(cell) == 64 {
-		cell = strings.ToLower(cell) // some tools write digests in capitals
-	}
-	var err error
-	if m.Value, err = parse(cell); err != nil || !t.Holds(m.Value) {
-		return m, sayCellType.err(abbreviate(cell), typeNames[t])
-	}
-	if n, ok := m.Value.Integer(); ok && c.name == "content.size" && n < 0 {
-		return m, sayCellType.err(cell, typeNames[t])
-	}
-	return m, nil
-}
-
-// abbreviate keeps what is quoted in a message short.
-func abbreviate(s string) string {
-	const most = 40
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return s
 }
 
 // hash reads the documents of all lines that name one, relative to the CSV file, and

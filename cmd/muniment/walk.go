@@ -39,7 +39,7 @@ type walk struct {
 	broken func(path string, err error) // a file or folder that cannot be read
 	skip   func(fs.FileInfo) bool       // a folder to leave out
 	into   bool                         // go into folders that batch made too
-	count  int
+	seen   map[string]bool              // files, so that none is visited twice
 }
 
 // all goes through paths as a user names them. A link that is named is followed.
@@ -65,9 +65,16 @@ func (w *walk) all(ctx context.Context, paths []string) error {
 }
 
 func (w *walk) file(f found) error {
-	if w.count++; w.count > maxFiles {
+	if w.seen == nil {
+		w.seen = map[string]bool{}
+	}
+	switch f.path = filepath.Clean(f.path); {
+	case w.seen[f.path]:
+		return nil
+	case len(w.seen) == maxFiles:
 		return sayTooManyFiles.err(maxFiles)
 	}
+	w.seen[f.path] = true
 	// In a folder the name tells: a receipt that is damaged is no document either. What
 	// a user names may be anything, whatever it is called.
 	if strings.HasSuffix(f.path, receiptSuffix) && (!f.named || isReceipt(f.path)) {
