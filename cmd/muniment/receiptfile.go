@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"time"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -25,12 +27,39 @@ func receiptPath(f found, dir string) string {
 // temporary opens a new file beside path, with the permissions that any new file has
 // here.
 func temporary(path string) (*os.File, error) {
-	name := filepath.Join(filepath.Dir(path), ".muniment-"+rand.Text())
+	name := filepath.Join(filepath.Dir(path), temporaryPrefix+rand.Text())
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
-// writable finds out, by trying, whether a receipt could be written in a folder.
+const (
+	temporaryPrefix = ".muniment-"
+	// staleAfter is far longer than a temporary lives.
+	staleAfter = time.Minute
+)
+
+var temporaryName = regexp.MustCompile(`^\.muniment-[A-Z2-7]{26}$`)
+
+// sweep removes the temporaries that runs which were killed left in a folder. What it
+// cannot remove stays, and does no harm.
+func sweep(dir string, now time.Time) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !temporaryName.MatchString(e.Name()) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > staleAfter {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+// writable finds out, by trying, whether a receipt could be written in a folder, and
+// clears it of what was never finished.
 func writable(dir string) error {
+	sweep(dir, time.Now())
 	f, err := temporary(filepath.Join(dir, "receipt"))
 	if err != nil {
 		return err

@@ -117,6 +117,8 @@ func (w *walk) folder(ctx context.Context, root string) error {
 func (w *walk) entry(path, rel string, d fs.DirEntry) error {
 	f := found{path: path, rel: rel}
 	switch {
+	case temporaryName.MatchString(d.Name()):
+		return nil
 	case strings.HasPrefix(d.Name(), "."):
 		f.trait = hidden
 	case d.Type()&fs.ModeSymlink != 0:
