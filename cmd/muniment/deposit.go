@@ -83,7 +83,7 @@ func (o *depositOptions) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	g.mention(s)
+	g.out.mention(s)
 	if len(g.files)+len(g.broken) == 0 {
 		return sayNothingThere.err()
 	}

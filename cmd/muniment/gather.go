@@ -13,15 +13,37 @@ type gathered struct {
 	files   []found
 	broken  []outcome // what cannot be read
 	folders bool      // one of the paths is a folder
+	out     leftOut
+}
 
-	left     map[trait]int
-	firstOut map[trait]string
+// leftOut is what a walk passes over, counted by its trait.
+type leftOut struct {
+	count [ownFiles + 1]int
+	first [ownFiles + 1]string
+}
+
+func (l *leftOut) add(f found) {
+	if l.count[f.trait]++; l.count[f.trait] == 1 {
+		l.first[f.trait] = f.path
+	}
+}
+
+// mention says what was left out.
+func (l *leftOut) mention(s *screen) {
+	for t, n := range l.count {
+		switch {
+		case n == 1:
+			s.note(leftOutOne[trait(t)], l.first[t])
+		case n > 1:
+			s.note(leftOutMany[trait(t)], n, l.first[t])
+		}
+	}
 }
 
 // gather finds the documents. A file that a user names is there and can be read, or
 // nothing is sent at all; one in a folder fails for itself.
 func (o *depositOptions) gather(ctx context.Context, paths []string) (*gathered, error) {
-	g := &gathered{left: map[trait]int{}, firstOut: map[trait]string{}}
+	g := &gathered{}
 	var receipts fs.FileInfo
 	if o.out != "" {
 		var err error
@@ -47,30 +69,13 @@ func (o *depositOptions) gather(ctx context.Context, paths []string) (*gathered,
 }
 
 func (g *gathered) take(f found) error {
-	if f.trait == document {
+	switch {
+	case f.trait == document:
 		g.files = append(g.files, f)
-		return nil
-	}
-	if f.trait == aReceipt && !f.named {
-		return nil // they are everywhere
-	}
-	if g.left[f.trait]++; g.left[f.trait] == 1 {
-		g.firstOut[f.trait] = f.path
+	case f.trait != aReceipt || f.named: // in folders, receipts are everywhere
+		g.out.add(f)
 	}
 	return nil
-}
-
-// mention says what was left out, but for the receipts in folders.
-func (g *gathered) mention(s *screen) {
-	for _, t := range []trait{aReceipt, hidden, aLink, noFile, ownFiles} {
-		switch g.left[t] {
-		case 0:
-		case 1:
-			s.note(leftOutOne[t], g.firstOut[t])
-		default:
-			s.note(leftOutMany[t], g.left[t], g.firstOut[t])
-		}
-	}
 }
 
 // roomForReceipts finds out, by trying, whether receipts could be written.

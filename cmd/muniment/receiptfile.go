@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/muniment/muniment/proofs"
@@ -181,22 +182,43 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
-// namesakes are the receipts of other deposits of the file whose receipt stands at
-// path: FILE.<id>.tlog-proof.
-func namesakes(path string) []string {
-	stem := strings.TrimSuffix(filepath.Base(path), receiptSuffix) + "."
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, e := range entries {
-		id, ok := strings.CutPrefix(e.Name(), stem)
-		if id, suffix := strings.CutSuffix(id, receiptSuffix); ok && suffix && isID(id) {
-			out = append(out, filepath.Join(filepath.Dir(path), e.Name()))
+// namesakes finds the receipts of other deposits of a file, FILE.<id>.tlog-proof. It
+// reads each folder once.
+type namesakes struct {
+	mu      sync.Mutex
+	folders map[string]map[string][]string // by folder, and by the name of the document
+}
+
+// of is the namesakes of the receipt at path.
+func (n *namesakes) of(path string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	folder := filepath.Dir(path)
+	names, read := n.folders[folder]
+	if !read {
+		names = map[string][]string{}
+		entries, _ := os.ReadDir(folder) // what cannot be read holds none that could be
+		for _, e := range entries {
+			if document := documentOf(e.Name()); strings.HasSuffix(e.Name(), receiptSuffix) && document+receiptSuffix != e.Name() {
+				names[document] = append(names[document], filepath.Join(folder, e.Name()))
+			}
 		}
+		if n.folders == nil {
+			n.folders = map[string]map[string][]string{}
+		}
+		n.folders[folder] = names
 	}
-	return out
+	return names[strings.TrimSuffix(filepath.Base(path), receiptSuffix)]
+}
+
+// documentOf is the path of the document whose receipt is called so: FILE.tlog-proof or
+// FILE.<id>.tlog-proof.
+func documentOf(receipt string) string {
+	path := strings.TrimSuffix(receipt, receiptSuffix)
+	if dot := strings.LastIndexByte(path, '.'); dot >= 0 && isID(path[dot+1:]) {
+		return path[:dot]
+	}
+	return path
 }
 
 // isID reports whether s is the id of a deposit.

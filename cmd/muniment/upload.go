@@ -22,6 +22,7 @@ type upload struct {
 	parallel int
 
 	progress *progress
+	others   namesakes
 	mu       sync.Mutex
 	result   tally
 	unsaid   error // results that could not be printed
@@ -190,7 +191,7 @@ func (u *upload) kept(path string, stable proofs.Record) (string, proofs.Receipt
 	if ok || errors.Is(err, os.ErrNotExist) {
 		return path, receipt, ok
 	}
-	for _, p := range namesakes(path) {
+	for _, p := range u.others.of(path) {
 		if receipt, _, ok := fits(p); ok {
 			return p, receipt, true
 		}

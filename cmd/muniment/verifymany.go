@@ -21,9 +21,12 @@ type verification struct {
 	task     *task // of the document being read
 
 	documents []found
-	receipts  map[string]bool // by path; true: it belongs to a document
-	order     []string        // the paths of the receipts, as they were found
-	lone      []report        // receipts that have no document beside them
+	out       leftOut
+	receipts  map[string]bool     // by path; true: it belongs to a document
+	order     []string            // the paths of the receipts, as they were found
+	named     map[string][]string // the same, by the document whose name they bear
+	others    namesakes           // of documents that were named
+	lone      []report            // receipts that have no document beside them
 	results   []result
 }
 
@@ -40,6 +43,7 @@ func (v *verification) many(paths []string) error {
 	if err := w.all(v.ctx, paths); err != nil {
 		return err
 	}
+	v.out.mention(v.screen)
 	if len(v.documents)+len(v.order)+len(v.results) == 0 {
 		return sayNothingThere.err()
 	}
@@ -64,16 +68,20 @@ func (v *verification) take(f found) error {
 	case f.trait == document:
 		v.documents = append(v.documents, f)
 	case f.trait == aLink:
-		v.screen.note(leftOutOne[aLink], f.path)
+		v.out.add(f)
 	}
 	return nil
 }
 
 // pair brings documents and receipts together, first by name and then by digest.
 func (v *verification) pair() error {
+	v.named = map[string][]string{}
+	for _, path := range v.order {
+		v.named[documentOf(path)] = append(v.named[documentOf(path)], path)
+	}
 	var without []found
 	for _, d := range v.documents {
-		beside := v.beside(d.path)
+		beside := v.beside(d)
 		if len(beside) == 0 {
 			without = append(without, d)
 			continue
@@ -106,13 +114,17 @@ func (v *verification) pair() error {
 }
 
 // beside are the receipts that bear the document's name.
-func (v *verification) beside(path string) []string {
-	var out []string
-	for _, p := range append([]string{path + receiptSuffix}, namesakes(path+receiptSuffix)...) {
-		if _, err := os.Lstat(p); err == nil {
-			out = append(out, p)
-			v.receipts[p] = true
+func (v *verification) beside(d found) []string {
+	out := v.named[d.path]
+	if d.named { // what stands beside it was not walked through
+		path := d.path + receiptSuffix
+		out = v.others.of(path)
+		if _, err := os.Lstat(path); err == nil {
+			out = append([]string{path}, out...)
 		}
+	}
+	for _, p := range out {
+		v.receipts[p] = true
 	}
 	return out
 }
