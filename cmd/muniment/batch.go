@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"slices"
 
@@ -56,30 +57,15 @@ func batchCommand(lang proofs.Language) *cobra.Command {
 // run checks every line before anything is sent.
 func (o *batchOptions) run(c *cobra.Command, file string) error {
 	s := newScreen(c, o.lang, o.json)
-	said, err := o.members()
-	if err != nil {
+	list, err := o.open(c.Context(), s, file)
+	switch {
+	case err != nil:
 		return err
-	}
-	list, err := openSheet(file, said)
-	if err != nil {
-		return err
-	}
-	if list.read != nil {
-		s.note(sayPlainly, *list.read)
-	}
-	p := newProgress(s, sayLinesOf, len(list.lines), 0, int64(len(list.lines)))
-	err = list.hash(c.Context(), p)
-	p.end()
-	if err != nil {
-		return err
-	}
-	if len(list.flaws) > 0 {
+	case len(list.flaws) > 0:
 		return list.refuse(s)
-	}
-	if o.check {
-		if s.json {
-			return nil
-		}
+	case o.check && s.json:
+		return nil
+	case o.check:
 		return s.line(saySheetGood, file, len(list.lines))
 	}
 	server, err := o.client(c, s)
@@ -100,6 +86,24 @@ func (o *batchOptions) run(c *cobra.Command, file string) error {
 		return err
 	}
 	return b.run(c.Context(), o.again)
+}
+
+// open reads the file, and all the documents that it names.
+func (o *batchOptions) open(ctx context.Context, s *screen, file string) (*sheet, error) {
+	said, err := o.members()
+	if err != nil {
+		return nil, err
+	}
+	list, err := openSheet(file, said)
+	if err != nil {
+		return nil, err
+	}
+	if list.read != nil {
+		s.note(sayPlainly, *list.read)
+	}
+	p := newProgress(s, sayLinesOf, len(list.lines), 0, int64(len(list.lines)))
+	defer p.end()
+	return list, list.hash(ctx, p)
 }
 
 // flawed is a flaw as JSON shows it; its names are stable.

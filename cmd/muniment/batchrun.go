@@ -1,19 +1,13 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -36,9 +30,6 @@ const (
 	resultsFile = "results.csv"
 )
 
-// resultsHead is the first line of resultsFile.
-const resultsHead = "line,id,index,time,receipt\n"
-
 // receiptWriters is how many receipts are made durable at once: a disk does many
 // flushes in the time of one.
 const receiptWriters = 16
@@ -60,19 +51,6 @@ type batch struct {
 	progress *progress
 	lines    map[string]int // index in sheet.lines by what a line says
 	done     []*settled     // by line
-	sent     int
-}
-
-// settled is what became of a line. As JSON its names are stable.
-type settled struct {
-	Line    int    `json:"line"`
-	Status  string `json:"status"`
-	ID      string `json:"id"`
-	Index   uint64 `json:"index"`
-	Time    string `json:"time"`
-	SHA256  string `json:"sha256"`
-	Leaf    string `json:"leaf"`
-	Receipt string `json:"receipt"` // path
 }
 
 func (b *batch) run(ctx context.Context, again bool) error {
@@ -84,6 +62,7 @@ func (b *batch) run(ctx context.Context, again bool) error {
 		return err
 	}
 	b.progress = newProgress(b.screen, sayLinesOf, len(b.sheet.lines), 0, int64(len(b.sheet.lines)))
+	b.progress.advance(0)
 	err := b.all(ctx)
 	b.progress.end()
 	// What is there is told, even where the rest failed.
@@ -93,36 +72,6 @@ func (b *batch) run(ctx context.Context, again bool) error {
 	if err != nil && refusedDeposit(err) {
 		b.screen.complain(b.sheet.path, err)
 		return exitError(exitRefused)
-	}
-	return err
-}
-
-// begin finds out whether this run makes new deposits of lines that were deposited
-// before. That needs a folder of its own, which knows them by their receipts.
-func (b *batch) begin(again bool) error {
-	path := filepath.Join(b.folder, againFile)
-	data, err := readBounded(path, 64)
-	switch {
-	case err == nil:
-		b.nonce = string(data)
-		return nil
-	case !errors.Is(err, fs.ErrNotExist) || !again:
-		return ignoring(err, fs.ErrNotExist)
-	}
-	entries, err := os.ReadDir(b.folder)
-	if err != nil {
-		return err
-	}
-	if len(entries) > 0 {
-		return sayAgainFolder.err(b.folder)
-	}
-	b.nonce = rand.Text()
-	return replace(path, []byte(b.nonce), false)
-}
-
-func ignoring(err, expected error) error {
-	if errors.Is(err, expected) {
-		return nil
 	}
 	return err
 }
@@ -183,24 +132,6 @@ func (b *batch) scan(ctx context.Context) error {
 		b.progress.advance(1)
 	}
 	return nil
-}
-
-// settle notes the receipt of a line, if one of the lines is what it says.
-func (b *batch) settle(r proofs.Receipt, path, status string) {
-	i, ok := b.lineOf(r)
-	if !ok || b.done[i] != nil && status == statusThere {
-		return
-	}
-	text := func(name string) string {
-		v, _ := r.Member(name)
-		s, _ := v.Text()
-		return s
-	}
-	b.done[i] = &settled{
-		Line: b.sheet.lines[i].number, Status: status, ID: text("id"), Index: r.Index,
-		Time: proofs.FormatTime(r.Entry.Time), SHA256: text("content.sha256"),
-		Leaf: r.Entry.LeafHash().String(), Receipt: path,
-	}
 }
 
 // lineOf finds the line that a receipt is of. What the program finds out about a
@@ -264,18 +195,17 @@ func (b *batch) cut() []client.Batch {
 func (b *batch) send(ctx context.Context, next client.Batch) error {
 	receipts, err := b.server.DepositBatch(ctx, next)
 	if err != nil {
-		if p, ok := problemOf(err); ok && p.Refused() && p.Type != client.ProblemIdempotencyKeyReused {
+		if p, ok := problemOf(err); ok && p.Refused() {
 			// All or none: it was none.
 			b.name(p, next)
-			return errors.Join(err, os.Remove(filepath.Join(b.folder, pendingFile)))
+			return errors.Join(err, b.forget())
 		}
 		return err
 	}
 	if err := b.keep(ctx, receipts); err != nil {
 		return err
 	}
-	b.sent += len(receipts)
-	return os.Remove(filepath.Join(b.folder, pendingFile))
+	return b.forget()
 }
 
 // name tells the lines that the depository refused.
@@ -284,8 +214,12 @@ func (b *batch) name(p *client.Problem, next client.Batch) {
 		if bad.Line < 1 || bad.Line > len(next.Lines) {
 			continue
 		}
+		what := bad.Detail
+		if bad.Member != "" {
+			what = bad.Member + ": " + what
+		}
 		if i, ok := b.lineSaying(next.Lines[bad.Line-1]); ok {
-			b.screen.complain(b.sheet.path, sayBatchLine.err(b.sheet.lines[i].number, bad.Member+" "+bad.Detail))
+			b.screen.complain(b.sheet.path, sayBatchLine.err(b.sheet.lines[i].number, what))
 		}
 	}
 }
@@ -321,79 +255,4 @@ func (b *batch) keepOne(path string, r proofs.Receipt) error {
 		return sayTaken.err(path)
 	}
 	return err
-}
-
-// readPending reads the batch that was interrupted, if one was.
-func (b *batch) readPending() (*client.Batch, error) {
-	path := filepath.Join(b.folder, pendingFile)
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, ignoring(err, fs.ErrNotExist)
-	}
-	defer f.Close()
-	out := &client.Batch{}
-	in := bufio.NewScanner(f)
-	in.Buffer(nil, maxBatchLine+1)
-	for in.Scan() {
-		if out.Key == "" {
-			out.Key = in.Text()
-			continue
-		}
-		claims, err := proofs.ParseMembers(in.Text())
-		if err != nil {
-			return nil, sayPendingDamaged.err(path, err)
-		}
-		out.Lines = append(out.Lines, claims)
-	}
-	if err := in.Err(); err != nil {
-		return nil, sayPendingDamaged.err(path, err)
-	}
-	return out, nil
-}
-
-func (b *batch) writePending(next client.Batch) error {
-	var data bytes.Buffer
-	data.WriteString(next.Key + "\n")
-	for _, claims := range next.Lines {
-		data.WriteString(claims.JSON() + "\n")
-	}
-	return replace(filepath.Join(b.folder, pendingFile), data.Bytes(), true)
-}
-
-// tell prints what was done, and writes the table of results.
-func (b *batch) tell() error {
-	var rows bytes.Buffer
-	w := csv.NewWriter(&rows) // to memory: no error
-	rows.WriteString(resultsHead)
-	there, first, last := 0, uint64(0), uint64(0)
-	for _, d := range b.done {
-		if d == nil {
-			continue
-		}
-		if there++; there == 1 {
-			first = d.Index
-		}
-		first, last = min(first, d.Index), max(last, d.Index)
-		_ = w.Write([]string{strconv.Itoa(d.Line), d.ID, strconv.FormatUint(d.Index, 10), d.Time, filepath.Base(d.Receipt)})
-		if b.screen.json {
-			if err := b.screen.object(d); err != nil {
-				return err
-			}
-		}
-	}
-	w.Flush()
-	if there == 0 {
-		return nil
-	}
-	results := filepath.Join(b.folder, resultsFile)
-	if err := replace(results, rows.Bytes(), true); err != nil || b.screen.json {
-		return err
-	}
-	if err := b.screen.line(sayBatchDone, len(b.done), min(b.sent, there), there-min(b.sent, there), len(b.done)-there, first, last); err != nil {
-		return err
-	}
-	if err := b.screen.line(sayBatchReceipts, b.folder); err != nil {
-		return err
-	}
-	return b.screen.line(sayBatchResults, results)
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,16 +49,30 @@ func (n *connection) client(c *cobra.Command, s *screen) (*client.Client, error)
 		}
 	}
 	return &client.Client{
-		Server: n.server,
-		APIKey: n.apiKey,
-		Retrying: func(err error, wait time.Duration) {
-			var unreached *url.Error
-			if errors.As(err, &unreached) {
-				err = unreached.Err
-			}
-			s.note(sayRetrying, cause(err, n.lang), wait.Round(100*time.Millisecond).String())
-		},
+		Server:   n.server,
+		APIKey:   n.apiKey,
+		Retrying: retrying(s),
 	}, nil
+}
+
+// retrying tells of attempts that failed: not of each, where many uploads meet the same
+// trouble at once.
+func retrying(s *screen) func(error, time.Duration) {
+	var mu sync.Mutex
+	var told time.Time
+	return func(err error, wait time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(told) < time.Second {
+			return
+		}
+		told = time.Now()
+		var unreached *url.Error
+		if errors.As(err, &unreached) {
+			err = unreached.Err
+		}
+		s.note(sayRetrying, cause(err, s.lang), wait.Round(100*time.Millisecond).String())
+	}
 }
 
 // exposed reports whether what is sent to server can be read on the way.

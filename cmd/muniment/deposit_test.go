@@ -124,6 +124,46 @@ func TestReceiptsAreNeverOverwrittenByAnothers(t *testing.T) {
 	}
 }
 
+// TestSweepTakesStaleTemporariesAlone: not those of a run beside this one, and nothing
+// that the user may have called so.
+func TestSweepTakesStaleTemporariesAlone(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	name := func(s string) string { return filepath.Join(dir, s) }
+	f, err := temporary(name("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := filepath.Base(f.Name())
+	f.Close()
+	stale := temporaryPrefix + strings.Repeat("A", 26)
+	for _, s := range []string{stale, ".muniment-notes", "muniment-" + strings.Repeat("A", 26), ".pending", "a" + receiptSuffix} {
+		if err := os.WriteFile(name(s), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name(s), now, now.Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(name(temporaryPrefix+strings.Repeat("B", 26)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sweep(dir, now)
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) != 6 {
+		t.Errorf("%v", left)
+	}
+	if _, err := os.Stat(name(fresh)); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(name(stale)); err == nil {
+		t.Error("a stale one is left")
+	}
+}
+
 func TestReplaceNeverReplacesWhatCameBetween(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	if err := os.WriteFile(path, []byte("theirs"), 0o600); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +45,7 @@ type collection struct {
 	cases    map[caseName][]link
 	caseless int // receipts of deposits without a contract
 	receipts int
+	failures int // paths that cannot be read
 	code     int
 }
 
@@ -60,7 +62,7 @@ func (o *gapsOptions) run(c *cobra.Command, args []string) error {
 	if err := g.collect(c.Context(), args); err != nil {
 		return err
 	}
-	if g.receipts == 0 {
+	if g.receipts+g.failures == 0 {
 		return sayNoReceipts.err()
 	}
 	if err := g.print(); err != nil {
@@ -76,6 +78,7 @@ func (g *collection) collect(ctx context.Context, args []string) error {
 	w := walk{
 		visit: func(f found) error { return g.visit(ctx, f) },
 		broken: func(path string, err error) {
+			g.failures++
 			g.screen.complain(path, err)
 			g.code = graver(g.code, exitFailure)
 		},
@@ -87,7 +90,7 @@ func (g *collection) collect(ctx context.Context, args []string) error {
 
 // visit takes in a receipt. One that does not verify proves no place in any case.
 func (g *collection) visit(ctx context.Context, f found) error {
-	if f.trait != aReceipt && (!f.named || f.trait != document) {
+	if f.trait != aReceipt && !strings.HasSuffix(f.path, receiptSuffix) {
 		return nil
 	}
 	g.receipts++

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,9 +36,10 @@ func printHelp(out io.Writer, c *cobra.Command, lang proofs.Language) {
 	if text == "" {
 		text = c.Short
 	}
-	fmt.Fprintf(out, "%s\n\n%s\n", strings.TrimSpace(text), sayUsage.in(lang))
+	fmt.Fprintf(out, "%s\n%s\n", fill(text), sayUsage.in(lang))
 	if !c.HasAvailableSubCommands() {
-		fmt.Fprintf(out, "  %s\n", c.UseLine())
+		c.DisableFlagsInUseLine = true
+		fmt.Fprintf(out, "  %s %s\n", c.UseLine(), sayFlagsMark.in(lang))
 	} else {
 		fmt.Fprintf(out, "  %s COMMAND\n\n%s\n", c.CommandPath(), sayCommands.in(lang))
 		for _, sub := range c.Commands() {
@@ -60,6 +62,28 @@ func printHelp(out io.Writer, c *cobra.Command, lang proofs.Language) {
 	if c.HasAvailableSubCommands() {
 		fmt.Fprintf(out, "\n%s\n", sayMoreHelp.in(lang, c.CommandPath()))
 	}
+}
+
+// fill sets paragraphs anew, in lines of lineWidth. A paragraph that begins with a space
+// stays as it is.
+func fill(text string) string {
+	var b strings.Builder
+	for paragraph := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
+		lines := strings.Split(paragraph, "\n")
+		if !strings.HasPrefix(paragraph, " ") {
+			joined := lines[0]
+			for _, line := range lines[1:] {
+				// Chinese is written without spaces, and breaks after punctuation.
+				if last, _ := utf8.DecodeLastRuneInString(joined); columns(last) < 2 {
+					joined += " "
+				}
+				joined += line
+			}
+			lines = wrap(joined, lineWidth)
+		}
+		b.WriteString(strings.Join(lines, "\n") + "\n\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // flagWidth is how far descriptions of flags stand to the right.

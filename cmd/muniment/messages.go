@@ -11,6 +11,7 @@ var (
 	sayCommands    = phrase{"Commands:", "命令："}
 	sayExamples    = phrase{"Examples:", "示例："}
 	sayFlags       = phrase{"Flags:", "选项："}
+	sayFlagsMark   = phrase{"[flags]", "[选项]"}
 	sayGlobalFlags = phrase{"Flags of every command:", "各命令通用的选项："}
 	sayMoreHelp    = phrase{`"%s COMMAND --help" says more about a command.`, "“%s 命令 --help”显示该命令的详细说明。"}
 	sayHelpShort   = phrase{"Help about a command", "显示命令的说明"}
@@ -45,7 +46,8 @@ FILE.<id>.tlog-proof.
 
 Left out in folders: receipts, hidden files, symbolic links, and what batch wrote.
 Files that you name are deposited in that order, one after another, and their case has
-that order; in a folder several go up at once.
+that order; in a folder several go up at once. The same document under the same name is
+one deposit in a case, wherever it stands.
 
 JSON: file, status (deposited, there, refused, failed or stopped), id, index, time,
 sha256, size, held, leaf, receipt, problem, error.
@@ -60,6 +62,7 @@ not be believed. 2: anything else.`,
 
 文件夹中不处理：回执、隐藏文件、符号链接，以及 batch 命令写入的内容。
 逐个列出的文件按所列顺序依次存证，案卷顺序与之相同；文件夹中的文件会同时上传多个。
+同一案卷中，名称与内容都相同的文件无论位于何处，都是同一次存证。
 
 JSON 字段：file、status（deposited、there、refused、failed 或 stopped）、id、index、time、
 sha256、size、held、leaf、receipt、problem、error。
@@ -569,6 +572,7 @@ var (
 	sayCellBeyond    = phrase{"the cell is beyond the last of the %d columns", "该单元格超出全部 %d 列"}
 	sayCellSpace     = phrase{"the cell begins or ends with a space", "单元格首尾有空格"}
 	sayCellType      = phrase{`"%s" is not %s`, "“%s”不是%s"}
+	sayLineTooLong   = phrase{"the line is too long for a receipt: %s, and there is room for %s", "该行对回执而言过长：%s，上限为 %s"}
 	sayNoDigest      = phrase{"the line has neither a digest nor a file", "该行既没有摘要也没有文件"}
 	sayOtherDigest   = phrase{"%s has another SHA-256 than the line says: %s", "%s 的 SHA-256 与该行所写不同：%s"}
 	sayLineTwice     = phrase{"the line says the same as line %d; each would be a deposit of its own", "该行与第 %d 行内容相同；每行都会成为一次存证"}

@@ -12,7 +12,7 @@ const (
 	barWidth     = 20
 	redrawPeriod = 100 * time.Millisecond // of the bar
 	linePeriod   = 10 * time.Second       // between lines, where no bar can be drawn
-	minRated     = time.Second            // before that, a rate says nothing
+	minRated     = time.Second            // before that, and before 1% is done, a rate says nothing
 )
 
 // A progress tells how far a long run has come: with a bar on a terminal, with a
@@ -39,7 +39,9 @@ func newProgress(s *screen, items phrase, count int, bytes, work int64) *progres
 	}
 	p := &progress{screen: s, items: items, count: count, bytes: bytes, work: work, now: time.Now}
 	p.began = p.now()
-	p.showed = p.began
+	if s.wide == 0 { // a bar is drawn at once, a line after the first period
+		p.showed = p.began
+	}
 	return p
 }
 
@@ -176,7 +178,7 @@ func (p *progress) line(at time.Time) string {
 	}
 	took := at.Sub(p.began)
 	worked := p.done - p.spared
-	if took < minRated || worked <= 0 {
+	if took < minRated || worked <= 0 || worked < p.work/100 {
 		return strings.Join(parts, "  ")
 	}
 	rate := float64(worked) / took.Seconds()

@@ -6,7 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -25,12 +28,39 @@ func receiptPath(f found, dir string) string {
 // temporary opens a new file beside path, with the permissions that any new file has
 // here.
 func temporary(path string) (*os.File, error) {
-	name := filepath.Join(filepath.Dir(path), ".muniment-"+rand.Text())
+	name := filepath.Join(filepath.Dir(path), temporaryPrefix+rand.Text())
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
-// writable finds out, by trying, whether a receipt could be written in a folder.
+const (
+	temporaryPrefix = ".muniment-"
+	// staleAfter is far longer than a temporary lives.
+	staleAfter = time.Minute
+)
+
+var temporaryName = regexp.MustCompile(`^\.muniment-[A-Z2-7]{26}$`)
+
+// sweep removes the temporaries that runs which were killed left in a folder. What it
+// cannot remove stays, and does no harm.
+func sweep(dir string, now time.Time) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !temporaryName.MatchString(e.Name()) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > staleAfter {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+// writable finds out, by trying, whether a receipt could be written in a folder, and
+// clears it of what was never finished.
 func writable(dir string) error {
+	sweep(dir, time.Now())
 	f, err := temporary(filepath.Join(dir, "receipt"))
 	if err != nil {
 		return err
@@ -152,22 +182,43 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
-// namesakes are the receipts of other deposits of the file whose receipt stands at
-// path: FILE.<id>.tlog-proof.
-func namesakes(path string) []string {
-	stem := strings.TrimSuffix(filepath.Base(path), receiptSuffix) + "."
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, e := range entries {
-		id, ok := strings.CutPrefix(e.Name(), stem)
-		if id, suffix := strings.CutSuffix(id, receiptSuffix); ok && suffix && isID(id) {
-			out = append(out, filepath.Join(filepath.Dir(path), e.Name()))
+// namesakes finds the receipts of other deposits of a file, FILE.<id>.tlog-proof. It
+// reads each folder once.
+type namesakes struct {
+	mu      sync.Mutex
+	folders map[string]map[string][]string // by folder, and by the name of the document
+}
+
+// of is the namesakes of the receipt at path.
+func (n *namesakes) of(path string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	folder := filepath.Dir(path)
+	names, read := n.folders[folder]
+	if !read {
+		names = map[string][]string{}
+		entries, _ := os.ReadDir(folder) // what cannot be read holds none that could be
+		for _, e := range entries {
+			if document := documentOf(e.Name()); strings.HasSuffix(e.Name(), receiptSuffix) && document+receiptSuffix != e.Name() {
+				names[document] = append(names[document], filepath.Join(folder, e.Name()))
+			}
 		}
+		if n.folders == nil {
+			n.folders = map[string]map[string][]string{}
+		}
+		n.folders[folder] = names
 	}
-	return out
+	return names[strings.TrimSuffix(filepath.Base(path), receiptSuffix)]
+}
+
+// documentOf is the path of the document whose receipt is called so: FILE.tlog-proof or
+// FILE.<id>.tlog-proof.
+func documentOf(receipt string) string {
+	path := strings.TrimSuffix(receipt, receiptSuffix)
+	if dot := strings.LastIndexByte(path, '.'); dot >= 0 && isID(path[dot+1:]) {
+		return path[:dot]
+	}
+	return path
 }
 
 // isID reports whether s is the id of a deposit.

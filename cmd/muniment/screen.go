@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -56,7 +58,12 @@ func (s *screen) complain(name string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	fmt.Fprintf(s.err, "muniment: %s: %s\n", plain(name), explain(err, s.lang))
+	says := explain(err, s.lang)
+	// The system's errors name the file themselves.
+	if path := (*fs.PathError)(nil); errors.As(err, &path) && path.Path == name {
+		says = cause(path.Err, s.lang)
+	}
+	fmt.Fprintf(s.err, "muniment: %s: %s\n", plain(name), says)
 }
 
 // line is a line of the results.

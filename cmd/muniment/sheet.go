@@ -8,9 +8,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -31,22 +28,13 @@ type sheet struct {
 	read    *remark // how its bytes were understood, if that is not plain
 }
 
-// A column is a member of the records, or the paths of the documents.
-type column struct {
-	name  string
-	json  bool // its cells are JSON, not text
-	files bool
-}
-
-// fileColumn is the name of the column of paths.
-const fileColumn = "file"
-
 // A sheetLine is the deposit that a line asks for.
 type sheetLine struct {
 	number int           // in the file, from 1
 	stable proofs.Record // what the line and the flags say, and the document's digest and name
 	claims proofs.Record // and what else the program found out about the document
 	file   string        // path of the document, not hashed yet; empty: the line has the digest
+	column int           // where that path stands
 }
 
 // A flaw is what is wrong with a cell, or with a line, where column is 0.
@@ -87,52 +75,6 @@ func openSheet(path string, said []proofs.Member) (*sheet, error) {
 		return nil, saySheetEmpty.err(path)
 	}
 	return s, nil
-}
-
-// decode turns the file into UTF-8. Chinese Excel writes GB18030 unless told otherwise.
-func (s *sheet) decode(data []byte) ([]byte, error) {
-	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
-		return nil, saySheetUTF16.err(s.path)
-	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if utf8.Valid(data) {
-		return data, nil
-	}
-	text, err := simplifiedchinese.GB18030.NewDecoder().Bytes(data)
-	if err != nil || bytes.ContainsRune(text, utf8.RuneError) {
-		return nil, saySheetEncoding.err(s.path)
-	}
-	read := saySheetGB18030.with(s.path, sample(string(text)))
-	s.read = &read
-	return text, nil
-}
-
-// sample is the first piece of text that is not ASCII, for people to see whether it
-// was read rightly.
-func sample(text string) string {
-	const most = 20
-	start := strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
-	out := []rune{}
-	for _, r := range text[max(start, 0):] {
-		if r < ' ' || strings.ContainsRune(`,;"`, r) || len(out) == most {
-			break
-		}
-		out = append(out, r)
-	}
-	return string(out)
-}
-
-// separator is what stands between the names of the header: Excel writes semicolons
-// where the comma is the decimal point, and tabs as "text".
-func separator(text []byte) rune {
-	first, _, _ := bytes.Cut(text, []byte("\n"))
-	best, most := ',', bytes.Count(first, []byte(","))
-	for _, r := range ";\t" {
-		if n := bytes.Count(first, []byte(string(r))); n > most {
-			best, most = r, n
-		}
-	}
-	return best
 }
 
 // header reads the names of the columns. Without good names no line can be read.
@@ -228,7 +170,7 @@ func (s *sheet) line(number int, cells []string, said []proofs.Member) {
 			s.flaw(number, i+1, c.name, err)
 		case cells[i] == "":
 		case c.files:
-			l.file = cells[i]
+			l.file, l.column = cells[i], i+1
 		default:
 			members = append(members, m)
 		}
@@ -252,57 +194,24 @@ func (s *sheet) line(number int, cells []string, said []proofs.Member) {
 	}
 }
 
-// read makes the member that a cell states.
-func (c column) read(cell string) (proofs.Member, error) {
-	m := proofs.Member{Name: c.name}
-	switch {
-	case cell == "":
-		return m, nil
-	case strings.TrimSpace(cell) != cell:
-		return m, sayCellSpace.err()
-	case c.files:
-		return m, nil
-	}
-	t, _ := proofs.NameType(c.name)
-	parse := proofs.Text
-	if c.json || t == proofs.TypeInteger || t == proofs.TypeBoolean {
-		parse = proofs.ParseValue
-	}
-	if t == proofs.TypeDigest && len(cell) == 64 {
-		cell = strings.ToLower(cell) // some tools write digests in capitals
-	}
-	var err error
-	if m.Value, err = parse(cell); err != nil || !t.Holds(m.Value) {
-		return m, sayCellType.err(abbreviate(cell), typeNames[t])
-	}
-	if n, ok := m.Value.Integer(); ok && c.name == "content.size" && n < 0 {
-		return m, sayCellType.err(cell, typeNames[t])
-	}
-	return m, nil
-}
-
-// abbreviate keeps what is quoted in a message short.
-func abbreviate(s string) string {
-	const most = 40
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return s
-}
-
 // hash reads the documents of all lines that name one, relative to the CSV file, and
 // finds lines that ask for the same deposit.
 func (s *sheet) hash(ctx context.Context, p *progress) error {
 	first := map[string]int{}
 	for i := range s.lines {
 		l := &s.lines[i]
+		p.advance(1)
 		if l.file != "" {
 			if err := l.hash(ctx, s.document(l.file), p); stopped(err) {
 				return err
 			} else if err != nil {
-				s.flaw(l.number, 0, fileColumn, err)
+				s.flaw(l.number, l.column, fileColumn, err)
 				continue
 			}
+		}
+		if n := proofs.DisclosuresSize(l.claims.Disclose(proofs.Seed{})); n > proofs.MaxDisclosures {
+			s.flaw(l.number, 0, "", sayLineTooLong.err(size(int64(n)), size(proofs.MaxDisclosures)))
+			continue
 		}
 		json := l.stable.JSON()
 		if other, twice := first[json]; twice {

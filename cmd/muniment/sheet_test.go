@@ -105,7 +105,8 @@ func TestSheetNamesEachFlaw(t *testing.T) {
 		{"content.sha256,content.size\n" + digestA + ",1.5\n" + digestB + ",-1\n", "2:2 3:2"},
 		{"content.sha256,terms.x:\n" + digestA + ",{\n" + digestB + ",null\n", "2:2 3:2"},
 		{"content.sha256,label.x\n" + digestA + ",\"a\n", "2:0"},
-		{"file,content.sha256\nnone.txt,\na.txt," + digestB + "\na.txt," + digestA + "\n", "2:0 3:0"},
+		{"file,content.sha256\nnone.txt,\na.txt," + digestB + "\na.txt," + digestA + "\n", "2:1 3:1"},
+		{"content.sha256,label.x\n" + digestA + "," + strings.Repeat("长", 6000) + "\n", "2:0"},
 		{"content.sha256,label.x\n\"" + digestA + "\n\",x\n" + digestB + ",\x00\n", "2:1 4:2"},
 	} {
 		s, err := opened(t, c.text)

@@ -22,6 +22,7 @@ type upload struct {
 	parallel int
 
 	progress *progress
+	others   namesakes
 	mu       sync.Mutex
 	result   tally
 	unsaid   error // results that could not be printed
@@ -67,38 +68,29 @@ func (u *upload) passes() int64 {
 }
 
 // all hands the files to those who upload, until there are none or there is no hope.
+// What is under way then comes to its own end.
 func (u *upload) all(ctx context.Context, files []found) {
+	hope, lose := context.WithCancel(ctx)
+	defer lose()
 	jobs := make(chan found)
-	lost := make(chan struct{})
 	var workers sync.WaitGroup
-	var lose sync.Once
 	for range min(u.parallel, len(files)) {
 		workers.Go(func() {
 			for f := range jobs {
-				r := u.one(ctx, f)
-				u.settle(r)
-				if r.err != nil && (hopeless(r.err) || u.mute()) {
-					lose.Do(func() { close(lost) })
+				if !u.settle(u.one(ctx, f)) {
+					lose()
+					return
 				}
 			}
 		})
 	}
 	tried := 0
-dispatch:
 	for _, f := range files {
-		// Looked at first: with a worker free, select would choose at random.
-		select {
-		case <-lost:
-			break dispatch
-		case <-ctx.Done():
-			break dispatch
-		default:
+		if hope.Err() != nil {
+			break
 		}
 		select {
-		case <-lost:
-			break dispatch
-		case <-ctx.Done():
-			break dispatch
+		case <-hope.Done():
 		case jobs <- f:
 			tried++
 		}
@@ -110,36 +102,32 @@ dispatch:
 	}
 }
 
-// mute reports whether nobody hears the results any more.
-func (u *upload) mute() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.unsaid != nil
-}
-
-// settle tells what became of a file, and counts it.
-func (u *upload) settle(r outcome) {
+// settle tells what became of a file and counts it, and reports whether it makes sense
+// to go on.
+func (u *upload) settle(r outcome) bool {
 	err := r.print(u.screen)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if err != nil && u.unsaid == nil {
+	if err != nil {
 		u.unsaid = err
+		return false
 	}
 	switch {
 	case r.Status == statusStopped:
 		u.result.stopped++
 		u.result.code = graver(u.result.code, exitFailure)
-	case r.err != nil:
-		u.result.code = graver(u.result.code, exitFailure)
-		if r.Status == statusRefused {
-			u.result.code = exitRefused
-		}
+	case r.Status == statusRefused:
 		u.result.failures = append(u.result.failures, r)
+		u.result.code = exitRefused
+	case r.err != nil:
+		u.result.failures = append(u.result.failures, r)
+		u.result.code = graver(u.result.code, exitFailure)
 	case r.Status == statusThere:
 		u.result.there++
 	default:
 		u.result.deposited++
 	}
+	return r.err == nil || !hopeless(r.err)
 }
 
 // one deposits one document, unless its receipt is there.
@@ -203,7 +191,7 @@ func (u *upload) kept(path string, stable proofs.Record) (string, proofs.Receipt
 	if ok || errors.Is(err, os.ErrNotExist) {
 		return path, receipt, ok
 	}
-	for _, p := range namesakes(path) {
+	for _, p := range u.others.of(path) {
 		if receipt, _, ok := fits(p); ok {
 			return p, receipt, true
 		}

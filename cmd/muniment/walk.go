@@ -39,21 +39,21 @@ type walk struct {
 	broken func(path string, err error) // a file or folder that cannot be read
 	skip   func(fs.FileInfo) bool       // a folder to leave out
 	into   bool                         // go into folders that batch made too
-	count  int
+	seen   map[string]bool              // files, so that none is visited twice
 }
 
-// all goes through paths as a user names them. A link that is named is followed; a
-// path that is not there ends the walk.
+// all goes through paths as a user names them. A link that is named is followed.
 func (w *walk) all(ctx context.Context, paths []string) error {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
-			return err
+			w.broken(path, err)
+			err = nil
 		case info.IsDir():
 			err = w.folder(ctx, path)
 		case !info.Mode().IsRegular():
-			return sayNotFile.err(path)
+			w.broken(path, sayNotFile.err(path))
 		default:
 			err = w.file(found{path: path, rel: filepath.Base(path), size: info.Size(), named: true})
 		}
@@ -65,9 +65,16 @@ func (w *walk) all(ctx context.Context, paths []string) error {
 }
 
 func (w *walk) file(f found) error {
-	if w.count++; w.count > maxFiles {
+	if w.seen == nil {
+		w.seen = map[string]bool{}
+	}
+	switch f.path = filepath.Clean(f.path); {
+	case w.seen[f.path]:
+		return nil
+	case len(w.seen) == maxFiles:
 		return sayTooManyFiles.err(maxFiles)
 	}
+	w.seen[f.path] = true
 	// In a folder the name tells: a receipt that is damaged is no document either. What
 	// a user names may be anything, whatever it is called.
 	if strings.HasSuffix(f.path, receiptSuffix) && (!f.named || isReceipt(f.path)) {
@@ -110,6 +117,8 @@ func (w *walk) folder(ctx context.Context, root string) error {
 func (w *walk) entry(path, rel string, d fs.DirEntry) error {
 	f := found{path: path, rel: rel}
 	switch {
+	case temporaryName.MatchString(d.Name()):
+		return nil
 	case strings.HasPrefix(d.Name(), "."):
 		f.trait = hidden
 	case d.Type()&fs.ModeSymlink != 0:
