@@ -109,20 +109,32 @@ func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 	if len(b.Lines) < 1 || len(b.Lines) > MaxLines {
 		return TenantKey{}, invalid("", "a batch has 1 to %d lines", MaxLines)
 	}
-	var bad BatchError
-	for i, claims := range b.Lines {
-		if err := bad.add(i+1, CheckClaims(claims, false)); err != nil {
-			return TenantKey{}, err
+	for _, claims := range b.Lines {
+		if CheckClaims(claims, false) != nil {
+			return TenantKey{}, BadBatch(who.Tenant, b.Lines, nil)
 		}
-	}
-	if len(bad.Lines) > 0 {
-		return TenantKey{}, &bad
 	}
 	tk, err := n.config.TenantKey(who.Tenant.ID)
 	if err != nil {
 		return TenantKey{}, n.unavailable(err)
 	}
 	return tk, nil
+}
+
+// BadBatch names every line that a tenant cannot deposit, for whatever reason. failed
+// holds those, by their place from 0, of which something is wrong already.
+func BadBatch(tenant Tenant, lines []proofs.Record, failed map[int]*InvalidError) error {
+	var bad BatchError
+	for i, claims := range lines {
+		err := error(failed[i])
+		if failed[i] == nil {
+			err = CheckDigest(tenant, claims)
+		}
+		if err := bad.add(i+1, err); err != nil {
+			return err
+		}
+	}
+	return &bad
 }
 
 // takeBatch prepares every line. The first row alone remembers the batch's content.

@@ -33,6 +33,31 @@ func CheckClaims(claims proofs.Record, original bool) error {
 	return nil
 }
 
+// CheckDigest refuses, with an InvalidError, what a tenant cannot deposit as a line
+// of a batch: claims that CheckClaims refuses, or a record that would not fit.
+func CheckDigest(tenant Tenant, claims proofs.Record) error {
+	if err := CheckClaims(claims, false); err != nil {
+		return err
+	}
+	record, err := (&intake{tenant: tenant, claims: claims}).record(ID{}, false)
+	if err != nil {
+		return err
+	}
+	unsalted := make([]proofs.Disclosure, len(record)) // a salt's length is all that counts
+	for i, m := range record {
+		unsalted[i] = proofs.Disclosure{Name: m.Name, Value: m.Value}
+	}
+	return fits(unsalted)
+}
+
+// fits refuses a record that would not fit into a receipt.
+func fits(disclosures []proofs.Disclosure) error {
+	if size := proofs.DisclosuresSize(disclosures); size > proofs.MaxDisclosures-caseRoom {
+		return invalid("", "the record takes %d bytes in a receipt; at most %d fit", size, proofs.MaxDisclosures-caseRoom)
+	}
+	return nil
+}
+
 func callerMaySet(name string) bool {
 	switch name {
 	case "provenance.system", "provenance.generated", "content.sha256", "content.size", "content.type", "content.name":

@@ -175,8 +175,8 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 		return err
 	}
 	r.disclosures = record.Disclose(r.seed)
-	if size := proofs.DisclosuresSize(r.disclosures); size > proofs.MaxDisclosures-caseRoom {
-		return invalid("", "the record takes %d bytes in a receipt; at most %d fit", size, proofs.MaxDisclosures-caseRoom)
+	if err := fits(r.disclosures); err != nil {
+		return err
 	}
 	r.terms, r.contract = in.tenantKey.terms(record)
 	b := body{content: in.content(r.seed), key: in.key, record: record}

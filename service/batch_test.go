@@ -171,6 +171,8 @@ func TestEachBadLineIsNamed(t *testing.T) {
 		5: {digestOnly(`,"contrakt.number":"1"`) + "\n", "contrakt.number", "contract.number"},
 		6: {"{\"record\":{\"label.x\":\"\xff\"}}\n", "", "UTF-8"},
 		7: {`{"record":{}}` + "\n", "content.sha256", "required"},
+		9: {digestOnly(`,"label.x":"`+strings.Repeat("x", 20_000)+`"`) + "\n", "", "fit"},
+		4: {digestOnly(many(60)) + "\n", "", "members"},
 		8: {digestOnly(`,"`+strings.Repeat("x", 50_000)+`":"1"`) + "\n", "", ""},
 	}
 	for n, w := range wrong {
@@ -194,6 +196,15 @@ func TestEachBadLineIsNamed(t *testing.T) {
 	h.nothingKept(t, 1, 0)
 }
 
+// many are so many more members.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"label.n%d":""`, i)
+	}
+	return b.String()
+}
+
 // TestBudget: bodies that together would take too much memory are refused, and what
 // is refused is given back.
 func TestBudget(t *testing.T) {
@@ -201,12 +212,12 @@ func TestBudget(t *testing.T) {
 	held := share{of: &b}
 	must(t, held.take(4<<10))
 	one := share{of: &b}
-	if _, err := decodeBatch(strings.NewReader(batchOf(100)), &one); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
+	if _, err := decodeBatch(strings.NewReader(batchOf(100)), notary.Tenant{}, &one); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
 		t.Errorf("%v", err)
 	}
 	one.release()
 	long := share{of: &b}
-	if _, err := decodeBatch(io.MultiReader(strings.NewReader(strings.Repeat(" ", 20<<10)), neverEnds{}), &long); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
+	if _, err := decodeBatch(io.MultiReader(strings.NewReader(strings.Repeat(" ", 20<<10)), neverEnds{}), notary.Tenant{}, &long); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
 		t.Errorf("%v", err)
 	}
 	long.release()
@@ -215,7 +226,7 @@ func TestBudget(t *testing.T) {
 	}
 	held.release()
 	last := share{of: &b}
-	if got, err := decodeBatch(strings.NewReader(batchOf(20)), &last); err != nil || len(got) != 20 {
+	if got, err := decodeBatch(strings.NewReader(batchOf(20)), notary.Tenant{}, &last); err != nil || len(got) != 20 {
 		t.Errorf("%d %v", len(got), err)
 	}
 }
@@ -232,7 +243,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		held := share{of: &all}
-		if _, err := decodeBatch(strings.NewReader(body), &held); err != nil {
+		if _, err := decodeBatch(strings.NewReader(body), notary.Tenant{}, &held); err != nil {
 			b.Fatal(err)
 		}
 		held.release()
