@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -293,4 +294,42 @@ func TestBatchLineIsJSON(t *testing.T) {
 	if got := strings.ReplaceAll(again.String(), `\u2028`, "\u2028"); got != line {
 		t.Errorf("written\n%sread and written again\n%s", line, got)
 	}
+}
+
+// FuzzBatch: what is taken for a batch is as many lines, and each is what it is by
+// itself; what is not names the lines that are not.
+func FuzzBatch(f *testing.F) {
+	for _, s := range []string{batchOf(3), "\n", digestOnly(""), digestOnly("") + "\n\n", digestOnly("") + "\r\n{}", strings.Repeat(" ", 5000) + digestOnly("") + "\nx"} {
+		f.Add(s)
+	}
+	all := budget{most: maxDecoding}
+	f.Fuzz(func(t *testing.T, body string) {
+		held := share{of: &all}
+		defer held.release()
+		records, err := decodeBatch(strings.NewReader(body), notary.Tenant{}, &held)
+		lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
+		bad := new(notary.BatchError)
+		if errors.As(err, &bad) {
+			for _, l := range bad.Lines {
+				if l.Line < 1 || l.Line > len(lines) || l.Reason == "" {
+					t.Fatalf("%q: %+v", body, l)
+				}
+				if record, err := parseDigest([]byte(lines[l.Line-1])); err == nil && notary.CheckDigest(notary.Tenant{}, record) == nil {
+					t.Fatalf("%q: line %d is right, %+v", body, l.Line, l)
+				}
+			}
+			return
+		}
+		if err != nil {
+			return
+		}
+		if len(records) != len(lines) {
+			t.Fatalf("%q has %d lines, and not %d", body, len(lines), len(records))
+		}
+		for i, line := range lines {
+			if record, err := parseDigest([]byte(line)); err != nil || record.JSON() != records[i].JSON() {
+				t.Fatalf("%q: line %d is %s: %v", body, i+1, records[i].JSON(), err)
+			}
+		}
+	})
 }
