@@ -54,9 +54,9 @@ bench: build ## figures of sequencer, storage and proofs, and of the whole servi
 torture: deps ## the attacks at full size: hours
 	MUNIMENT_TORTURE=1 $(GO) test -timeout 12h -v ./...
 	cd proofs/strangers && MUNIMENT_TORTURE=1 $(GO) test -timeout 3h ./...
-	for f in $$($(GO) test -list '^Fuzz' ./proofs | grep ^Fuzz); do \
-		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x ./proofs || exit 1; \
-	done
+	for p in ./proofs ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
+	done; done
 
 deps: ## Debian's packages that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }

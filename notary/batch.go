@@ -111,6 +111,11 @@ func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 	if len(b.Lines) < 1 || len(b.Lines) > MaxLines {
 		return TenantKey{}, invalid("", "a batch has 1 to %d lines", MaxLines)
 	}
+	for _, claims := range b.Lines {
+		if CheckClaims(claims, false) != nil {
+			return TenantKey{}, BadBatch(who.Tenant, b.Lines, nil)
+		}
+	}
 	tk, err := n.config.TenantKey(who.Tenant.ID)
 	if err != nil {
 		return TenantKey{}, n.unavailable(err)
@@ -118,8 +123,23 @@ func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 	return tk, nil
 }
 
-// takeBatch checks and prepares every line, and names all that are at fault. The first
-// row alone remembers the batch's content.
+// BadBatch names every line that a tenant cannot deposit, for whatever reason. failed
+// holds those, by their place from 0, of which something is wrong already.
+func BadBatch(tenant Tenant, lines []proofs.Record, failed map[int]*InvalidError) error {
+	var bad BatchError
+	for i, claims := range lines {
+		err := error(failed[i])
+		if failed[i] == nil {
+			err = CheckDigest(tenant, claims)
+		}
+		if err := bad.add(i+1, err); err != nil {
+			return err
+		}
+	}
+	return &bad
+}
+
+// takeBatch prepares every line. The first row alone remembers the batch's content.
 func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, terms termer, key Term, b DigestBatch) ([]*prepared, error) {
 	rows := make([]*prepared, len(b.Lines))
 	received := n.clock.now()
@@ -127,12 +147,6 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, ter
 	for i, claims := range b.Lines {
 		if i%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err() // nothing was kept
-		}
-		if err := CheckClaims(claims, false); err != nil {
-			if err := bad.add(i+1, err); err != nil {
-				return nil, err
-			}
-			continue
 		}
 		in, err := newIntake(who.Tenant, tk, terms, key, claims, received)
 		if err != nil {

@@ -177,8 +177,8 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 	keys := key.rowKeys()
 	r.discloser = proofs.NewDiscloser(keys.seed)
 	r.disclosures = r.discloser.Append(make([]proofs.Disclosure, 0, len(record)), record)
-	if size := proofs.DisclosuresSize(r.disclosures); size > proofs.MaxDisclosures-caseRoom {
-		return invalid("", "the record takes %d bytes in a receipt; at most %d fit", size, proofs.MaxDisclosures-caseRoom)
+	if err := fits(r.disclosures); err != nil {
+		return err
 	}
 	r.terms, r.contract = in.terms.terms(record)
 	b := body{record: record}

@@ -59,7 +59,7 @@ func (s *server) batch(r *http.Request, key string, prefer preferences, held *sh
 	if err != nil {
 		return nil, err
 	}
-	lines, err := decodeBatch(b, held)
+	lines, err := decodeBatch(b, who.Tenant, held)
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +67,10 @@ func (s *server) batch(r *http.Request, key string, prefer preferences, held *sh
 }
 
 // decodeBatch reads the body to its end. Where lines are wrong it names every one.
-func decodeBatch(from io.Reader, held *share) ([]proofs.Record, error) {
+func decodeBatch(from io.Reader, tenant notary.Tenant, held *share) ([]proofs.Record, error) {
 	in := &lines{from: bufio.NewReaderSize(from, 4<<10), held: held}
 	var records []proofs.Record
-	failed := map[int]error{}
+	failed := map[int]*notary.InvalidError{}
 	for {
 		line, err := in.next()
 		if err == io.EOF { //nolint:errorlint // the end of the body is io.EOF itself
@@ -83,8 +83,8 @@ func decodeBatch(from io.Reader, held *share) ([]proofs.Record, error) {
 			return nil, refuse(malformedBatch, fmt.Sprintf("There are more than %d lines. Send the rest as another batch.", notary.MaxLines))
 		}
 		record, err := parseDigest(line)
-		if err != nil {
-			failed[len(records)] = err
+		if refused := new(refusal); errors.As(err, &refused) {
+			failed[len(records)] = &notary.InvalidError{Member: refused.member, Reason: refused.detail}
 		}
 		if err := held.take(len(line) + lineCost + memberCost*len(record)); err != nil {
 			return nil, err
@@ -95,30 +95,9 @@ func decodeBatch(from io.Reader, held *share) ([]proofs.Record, error) {
 	case len(records) == 0:
 		return nil, refuse(malformedBatch, "There is no line in the body.")
 	case len(failed) > 0:
-		return nil, badBatch(records, failed)
+		return nil, notary.BadBatch(tenant, records, failed)
 	}
 	return records, nil
-}
-
-// badBatch names the lines that could not be read and, in the same answer, those
-// that the notary would refuse.
-func badBatch(records []proofs.Record, failed map[int]error) error {
-	var bad notary.BatchError
-	for i, record := range records {
-		err, unread := failed[i]
-		if !unread {
-			err = notary.CheckClaims(record, false)
-		}
-		var wrong *notary.InvalidError
-		var refused *refusal
-		switch {
-		case errors.As(err, &wrong):
-			bad.Lines = append(bad.Lines, notary.BadLine{Line: i + 1, Member: wrong.Member, Reason: wrong.Error()})
-		case errors.As(err, &refused):
-			bad.Lines = append(bad.Lines, notary.BadLine{Line: i + 1, Member: refused.member, Reason: refused.detail})
-		}
-	}
-	return &bad
 }
 
 // lines reads a body line by line. What a line takes while it comes in is held, so

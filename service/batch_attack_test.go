@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -176,4 +178,32 @@ func TestBatchesAmongDeposits(t *testing.T) {
 		}
 	}
 	h.nothingKept(t, total+1, 0)
+}
+
+// TestBatchOfUnknownOutcome: where the commit's answer was lost, the same key tells,
+// and nothing stands twice or in part.
+func TestBatchOfUnknownOutcome(t *testing.T) {
+	kinds := []notarytest.Kind{notarytest.Fails, notarytest.FailsYetPersisted, notarytest.Cancelled, notarytest.CancelledYetPersisted, notarytest.PersistsLater}
+	if os.Getenv("MUNIMENT_TORTURE") != "" {
+		kinds = append(kinds, notarytest.TimesOut, notarytest.TimesOutYetPersisted) // ten seconds each
+	}
+	for _, kind := range kinds {
+		h := newHouse(t, func(c *Config) { c.Wait = time.Second })
+		h.ledger.Faults.Set(notarytest.Fault{Call: "Commit", Nth: h.ledger.Faults.Calls()["Commit"] + 1, Kind: kind})
+		key := []string{"Idempotency-Key", "1"}
+		first := h.postBatch(t, batchOf(30), key...)
+		if size := h.ledger.Snapshot().Head.Size; size != 1 && size != 31 || first.StatusCode != 201 && first.StatusCode != 503 {
+			t.Errorf("%v: %d, and %d entries: %s", kind, first.StatusCode, size, first.body)
+		}
+		again := h.postBatch(t, batchOf(30), key...)
+		for begun := time.Now(); again.StatusCode == 503 && time.Since(begun) < 30*time.Second; again = h.postBatch(t, batchOf(30), key...) {
+			time.Sleep(50 * time.Millisecond)
+		}
+		for i, r := range again.batch(t, h, 30) {
+			if r.Index != uint64(i+1) {
+				t.Errorf("%v: line %d is entry %d", kind, i, r.Index)
+			}
+		}
+		h.nothingKept(t, 31, 0)
+	}
 }

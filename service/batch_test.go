@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -171,6 +172,8 @@ func TestEachBadLineIsNamed(t *testing.T) {
 		5: {digestOnly(`,"contrakt.number":"1"`) + "\n", "contrakt.number", "contract.number"},
 		6: {"{\"record\":{\"label.x\":\"\xff\"}}\n", "", "UTF-8"},
 		7: {`{"record":{}}` + "\n", "content.sha256", "required"},
+		9: {digestOnly(`,"label.x":"`+strings.Repeat("x", 20_000)+`"`) + "\n", "", "fit"},
+		4: {digestOnly(many(60)) + "\n", "", "members"},
 		8: {digestOnly(`,"`+strings.Repeat("x", 50_000)+`":"1"`) + "\n", "", ""},
 	}
 	for n, w := range wrong {
@@ -194,6 +197,15 @@ func TestEachBadLineIsNamed(t *testing.T) {
 	h.nothingKept(t, 1, 0)
 }
 
+// many are so many more members.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"label.n%d":""`, i)
+	}
+	return b.String()
+}
+
 // TestBudget: bodies that together would take too much memory are refused, and what
 // is refused is given back.
 func TestBudget(t *testing.T) {
@@ -201,12 +213,12 @@ func TestBudget(t *testing.T) {
 	held := share{of: &b}
 	must(t, held.take(4<<10))
 	one := share{of: &b}
-	if _, err := decodeBatch(strings.NewReader(batchOf(100)), &one); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
+	if _, err := decodeBatch(strings.NewReader(batchOf(100)), notary.Tenant{}, &one); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
 		t.Errorf("%v", err)
 	}
 	one.release()
 	long := share{of: &b}
-	if _, err := decodeBatch(io.MultiReader(strings.NewReader(strings.Repeat(" ", 20<<10)), neverEnds{}), &long); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
+	if _, err := decodeBatch(io.MultiReader(strings.NewReader(strings.Repeat(" ", 20<<10)), neverEnds{}), notary.Tenant{}, &long); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
 		t.Errorf("%v", err)
 	}
 	long.release()
@@ -215,7 +227,7 @@ func TestBudget(t *testing.T) {
 	}
 	held.release()
 	last := share{of: &b}
-	if got, err := decodeBatch(strings.NewReader(batchOf(20)), &last); err != nil || len(got) != 20 {
+	if got, err := decodeBatch(strings.NewReader(batchOf(20)), notary.Tenant{}, &last); err != nil || len(got) != 20 {
 		t.Errorf("%d %v", len(got), err)
 	}
 }
@@ -232,7 +244,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		held := share{of: &all}
-		if _, err := decodeBatch(strings.NewReader(body), &held); err != nil {
+		if _, err := decodeBatch(strings.NewReader(body), notary.Tenant{}, &held); err != nil {
 			b.Fatal(err)
 		}
 		held.release()
@@ -282,4 +294,42 @@ func TestBatchLineIsJSON(t *testing.T) {
 	if got := strings.ReplaceAll(again.String(), `\u2028`, "\u2028"); got != line {
 		t.Errorf("written\n%sread and written again\n%s", line, got)
 	}
+}
+
+// FuzzBatch: what is taken for a batch is as many lines, and each is what it is by
+// itself; what is not names the lines that are not.
+func FuzzBatch(f *testing.F) {
+	for _, s := range []string{batchOf(3), "\n", digestOnly(""), digestOnly("") + "\n\n", digestOnly("") + "\r\n{}", strings.Repeat(" ", 5000) + digestOnly("") + "\nx"} {
+		f.Add(s)
+	}
+	all := budget{most: maxDecoding}
+	f.Fuzz(func(t *testing.T, body string) {
+		held := share{of: &all}
+		defer held.release()
+		records, err := decodeBatch(strings.NewReader(body), notary.Tenant{}, &held)
+		lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
+		bad := new(notary.BatchError)
+		if errors.As(err, &bad) {
+			for _, l := range bad.Lines {
+				if l.Line < 1 || l.Line > len(lines) || l.Reason == "" {
+					t.Fatalf("%q: %+v", body, l)
+				}
+				if record, err := parseDigest([]byte(lines[l.Line-1])); err == nil && notary.CheckDigest(notary.Tenant{}, record) == nil {
+					t.Fatalf("%q: line %d is right, %+v", body, l.Line, l)
+				}
+			}
+			return
+		}
+		if err != nil {
+			return
+		}
+		if len(records) != len(lines) {
+			t.Fatalf("%q has %d lines, and not %d", body, len(lines), len(records))
+		}
+		for i, line := range lines {
+			if record, err := parseDigest([]byte(line)); err != nil || record.JSON() != records[i].JSON() {
+				t.Fatalf("%q: line %d is %s: %v", body, i+1, records[i].JSON(), err)
+			}
+		}
+	})
 }

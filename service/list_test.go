@@ -71,18 +71,43 @@ func TestList(t *testing.T) {
 	}
 }
 
+func TestListByLabel(t *testing.T) {
+	h := newHouse(t)
+	for _, members := range []string{`,"label.branch":"Shenzhen"`, `,"label.branch":"深圳:1"`, `,"label.branch":"Shenzhen","label.x":"Shenzhen"`, ""} {
+		h.postJSON(t, digestOnly(members)).deposit(t, h, 201)
+	}
+	for query, want := range map[string]int{
+		"branch:Shenzhen": 2, "branch:%E6%B7%B1%E5%9C%B3:1": 1, "branch:shenzhen": 0, "branch:Shenzhen:": 0, "x:Shenzhen": 1, "y:Shenzhen": 0,
+	} {
+		if got := len(h.list(t, "?label="+query).Deposits); got != want {
+			t.Errorf("label=%s finds %d, want %d", query, got, want)
+		}
+	}
+	if got := len(h.list(t, "?label=branch:Shenzhen", "Authorization", "Bearer "+h.stranger).Deposits); got != 0 {
+		t.Errorf("a stranger finds %d", got)
+	}
+}
+
 func TestListRefused(t *testing.T) {
 	h := newHouse(t)
 	for query, member := range map[string]string{
-		"?contract=":        "contract",
-		"?sha256=AB":        "sha256",
-		"?since=yesterday":  "since",
-		"?until=2026-11-23": "until",
-		"?cursor=-1":        "cursor",
-		"?cursor=01":        "cursor",
-		"?limit=0":          "limit",
-		"?limit=1001":       "limit",
-		"?limit=x":          "limit",
+		"?contract=":            "contract",
+		"?sha256=AB":            "sha256",
+		"?since=yesterday":      "since",
+		"?until=2026-11-23":     "until",
+		"?cursor=-1":            "cursor",
+		"?cursor=01":            "cursor",
+		"?limit=0":              "limit",
+		"?limit=1001":           "limit",
+		"?limit=x":              "limit",
+		"?label=":               "label",
+		"?label=branch":         "label",
+		"?label=branch:":        "label",
+		"?label=:x":             "label",
+		"?label=Branch:x":       "label",
+		"?label=a:b&label=c:d":  "label",
+		"?limit=1&limit=2":      "limit",
+		"?contract=a&label=b:c": "",
 		"?contract=a&sha256=" + strings.Repeat("ab", 32): "",
 	} {
 		a := h.do(t, "GET", "/v1/deposits"+query, nil)

@@ -222,19 +222,24 @@ func TestLog(t *testing.T) {
 	h.do(t, "GET", "/v1/deposits/evil", nil, "Authorization", "Bearer evil").problem(t, unauthorized)
 	h.do(t, "GET", "/log/tile/evil", nil).problem(t, notFound)
 	h.do(t, "GET", "/v1/deposits/"+d.Id, nil).deposit(t, h, 200)
+	h.do(t, "GET", "/v1/cases/evil%2Fevil?cursor=evil", nil).problem(t, invalidSearch)
+	h.do(t, "GET", "/v1/deposits?label=evil:evil", nil)
+	h.postBatch(t, "evil\n"+digestOnly(`,"evil":"evil"`), "Idempotency-Key", evil).problem(t, invalidBatch)
+	h.postVerify(t, "application/json", `{"receipt":"evil","policy":"evil"}`, "Content-Digest", "evil").problem(t, badDigest)
+	h.postVerify(t, "application/json", `{"receipt":"evil","policy":"evil"}`, "Prefer", "evil").problem(t, invalidVerification)
 	log := h.log.String()
 	if strings.Contains(strings.ToLower(log), evil) || strings.Contains(log, d.Id) || strings.Contains(log, h.depositor) {
 		t.Errorf("the caller's words in the log:\n%s", log)
 	}
 	for _, want := range []string{
 		`method=POST route=/v1/deposits status=201`, `method=POST route=/v1/deposits status=415`, `method=other route=none status=404`,
-		`method=GET route=/v1/deposits/{id} status=200`, `route=/log/tile/* status=404`, `tenant=`, `request=`,
+		`method=GET route=/v1/deposits/{id} status=200`, `route=/log/tile/* status=404`, `route=/v1/cases/* status=422`, `tenant=`, `request=`,
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log does not say %q:\n%s", want, log)
 		}
 	}
-	if n := strings.Count(log, "\n"); n != 8 {
-		t.Errorf("%d lines for 8 requests:\n%s", n, log)
+	if n := strings.Count(log, "\n"); n != 13 {
+		t.Errorf("%d lines for 13 requests:\n%s", n, log)
 	}
 }

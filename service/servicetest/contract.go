@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -107,7 +108,8 @@ type Answer struct {
 	Body   []byte // nil where it is a document, which may be anything
 }
 
-// Check returns how an answer is not as promised, nil if it is.
+// Check returns how an answer is not as promised, nil if it is. The request's body
+// is read where it is JSON.
 func (c *Contract) Check(r *http.Request, a Answer) error {
 	if err := c.check(r, a); err != nil {
 		return fmt.Errorf("openapi.yaml does not promise this: %s %s answers %d: %w", r.Method, r.URL.Path, a.Status, err)
@@ -126,7 +128,9 @@ func (c *Contract) check(r *http.Request, a Answer) error {
 	}
 	request := &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route, QueryParams: r.URL.Query(),
-		Options: &openapi3filter.Options{ExcludeRequestBody: true, SkipSettingDefaults: true},
+		// Forms and lines are the service's own readers' business: the filter reads whole
+		// bodies into memory.
+		Options: &openapi3filter.Options{ExcludeRequestBody: mediaType(r.Header) != "application/json", SkipSettingDefaults: true},
 	}
 	response := route.Operation.Responses.Status(a.Status)
 	if response == nil {
@@ -239,6 +243,11 @@ func (c *Contract) Handler(next http.Handler, drift func(error)) http.Handler {
 		asked := r.Clone(r.Context()) // as it came: handlers may mend its headers
 		route, _ := c.find(asked)
 		witness := &witness{ResponseWriter: w, contract: c, route: route}
+		if mediaType(r.Header) == "application/json" {
+			var said bytes.Buffer
+			asked.Body = io.NopCloser(&said)
+			r.Body = tee{r.Body, &said}
+		}
 		next.ServeHTTP(witness, r)
 		if witness.status == 0 {
 			witness.WriteHeader(http.StatusOK)
@@ -252,6 +261,18 @@ func (c *Contract) Handler(next http.Handler, drift func(error)) http.Handler {
 		}
 		_ = witness.pass()
 	})
+}
+
+// tee is a body that keeps what was read of it.
+type tee struct {
+	io.ReadCloser
+	said *bytes.Buffer
+}
+
+func (t tee) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	t.said.Write(p[:n])
+	return n, err
 }
 
 // witness sees an answer, and holds back the last piece of it.

@@ -140,6 +140,29 @@ func TestDriftIsSeenInTime(t *testing.T) {
 	}
 }
 
+// TestRequestDrift: a request in JSON that the specification forbids must not be
+// answered as if it were right.
+func TestRequestDrift(t *testing.T) {
+	c := read(t)
+	for body, right := range map[string]bool{`{"record":{"a":1}}`: true, `{"record":{}, "more":1}`: false, `{}`: false, `[]`: false} {
+		var seen error
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Location", "/v1/deposits/"+id)
+			w.WriteHeader(201)
+			_, _ = io.WriteString(w, strings.TrimSuffix(found, "}")+`,"receipt":"x"}`)
+		}), func(err error) { seen = err })
+		r := httptest.NewRequest("POST", "/v1/deposits", strings.NewReader(body))
+		r.Header.Set("Idempotency-Key", "1")
+		r.Header.Set("Content-Type", "application/json")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if (seen == nil) != right {
+			t.Errorf("%s: %v", body, seen)
+		}
+	}
+}
+
 func TestNoSpecification(t *testing.T) {
 	for _, text := range []string{"openapi: 3.0.3\n", "hello", "openapi: 3.0.3\ninfo: {title: x, version: x}\npaths: {/x: {get: {}}}\n"} {
 		file := t.TempDir() + "/x.yaml"
