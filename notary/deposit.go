@@ -36,6 +36,13 @@ type Deposit struct {
 // the first call; with other content it is ErrKeyReused. Every error but
 // SealingDelayedError and ErrUnavailable means that nothing was kept.
 func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.Receipt, error) {
+	// A document may take its time to come, and holds no place meanwhile.
+	if d.Document == nil {
+		if !n.begin() {
+			return proofs.Receipt{}, ErrBusy
+		}
+		defer n.end()
+	}
 	in, err := n.admit(who, d)
 	if err != nil {
 		return proofs.Receipt{}, err
@@ -58,6 +65,13 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
+	if d.Document != nil {
+		if !n.begin() {
+			n.discard(row, in, nil)
+			return proofs.Receipt{}, ErrBusy
+		}
+		defer n.end()
+	}
 	p, err := n.offer(ctx, Operation{Tenant: who.Tenant.ID, Key: in.key}, row)
 	switch {
 	case err != nil:
@@ -70,6 +84,18 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 	n.metrics.accepted(in.document != nil)
 	return n.answer(ctx, d.Until, row.placed())
 }
+
+// begin takes one of the places for deposits under way, if there is one: past what the
+// depository can do, who is told so at once costs the others least.
+func (n *Notary) begin() bool {
+	if n.underWay.Add(1) > int64(n.config.Pool) {
+		n.end()
+		return false
+	}
+	return true
+}
+
+func (n *Notary) end() { n.underWay.Add(-1) }
 
 // placed is an entry with its place in the log, and what its receipt says of it.
 type placed struct {
@@ -100,9 +126,6 @@ func (n *Notary) open() error {
 	}
 	if err := n.ready.accept(); err != nil {
 		return err
-	}
-	if len(n.pool) == cap(n.pool) {
-		return ErrBusy
 	}
 	if err := n.config.Room(); err != nil {
 		return n.unavailable(err)

@@ -276,11 +276,11 @@ func TestRefresh(t *testing.T) {
 	d.check(first, fresh, genesis)
 }
 
-// The pool is bounded, and what does not fit is told to come back.
+// Deposits under way are bounded, and what does not fit is told to come back.
 func TestBusy(t *testing.T) {
 	d := newDepository(t)
 	c := d.config()
-	c.Pool = 2
+	c.Pool = 3
 	n, err := notary.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

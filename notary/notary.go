@@ -22,7 +22,7 @@ import (
 // Bounds. Each can be met by an honest load; beyond it the caller is told to come
 // back.
 const (
-	defaultPool = 8192             // deposits waiting for the sequencer
+	defaultPool = 4096             // deposits under way
 	maxBatch    = 4096             // rows in one commit
 	maxBacklog  = 100_000          // entries committed and not published
 	maxAge      = 10 * time.Second // of the oldest of them
@@ -45,7 +45,7 @@ type Config struct {
 	// the zero ID.
 	TenantKey func(tenant ID) (TenantKey, error)
 
-	Pool        int          // deposits that may wait; 0: 8,192
+	Pool        int          // deposits that may be under way; 0: 4,096
 	AcceptClock bool         // open although the clock is over 24 h past the newest entry
 	Room        func() error // asked before each deposit; nil: there always is room
 	Rand        io.Reader    // nil: crypto/rand
@@ -67,10 +67,12 @@ type Notary struct {
 
 	pool  chan *pending
 	lines *semaphore.Weighted // of batches, between intake and answer
-	wake  chan struct{}       // the sealer's: a batch was committed
-	taken chan struct{}       // the sequencer's: the sealer has begun with what was committed
-	view  atomic.Pointer[view]
-	ready readiness
+	// underWay counts the deposits between intake and answer, batches left out.
+	underWay atomic.Int64
+	wake     chan struct{} // the sealer's: a batch was committed
+	taken    chan struct{} // the sequencer's: the sealer has begun with what was committed
+	view     atomic.Pointer[view]
+	ready    readiness
 
 	metrics *metrics
 

@@ -20,4 +20,4 @@ func tuneMemory() {
 
 // memoryTarget is what the process is to stay below, in bytes, under its usual load:
 // the ledger's caches and memtables, and some 150 MiB for requests.
-const memoryTarget = 512 << 20
+const memoryTarget = 560 << 20

@@ -33,7 +33,7 @@ type Config struct {
 	// write), so the ledger refuses every call from then on, and Close leaves the
 	// directory locked. nil means panic.
 	Fatal func(error)
-	// CacheBytes bounds the cache of uncompressed blocks; 0 means 192 MiB.
+	// CacheBytes bounds the cache of uncompressed blocks; 0 means 128 MiB.
 	CacheBytes int64
 	// ReadOnly opens a ledger that is there already, and changes nothing in Dir: no
 	// lock is taken, so nothing may be writing to it. Writes are refused.
@@ -120,7 +120,7 @@ func (l *Ledger) options(cfg Config) *engine.Options {
 		},
 	}
 	if o.CacheSize <= 0 {
-		o.CacheSize = 192 << 20
+		o.CacheSize = 128 << 20
 	}
 	for i := range o.Levels {
 		// Blocks of 16 KiB compress well and hold the 256 hashes of a tile.
