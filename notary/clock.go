@@ -33,14 +33,19 @@ func (c *clock) now() time.Time {
 	return at.UTC().Truncate(time.Millisecond)
 }
 
-// depart returns by how much now is ahead of the steady count.
-func (c *clock) depart(now time.Time) time.Duration {
-	return now.Sub(c.wall) - time.Since(c.steady)
+// depart returns by how much now, read from the ledger's clock after asked, is ahead of
+// the steady count. When exactly it was read is not known: the answer may have been
+// long under way, and that is no fault of the clock. So of all departures that fit,
+// it is the one nearest to the last.
+func (c *clock) depart(now, asked time.Time) time.Duration {
+	ahead := now.Sub(c.wall)
+	least, most := ahead-time.Since(c.steady), ahead-asked.Sub(c.steady)
+	return min(max(time.Duration(c.departure.Load()), least), most)
 }
 
 // measure is depart that refuses a departure that no honest clock has.
-func (c *clock) measure(now time.Time) (time.Duration, error) {
-	departure := c.depart(now)
+func (c *clock) measure(now, asked time.Time) (time.Duration, error) {
+	departure := c.depart(now, asked)
 	if departure.Abs() > clockTolerance {
 		return 0, fmt.Errorf("%w: it departs by %v from the steady count since start; set it right, or restart if it is", ErrClock, departure.Round(time.Millisecond))
 	}
@@ -49,8 +54,8 @@ func (c *clock) measure(now time.Time) (time.Duration, error) {
 
 // check returns the time for a batch: now, cut to the millisecond, or the head's
 // time if that is a little ahead.
-func (c *clock) check(now time.Time, head Head) (time.Time, error) {
-	departure, err := c.measure(now)
+func (c *clock) check(now, asked time.Time, head Head) (time.Time, error) {
+	departure, err := c.measure(now, asked)
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -507,6 +507,63 @@ func TestClockStepsBack(t *testing.T) {
 	})
 }
 
+// slowLedger is long under way with every Append, before it reads its clock or after.
+type slowLedger struct {
+	notary.Ledger
+	before, after time.Duration
+	meanwhile     func()
+}
+
+func (s slowLedger) Append(ctx context.Context, l notary.Lookups, build func(notary.State) (*notary.Batch, error)) error {
+	time.Sleep(s.before)
+	return s.Ledger.Append(ctx, l, func(state notary.State) (*notary.Batch, error) {
+		if s.meanwhile != nil {
+			s.meanwhile()
+			state.Now = state.Now.Add(time.Minute)
+		}
+		time.Sleep(s.after)
+		return build(state)
+	})
+}
+
+// A ledger that takes its time does not make its clock a wrong one; a clock that jumps
+// meanwhile is one all the same.
+func TestClockOfASlowLedger(t *testing.T) {
+	for what, slow := range map[string]slowLedger{
+		"before": {before: 5 * time.Second},
+		"after":  {after: 5 * time.Second},
+		"jumps":  {after: 5 * time.Second, meanwhile: func() {}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDepository(t)
+				c := d.config()
+				slow.Ledger = c.Ledger
+				c.Ledger = slow
+				n, err := notary.Open(t.Context(), c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer closeNotary(t, n)
+				for i := range 3 {
+					begun := time.Now()
+					r, err := n.Deposit(t.Context(), d.principal(), digestOnly(t, strconv.Itoa(i), "x"))
+					switch {
+					case slow.meanwhile != nil:
+						if !errors.Is(err, notary.ErrClock) {
+							t.Errorf("with a clock that jumped: %v", err)
+						}
+					case err != nil:
+						t.Error(err)
+					case r.Entry.Time.Before(begun.Truncate(time.Millisecond)) || r.Entry.Time.After(time.Now()):
+						t.Errorf("dated %v, deposited from %v to %v", r.Entry.Time, begun, time.Now())
+					}
+				}
+			})
+		})
+	}
+}
+
 // A start a day and more after the newest entry asks for a word from the operator.
 func TestClockGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

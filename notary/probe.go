@@ -47,9 +47,10 @@ func (n *Notary) probe() {
 
 // probeStores asks each store in turn; one that does not work is enough.
 func (n *Notary) probeStores(ctx context.Context) error {
+	asked := time.Now()
 	now, err := n.config.Ledger.Now(ctx)
 	if err == nil {
-		n.metrics.departure.Set(n.clock.depart(now).Seconds())
+		n.metrics.departure.Set(n.clock.depart(now, asked).Seconds())
 		_, err = n.config.Ledger.Head(ctx)
 	}
 	if err != nil {

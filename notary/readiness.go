@@ -160,11 +160,12 @@ const faultAge = 10 * time.Second
 // Status reports whether deposits would be accepted now, and if not, why. It asks
 // the ledger, so it tells of one that does not answer within ctx.
 func (n *Notary) Status(ctx context.Context) Status {
+	asked := time.Now()
 	now, err := n.config.Ledger.Now(ctx)
 	if err != nil {
 		err = n.unavailable(err)
 	} else {
-		_, err = n.clock.measure(now)
+		_, err = n.clock.measure(now, asked)
 	}
 	found := []error{err, n.config.Room(), n.ready.accept(), n.run.Err()}
 	r := &n.ready

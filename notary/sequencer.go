@@ -141,7 +141,7 @@ func (n *Notary) commit(batch []*pending) error {
 	}
 	ctx, cancel := context.WithTimeout(n.run, callTimeout)
 	defer cancel()
-	b := builder{n: n, ctx: ctx, id: id, batch: batch}
+	b := builder{n: n, ctx: ctx, id: id, batch: batch, asked: time.Now()}
 	err = n.config.Ledger.Append(ctx, b.lookups(), b.build)
 	if err != nil && !b.built {
 		n.frontier = nil
@@ -191,7 +191,8 @@ type builder struct {
 	ctx      context.Context
 	id       ID
 	batch    []*pending
-	built    bool // build ran to its end: the commit may have been tried
+	asked    time.Time // when the ledger was
+	built    bool      // build ran to its end: the commit may have been tried
 	out      *Batch
 	frontier *proofs.Range
 	cases    map[caseKey]*Case
@@ -216,7 +217,7 @@ func (b *builder) lookups() Lookups {
 }
 
 func (b *builder) build(s State) (*Batch, error) {
-	at, err := b.n.clock.check(s.Now, s.Head)
+	at, err := b.n.clock.check(s.Now, b.asked, s.Head)
 	if err != nil {
 		return nil, err
 	}

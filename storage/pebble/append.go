@@ -84,7 +84,6 @@ func (l *Ledger) Append(ctx context.Context, lookups notary.Lookups, build func(
 func (l *Ledger) state(head notary.Head, lookups notary.Lookups) (notary.State, error) {
 	s := notary.State{
 		Head:       head,
-		Now:        l.now().UTC(),
 		Operations: make([]notary.Operation, len(lookups.Operations)),
 		Cases:      make([]notary.Case, len(lookups.Cases)),
 	}
@@ -106,6 +105,7 @@ func (l *Ledger) state(head notary.Head, lookups notary.Lookups) (notary.State, 
 		}
 		s.Cases[i] = found
 	}
+	s.Now = l.now().UTC() // last, since a large batch looks up for a while
 	return s, nil
 }
 
@@ -350,7 +350,7 @@ func sizeOf(b *notary.Batch) int {
 
 // reserve is the room that a commit must leave: the flush of the memtable and the
 // compaction that follows need it, and a failed write of theirs ends the process.
-const reserve = 2 * memTableSize
+const reserve = 4 * memTableSize
 
 // Room reports whether the disk has room for another batch, else
 // notary.ErrNoRoom: a twentieth of it, and no less than 128 MiB, must stay free.

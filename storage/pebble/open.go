@@ -33,7 +33,9 @@ type Config struct {
 	// write), so the ledger refuses every call from then on, and Close leaves the
 	// directory locked. nil means panic.
 	Fatal func(error)
-	// CacheBytes bounds the cache of uncompressed blocks; 0 means 128 MiB.
+	// CacheBytes bounds the cache of uncompressed blocks and the memtables together;
+	// 0 means 256 MiB. Less than twice what four memtables take leaves the cache no
+	// room under load, and each look-up reads its blocks from disk again.
 	CacheBytes int64
 	// ReadOnly opens a ledger that is there already, and changes nothing in Dir: no
 	// lock is taken, so nothing may be writing to it. Writes are refused.
@@ -80,9 +82,9 @@ type published struct {
 	note []byte
 }
 
-// memTableSize holds about 50,000 deposits between two flushes. The write-ahead
+// memTableSize holds about 25,000 deposits between two flushes. The write-ahead
 // log that must be replayed after a crash is of the same order.
-const memTableSize = 64 << 20
+const memTableSize = 32 << 20
 
 // options are the settings that held 33,000 to 69,000 deposits a second in batches
 // of 256, fresh and at a million rows.
@@ -100,7 +102,7 @@ func (l *Ledger) options(cfg Config) *engine.Options {
 		// stop writers only when compaction is hopelessly behind.
 		L0CompactionThreshold: 4,
 		L0StopWritesThreshold: 24,
-		// One memtable is a quarter of the base level, so that a flush does not set
+		// One memtable is an eighth of the base level, so that a flush does not set
 		// off a rewrite of everything.
 		LBaseMaxBytes: 256 << 20,
 		// fsync of a large table in one go stalls the log's own fsync behind it.
@@ -120,7 +122,7 @@ func (l *Ledger) options(cfg Config) *engine.Options {
 		},
 	}
 	if o.CacheSize <= 0 {
-		o.CacheSize = 128 << 20
+		o.CacheSize = 256 << 20
 	}
 	for i := range o.Levels {
 		// Blocks of 16 KiB compress well and hold the 256 hashes of a tile.

@@ -16,7 +16,7 @@ import (
 // Snapshot makes a ledger of its own in the directory dir, which must not exist: all
 // that was committed when it began, and of what is committed meanwhile each batch
 // whole or not at all. Tables are hard links, so dir belongs on the ledger's own file
-// system; what is still in the write-ahead log, 64 MiB or a few times that, is copied.
+// system; what is still in the write-ahead log, 32 MiB or a few times that, is copied.
 // It is durable on return.
 //
 // Commits go on beside it. Without room for the copy it is notary.ErrNoRoom; that, like
@@ -31,7 +31,7 @@ func (l *Ledger) Snapshot(ctx context.Context, dir string) error {
 	if l.full {
 		return fmt.Errorf("%w: the ledger was opened for reading", notary.ErrNoRoom)
 	}
-	if err := l.room(memTableSize); err != nil {
+	if err := l.room(2 * memTableSize); err != nil {
 		return err
 	}
 	dir = filepath.Clean(dir) // as Pebble will name it
