@@ -71,7 +71,7 @@ func retrying(s *screen) func(error, time.Duration) {
 		if errors.As(err, &unreached) {
 			err = unreached.Err
 		}
-		s.note(sayRetrying, cause(err, s.lang), wait.Round(100*time.Millisecond).String())
+		s.note(sayRetrying, cause(err, s.lang), sayTenths.with(wait.Seconds()))
 	}
 }
 
@@ -106,11 +106,16 @@ func (n *connection) trust(c *cobra.Command, server *client.Client, file string,
 	return &trusted{proofs.NewVerifier(policy), policy.Fingerprint()}, nil
 }
 
-// believe has the client judge every receipt by that policy.
+// believe has the client judge every receipt by that policy. A depository whose newest
+// checkpoint does not satisfy it gives no receipt that would: nothing is sent to it.
 func (n *connection) believe(c *cobra.Command, server *client.Client, file string, s *screen) error {
 	t, err := n.trust(c, server, file, s)
-	if err == nil {
-		server.Verifier = t.Verifier
+	if err != nil {
+		return err
 	}
-	return err
+	if _, err := newest(c.Context(), server, t); err != nil {
+		return refusing(s, err)
+	}
+	server.Verifier = t.Verifier
+	return nil
 }

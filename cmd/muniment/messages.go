@@ -413,6 +413,7 @@ var (
 	sayNotID            = phrase{`"%s" is not the id of a deposit`, "“%s”不是存证编号"}
 	sayNotIndex         = phrase{`"%s" is not the index of an entry`, "“%s”不是条目编号"}
 	sayNoTime           = phrase{`"%s" is not a time: 2026-11-23 or 2026-11-23T09:30:00+08:00`, "“%s”不是时间：应为 2026-11-23 或 2026-11-23T09:30:00+08:00"}
+	sayNoFile           = phrase{"it is not a file", "不是文件"}
 	sayNotFile          = phrase{"%s is not a file", "%s 不是文件"}
 )
 
@@ -524,6 +525,7 @@ var (
 	sayLinesOf = phrase{"%d of %d lines", "%d/%d 行"}
 	sayOf      = phrase{"%s of %s", "%s/%s"}
 	sayLeft    = phrase{"%s left", "剩余 %s"}
+	sayTenths  = phrase{"%.1f s", "%.1f 秒"}
 	saySeconds = phrase{"%d s", "%d 秒"}
 	sayMinutes = phrase{"%d min %d s", "%d 分 %d 秒"}
 	sayHours   = phrase{"%d h %d min", "%d 小时 %d 分"}

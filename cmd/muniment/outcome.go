@@ -97,7 +97,9 @@ func hopeless(err error) bool {
 	switch {
 	case ok:
 		return !p.Refused() || p.Status == 401 || p.Status == 403
-	case errors.Is(err, client.ErrChanged), errors.Is(err, client.ErrReceipt), errors.Is(err, proofs.ErrMalformed):
+	case errors.Is(err, client.ErrReceipt): // who gave one such gets no more documents
+		return true
+	case errors.Is(err, client.ErrChanged), errors.Is(err, proofs.ErrMalformed):
 		return false
 	case errors.As(err, &path), errors.As(err, &link), errors.As(err, &own):
 		return false

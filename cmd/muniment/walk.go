@@ -53,7 +53,7 @@ func (w *walk) all(ctx context.Context, paths []string) error {
 		case info.IsDir():
 			err = w.folder(ctx, path)
 		case !info.Mode().IsRegular():
-			w.broken(path, sayNotFile.err(path))
+			w.broken(path, sayNoFile.err())
 		default:
 			err = w.file(found{path: path, rel: filepath.Base(path), size: info.Size(), named: true})
 		}
