@@ -127,9 +127,22 @@ func (n *Notary) open() error {
 	if err := n.ready.accept(); err != nil {
 		return err
 	}
+	return n.room()
+}
+
+// roomAge is for how long a disk that had room is taken to have it: asking costs a
+// system call, and the ledger asks again before each commit.
+const roomAge = 100 * time.Millisecond
+
+func (n *Notary) room() error {
+	if asked := n.roomAsked.Load(); asked != nil && time.Since(*asked) < roomAge {
+		return nil
+	}
+	now := time.Now()
 	if err := n.config.Room(); err != nil {
 		return n.unavailable(err)
 	}
+	n.roomAsked.Store(&now)
 	return nil
 }
 

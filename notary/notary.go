@@ -69,10 +69,12 @@ type Notary struct {
 	lines *semaphore.Weighted // of batches, between intake and answer
 	// underWay counts the deposits between intake and answer, batches left out.
 	underWay atomic.Int64
-	wake     chan struct{} // the sealer's: a batch was committed
-	taken    chan struct{} // the sequencer's: the sealer has begun with what was committed
-	view     atomic.Pointer[view]
-	ready    readiness
+	// roomAsked is when the disk was last found to have room; nil: never.
+	roomAsked atomic.Pointer[time.Time]
+	wake      chan struct{} // the sealer's: a batch was committed
+	taken     chan struct{} // the sequencer's: the sealer has begun with what was committed
+	view      atomic.Pointer[view]
+	ready     readiness
 
 	metrics *metrics
 

@@ -68,6 +68,15 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	if err != nil {
 		return n.deadly(err)
 	}
+	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}.Marshal()
+	// While the anchors write, our own verifier learns the note that every receipt of
+	// the round is verified with.
+	learnt := make(chan struct{})
+	go func() {
+		defer close(learnt)
+		n.verifier.Checkpoint(note)
+	}()
+	defer func() { <-learnt }()
 	// The signature exists in memory only. It leaves this function, let alone the
 	// process, after every anchor holds the checkpoint durably.
 	for i := range n.config.Anchors {
@@ -76,7 +85,6 @@ func (n *Notary) sealRound(ctx context.Context) error {
 		}
 	}
 	s.sealed = next
-	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}.Marshal()
 	return n.publish(stored, next.Size, note)
 }
 

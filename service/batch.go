@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
@@ -181,17 +182,25 @@ func appendLine(out []byte, r *proofs.Receipt, disclosures bool) []byte {
 	return append(out, "}\n"...)
 }
 
-// appendText appends the JSON of a checkpoint or entry: printable text and LF.
+// appendText appends the JSON of a receipt, checkpoint or entry: printable text and LF.
 func appendText(out []byte, text string) []byte {
 	out = append(out, '"')
-	for i := range len(text) {
-		switch c := text[i]; c {
-		case '\n':
+	for line := range strings.Lines(text) {
+		line, ended := strings.CutSuffix(line, "\n")
+		for {
+			i := strings.IndexByte(line, '"')
+			if j := strings.IndexByte(line, '\\'); j >= 0 && (i < 0 || j < i) {
+				i = j
+			}
+			if i < 0 {
+				break
+			}
+			out = append(append(out, line[:i]...), '\\', line[i])
+			line = line[i+1:]
+		}
+		out = append(out, line...)
+		if ended {
 			out = append(out, `\n`...)
-		case '"', '\\':
-			out = append(out, '\\', c)
-		default:
-			out = append(out, c)
 		}
 	}
 	return append(out, '"')
