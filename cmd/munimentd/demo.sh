@@ -32,7 +32,7 @@ cat "$dir/serving"
 
 say muniment deposit "$case/loan-contract-zh.pdf" "$case/disbursement-voucher-zh.pdf" \
     "$case/repayments-HT-2026-000117.csv" --contract HT-2026-000117 --out "$dir/receipts"
-say muniment list --contract HT-2026-000117
+say muniment case list HT-2026-000117
 say muniment verify "$case/loan-contract-zh.pdf" \
     --receipt "$dir/receipts/loan-contract-zh.pdf.tlog-proof" --policy "$dir/depository/policy"
 say munimentd fsck --dir "$dir/depository"
