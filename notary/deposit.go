@@ -95,6 +95,10 @@ func (n *Notary) begin() bool {
 	return true
 }
 
+// Full reports whether as many deposits are under way as may be: another one would
+// be ErrBusy.
+func (n *Notary) Full() bool { return n.underWay.Load() >= int64(n.config.Pool) }
+
 func (n *Notary) end() { n.underWay.Add(-1) }
 
 // placed is an entry with its place in the log, and what its receipt says of it.

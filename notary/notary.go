@@ -22,7 +22,7 @@ import (
 // Bounds. Each can be met by an honest load; beyond it the caller is told to come
 // back.
 const (
-	defaultPool = 4096             // deposits under way
+	defaultPool = 2048             // deposits under way
 	maxBatch    = 4096             // rows in one commit
 	maxBacklog  = 100_000          // entries committed and not published
 	maxAge      = 10 * time.Second // of the oldest of them
@@ -45,7 +45,7 @@ type Config struct {
 	// the zero ID.
 	TenantKey func(tenant ID) (TenantKey, error)
 
-	Pool        int          // deposits that may be under way; 0: 4,096
+	Pool        int          // deposits that may be under way; 0: 2,048
 	AcceptClock bool         // open although the clock is over 24 h past the newest entry
 	Room        func() error // asked before each deposit; nil: there always is room
 	Rand        io.Reader    // nil: crypto/rand

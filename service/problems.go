@@ -75,7 +75,7 @@ var table = []struct {
 	{notary.ErrErased, erased, "The deposit was lawfully erased. Its entry remains in the log."},
 	{notary.ErrNotHeld, notHeld, "The deposit is digest-only; the document stayed with the depositor."},
 	{notary.ErrDigest, digestMismatch, ""},
-	{notary.ErrBusy, busy, "Nothing was kept. Try again soon."},
+	{notary.ErrBusy, busy, busyDetail},
 	{notary.ErrBacklog, backlog, "Nothing was kept. Try again later."},
 	{notary.ErrClock, clock, "Nothing was kept: no honest time can be given. The operator must set the clock right."},
 	{notary.ErrNoRoom, insufficientStorage, "Nothing was kept."},
@@ -86,6 +86,8 @@ var table = []struct {
 	{context.DeadlineExceeded, unavailable, "There was no time left for the request. Nothing was kept."},
 	{context.Canceled, unavailable, "The request was abandoned. Nothing was kept."},
 }
+
+const busyDetail = "Nothing was kept. Try again soon."
 
 // refusal is an error of the HTTP edge itself.
 type refusal struct {

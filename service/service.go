@@ -82,7 +82,7 @@ func New(c Config) http.Handler {
 	r.Get("/v1/cases/*", s.getCase)
 	api.HandlerWithOptions(s, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: s.badParameter})
 	s.metrics.know(r)
-	return r
+	return s.shed(r)
 }
 
 var _ api.ServerInterface = (*server)(nil)

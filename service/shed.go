@@ -1,0 +1,37 @@
+package service
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"github.com/muniment/muniment/service/api"
+)
+
+// shed answers deposits of digests with busy while as many are under way as may be,
+// before anything is done for them: not even who asks is looked at. Past saturation
+// most requests end here, and each costs those that were taken in some of their time.
+// What comes with a document goes the long way, on which a refusal in the middle of
+// an upload is heard.
+func (s *server) shed(next http.Handler) http.Handler {
+	var body bytes.Buffer
+	encode(&body, api.Problem{
+		Type: "/problems/" + busy.name, Title: busy.title, Status: busy.status, Retry: busy.retry, Detail: busyDetail,
+	})
+	refused := s.metrics.problems.WithLabelValues(busy.name)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		digest := r.Method == http.MethodPost && r.URL.Path == "/v1/deposits" && r.ContentLength >= 0 && r.ContentLength <= maxRecord
+		if !digest || !s.Notary.Full() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		refused.Inc()
+		h := w.Header()
+		h.Set("Content-Type", "application/problem+json")
+		h.Set("Content-Length", strconv.Itoa(body.Len()))
+		h.Set("Cache-Control", "no-store")
+		h.Set("Retry-After", strconv.Itoa(busy.after))
+		w.WriteHeader(busy.status)
+		_, _ = w.Write(body.Bytes())
+	})
+}
