@@ -5,13 +5,13 @@ import (
 	"runtime/debug"
 )
 
-// tuneMemory lets the heap grow to three times what is live before it is collected,
+// tuneMemory lets the heap grow to two and a half times what is live before it is collected,
 // while that is little: most of what a deposit allocates is dead when it is answered.
 // Near memoryTarget the collector works as hard as it must. Who sets GOGC or
 // GOMEMLIMIT knows better.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(150)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryTarget)
