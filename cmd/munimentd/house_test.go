@@ -55,7 +55,6 @@ func TestImportLaw(t *testing.T) {
 		{"./storage/dir", module + "service", ""},
 		{"./notary", module + "storage", ""},
 		{"./notary", module + "service", ""},
-		{"./notary", "net/http", ""},
 		{"./cmd/muniment", module + "storage", ""},
 		{"./cmd/muniment", module + "notary", module + "notary/witness"},
 		{"./cmd/muniment-bench", module + "storage", ""},
@@ -68,6 +67,26 @@ func TestImportLaw(t *testing.T) {
 			if inside && d != self && (law.but == "" || d != law.but) {
 				t.Errorf("%s imports %s", law.pkg, d)
 			}
+		}
+	}
+}
+
+// TestNotaryKnowsNoEdge: the product's own files import neither HTTP nor SQL, whatever
+// its libraries bring along.
+func TestNotaryKnowsNoEdge(t *testing.T) {
+	cmd := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "./notary")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	imports := strings.Fields(string(out))
+	if !slices.Contains(imports, module+"proofs") {
+		t.Fatalf("these are not the notary's imports: %q", imports)
+	}
+	for _, never := range []string{"net/http", "database/sql", "net"} {
+		if slices.Contains(imports, never) {
+			t.Errorf("notary imports %s", never)
 		}
 	}
 }
