@@ -41,6 +41,9 @@ type Config struct {
 	Blobs  Blobs
 	// Anchors all advance before a signature is released. The first comes first.
 	Anchors []Anchor
+	// Peers are the replicas on the same ledger. nil: there are none, and this process
+	// seals.
+	Peers Peers
 	// TenantKey returns the tenant's key; the depository's own entries are under
 	// the zero ID.
 	TenantKey func(tenant ID) (TenantKey, error)

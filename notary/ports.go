@@ -89,6 +89,9 @@ type Batch struct {
 	Hashes     [][]proofs.Hash
 	Operations []Operation
 	Cases      []Case // those the batch moved on, each once
+	// Peaks is the compact range of the tree at Head: the roots of its full subtrees,
+	// largest first.
+	Peaks []proofs.Hash
 }
 
 // Lookups is what a batch must know before it can be built. Both lists may hold
@@ -106,6 +109,10 @@ type State struct {
 	// found has Count 0; a case that was not found has Seq 0.
 	Operations []Operation
 	Cases      []Case
+	// Peaks is that of the batch that made Head, from a driver that keeps it; else
+	// nil. Who did not make that batch need not read tiles then, while all others wait
+	// for the lock.
+	Peaks []proofs.Hash
 }
 
 // Query selects deposits of one tenant in ascending order of index.
@@ -221,6 +228,12 @@ type Blobs interface {
 	// Delete removes an object, durably on return; a missing one is no error. Only
 	// erasure and the sweep of orphans call it.
 	Delete(ctx context.Context, name string) error
+	// Retain protects an object, that is there, as the store was configured to: against
+	// deletion for a period from since on, or until a legal hold is lifted. On a nil
+	// return the protection is in force, or none is configured. To ask again changes
+	// nothing, and never shortens. It is asked once the deposit is committed and before
+	// its receipt leaves; until then an orphan can be swept.
+	Retain(ctx context.Context, name string, since time.Time) error
 }
 
 // Blob is one stored object, open for reading.
@@ -242,4 +255,24 @@ type Anchor interface {
 	// prev, else ErrConflict. On a nil return next is durable. After any other
 	// error the register holds prev or next, and Load tells.
 	Advance(ctx context.Context, prev, next []byte) error
+}
+
+// Peers is how replicas that share a ledger share the work: one seals, and all hear
+// of it. None of it is trusted. The head's lock orders the entries and the anchor
+// keeps the log from forking, whoever believes to be the sealer and however often
+// nothing is heard.
+type Peers interface {
+	// Lead takes the sealer's lease for that long, by the ledger's clock, or extends it,
+	// and reports whether holder has it on return. Another's lease is taken only once
+	// it has run out.
+	Lead(ctx context.Context, holder ID, lease time.Duration) (bool, error)
+	// Resign gives the lease up if holder has it.
+	Resign(ctx context.Context, holder ID) error
+	// Announce tells every listening replica, this one too, that something was committed
+	// or published. It may be lost, or come together with others.
+	Announce(ctx context.Context) error
+	// Listen returns nil once something was announced since it last returned, and ctx's
+	// error when that ends before. One caller at a time. After an error what was
+	// announced meanwhile is lost.
+	Listen(ctx context.Context) error
 }

@@ -18,14 +18,30 @@ import (
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/storage/dir"
 	"github.com/muniment/muniment/storage/pebble"
+	"github.com/muniment/muniment/storage/postgres"
+	"github.com/muniment/muniment/storage/s3"
 )
 
-// Config says where the embedded engines keep their files.
+// Config says which engines keep what. With Dir alone all are the embedded ones.
 type Config struct {
-	Dir    string
+	Dir string // of the embedded engines
+	// Postgres keeps the ledger; nil: Pebble in Dir.
+	Postgres *postgres.Config
+	// S3 keeps the blobs; nil: files in Dir.
+	S3 *s3.Config
+	// Anchors are the registers, the first first; none: the one in Dir.
+	Anchors []AnchorConfig
+
 	Now    func() time.Time // the ledger's clock; nil: time.Now
 	Logger *slog.Logger
 	Fatal  func(error) // called when an fsync failed: nothing is trusted any more
+}
+
+// AnchorConfig says where one register is: exactly one of its fields is set.
+type AnchorConfig struct {
+	Dir      string // a directory of its own
+	S3       *s3.Bucket
+	Postgres bool // in the ledger's database
 }
 
 // Store is the engines of one depository, open and locked against a second process.

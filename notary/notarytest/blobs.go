@@ -27,8 +27,9 @@ type Blobs struct {
 
 // Object is one stored object.
 type Object struct {
-	Content []byte
-	Stored  time.Time
+	Content  []byte
+	Stored   time.Time
+	Retained time.Time // since when, as Retain was asked; zero: it was not
 }
 
 // NewBlobs returns an empty store with that clock; nil is time.Now.
@@ -37,7 +38,7 @@ func NewBlobs(now func() time.Time) *Blobs {
 		now = time.Now
 	}
 	return &Blobs{
-		Faults:  &Faults{names: []string{"Put", "Probe", "Open", "ReadAt", "List", "Delete"}},
+		Faults:  &Faults{names: []string{"Put", "Probe", "Open", "ReadAt", "List", "Delete", "Retain"}},
 		now:     now,
 		objects: map[string]Object{},
 	}
@@ -46,7 +47,8 @@ func NewBlobs(now func() time.Time) *Blobs {
 func cloneObjects(objects map[string]Object) map[string]Object {
 	c := make(map[string]Object, len(objects))
 	for name, o := range objects {
-		c[name] = Object{bytes.Clone(o.Content), o.Stored}
+		o.Content = bytes.Clone(o.Content)
+		c[name] = o
 	}
 	return c
 }
@@ -100,7 +102,7 @@ func (b *Blobs) Put(ctx context.Context, name string, r io.Reader) (int64, error
 		if _, taken := b.objects[name]; taken {
 			return notary.ErrExists
 		}
-		b.objects[name] = Object{content, b.now()}
+		b.objects[name] = Object{Content: content, Stored: b.now()}
 		return nil
 	})
 	if err != nil {
@@ -217,6 +219,27 @@ func (b *Blobs) Delete(ctx context.Context, name string) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		delete(b.objects, name)
+		return nil
+	})
+}
+
+// Retain implements notary.Blobs. What is retained can still be deleted: a test reads
+// Object.Retained.
+func (b *Blobs) Retain(ctx context.Context, name string, since time.Time) error {
+	return b.Faults.call(ctx, "Retain", func() error {
+		if err := checkName(name); err != nil {
+			return fmt.Errorf("retain: %w", err)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		o, ok := b.objects[name]
+		if !ok {
+			return notary.ErrNotFound
+		}
+		if since.After(o.Retained) {
+			o.Retained = since
+			b.objects[name] = o
+		}
 		return nil
 	})
 }

@@ -39,6 +39,7 @@ type Ledger struct {
 // LedgerState is all that a Ledger keeps.
 type LedgerState struct {
 	Head   notary.Head
+	Peaks  []proofs.Hash
 	Rows   []notary.Row
 	Terms  [][]notary.Term // parallel to Rows
 	Hashes [][]proofs.Hash // all hashes of each tile level
@@ -80,6 +81,7 @@ func NewLedger(now func() time.Time) *Ledger {
 
 func (s LedgerState) clone() LedgerState {
 	c := s
+	c.Peaks = slices.Clone(s.Peaks)
 	c.Rows = cloneRows(s.Rows)
 	c.Terms = cloneEach(s.Terms)
 	c.Hashes = cloneEach(s.Hashes)
@@ -134,7 +136,7 @@ func cloneMap[K comparable, V any](m map[K]V) map[K]V {
 func cloneBatch(b *notary.Batch) *notary.Batch {
 	return &notary.Batch{
 		Head: b.Head, Rows: cloneRows(b.Rows), Terms: cloneEach(b.Terms), Hashes: cloneEach(b.Hashes),
-		Operations: slices.Clone(b.Operations), Cases: slices.Clone(b.Cases),
+		Operations: slices.Clone(b.Operations), Cases: slices.Clone(b.Cases), Peaks: slices.Clone(b.Peaks),
 	}
 }
 
@@ -234,7 +236,7 @@ func (l *Ledger) Append(ctx context.Context, lookups notary.Lookups, build func(
 func (l *Ledger) lookUp(lookups notary.Lookups) notary.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := notary.State{Head: l.state.Head, Now: l.now().UTC()}
+	s := notary.State{Head: l.state.Head, Now: l.now().UTC(), Peaks: slices.Clone(l.state.Peaks)}
 	for _, o := range lookups.Operations {
 		found, ok := l.state.Operations[Pair{o.Tenant, o.Key}]
 		if !ok {
@@ -354,7 +356,7 @@ func entryTime(entry []byte) (time.Time, error) {
 }
 
 func (s *LedgerState) apply(b *notary.Batch) {
-	s.Head = b.Head
+	s.Head, s.Peaks = b.Head, slices.Clone(b.Peaks)
 	s.Head.Time = b.Head.Time.UTC()
 	for _, r := range b.Rows {
 		s.ids[r.ID] = len(s.Rows)

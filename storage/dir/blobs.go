@@ -421,3 +421,12 @@ func (b *Blobs) Delete(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// Retain implements notary.Blobs. A directory can keep nothing from being deleted, and
+// is not configured to.
+func (b *Blobs) Retain(ctx context.Context, name string, _ time.Time) error {
+	if _, _, err := place(b.root, name); err != nil {
+		return err
+	}
+	return b.admit(ctx)
+}
