@@ -19,47 +19,61 @@ func contradiction(format string, args ...any) error {
 
 // auditStart compares the ledger with every anchor before anything is accepted,
 // and audits the right edge of the tree.
-func (n *Notary) auditStart(ctx context.Context) error {
-	head, err := n.config.Ledger.Head(ctx)
+func (n *Notary) auditStart(ctx context.Context) (Head, error) {
+	head, err := n.auditAnchors(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the head: %w", err)
-	}
-	if head.Size == 0 {
-		return errors.New("the log has no genesis entry: it was never initialised")
+		return Head{}, err
 	}
 	now, err := n.config.Ledger.Now(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the clock: %w", err)
+		return Head{}, fmt.Errorf("reading the clock: %w", err)
 	}
 	if gap := now.Sub(head.Time); gap > clockGap && !n.config.AcceptClock {
-		return fmt.Errorf("%w: it is %v past the newest entry of %s; if the clock is right, start with --accept-clock",
+		return Head{}, fmt.Errorf("%w: it is %v past the newest entry of %s; if the clock is right, start with --accept-clock",
 			ErrClock, gap.Round(1e9), proofs.FormatTime(head.Time))
 	}
 	n.clock.start(now)
-	for i := range n.config.Anchors {
+	n.ready.commit(head.Size)
+	return head, nil
+}
+
+// auditAnchors begins the sealer's state anew: what the anchors hold, each held against
+// the ledger, whose right edge is audited.
+func (n *Notary) auditAnchors(ctx context.Context) (Head, error) {
+	n.sealer = sealer{doubt: make([][]byte, len(n.config.Anchors))}
+	s := &n.sealer
+	// The anchors first: another replica may move them, but never beyond the head that is
+	// read afterwards.
+	for i, a := range n.config.Anchors {
+		held, err := a.Load(ctx)
+		if err != nil {
+			return Head{}, fmt.Errorf("reading anchor %d: %w", i, err)
+		}
+		s.anchored = append(s.anchored, held)
+	}
+	head, err := n.config.Ledger.Head(ctx)
+	if err != nil {
+		return Head{}, fmt.Errorf("reading the head: %w", err)
+	}
+	if head.Size == 0 {
+		return Head{}, errors.New("the log has no genesis entry: it was never initialised")
+	}
+	for i := range s.anchored {
 		if err := n.auditAnchor(ctx, i, head); err != nil {
-			return err
+			return Head{}, err
 		}
 	}
-	for i, held := range n.sealer.anchored {
-		if string(held) != n.sealer.sealed.String() {
+	for i, held := range s.anchored {
+		if string(held) != s.sealed.String() {
 			n.config.Logger.Warn("an anchor lags and will be advanced before the next seal", "anchor", i)
 		}
 	}
-	if err := n.auditEdge(ctx, head); err != nil {
-		return err
-	}
-	n.ready.commit(head.Size)
-	return nil
+	return head, n.auditEdge(ctx, head)
 }
 
-// auditAnchor holds the ledger against one anchor.
+// auditAnchor holds the ledger against what one anchor holds.
 func (n *Notary) auditAnchor(ctx context.Context, i int, head Head) error {
-	held, err := n.config.Anchors[i].Load(ctx)
-	if err != nil {
-		return fmt.Errorf("reading anchor %d: %w", i, err)
-	}
-	cp, err := proofs.ParseCheckpoint(string(held))
+	cp, err := proofs.ParseCheckpoint(string(n.sealer.anchored[i]))
 	switch {
 	case err != nil:
 		return contradiction("anchor %d holds no checkpoint: %v", i, err)
@@ -77,7 +91,6 @@ func (n *Notary) auditAnchor(ctx context.Context, i int, head Head) error {
 		return contradiction("the ledger's root at size %d is %s, sealed at anchor %d (ledger size %d) is %s: the ledger is another history",
 			cp.Size, root, i, head.Size, cp.Root)
 	}
-	n.sealer.anchored, n.sealer.doubt = append(n.sealer.anchored, held), append(n.sealer.doubt, nil)
 	if i == 0 || cp.Size > n.sealer.sealed.Size {
 		n.sealer.sealed = cp
 	}

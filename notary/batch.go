@@ -203,8 +203,10 @@ func (n *Notary) replayBatch(ctx context.Context, b DigestBatch, op Operation) (
 
 // proveBatch waits for the seal of the last of the entries and proves all of them
 // under that checkpoint.
-func (n *Notary) proveBatch(ctx context.Context, until time.Time, rows []placed) ([]proofs.Receipt, error) {
-	v, err := n.publishedBy(ctx, until, rows[len(rows)-1].index)
+func (n *Notary) proveBatch(ctx context.Context, end time.Time, rows []placed) ([]proofs.Receipt, error) {
+	patient, cancel := until(ctx, end)
+	defer cancel()
+	v, err := n.published(patient, rows[len(rows)-1].index)
 	if err != nil {
 		return nil, &SealingDelayedError{rows[0].id}
 	}

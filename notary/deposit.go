@@ -54,7 +54,7 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 		op, err := n.config.Ledger.Operation(ctx, who.Tenant.ID, in.key)
 		switch {
 		case err == nil:
-			return n.replay(ctx, in, op, d.Until)
+			return n.replay(ctx, who, d, in, op)
 		case !errors.Is(err, ErrNotFound):
 			return proofs.Receipt{}, n.unavailable(err)
 		case closed != nil:
@@ -79,10 +79,10 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 		return proofs.Receipt{}, err
 	case p.again: // two calls raced with one key, and the other won
 		n.discard(row, in, nil)
-		return n.replay(ctx, in, p.op, d.Until)
+		return n.replay(ctx, who, d, in, p.op)
 	}
 	n.metrics.accepted(in.document != nil)
-	return n.answer(ctx, d.Until, row.placed())
+	return n.answer(ctx, who, d, row.placed())
 }
 
 // begin takes one of the places for deposits under way, if there is one: past what the
@@ -113,14 +113,44 @@ func (r *prepared) placed() placed {
 	return placed{r.row.ID, r.row.Index, r.entry, r.disclosures}
 }
 
-// answer waits for the seal of an entry that is committed, and proves it.
-func (n *Notary) answer(ctx context.Context, until time.Time, r placed) (proofs.Receipt, error) {
-	v, err := n.publishedBy(ctx, until, r.index)
+// answer sees to it that the document of a committed deposit is retained, waits for the
+// seal, and proves the entry.
+func (n *Notary) answer(ctx context.Context, who Principal, d Deposit, r placed) (proofs.Receipt, error) {
+	patient, cancel := until(ctx, d.Until)
+	defer cancel()
+	if d.Document != nil {
+		err := n.retain(patient, blobName(who.Tenant.ID, r.id), r.entry.Time)
+		if errors.Is(err, ErrDamaged) {
+			return proofs.Receipt{}, err
+		}
+		if err != nil {
+			return proofs.Receipt{}, &SealingDelayedError{r.id}
+		}
+	}
+	v, err := n.published(patient, r.index)
 	if err != nil {
 		return proofs.Receipt{}, &SealingDelayedError{r.id}
 	}
 	defer n.metrics.since(stageProve, time.Now())
 	return n.prove(ctx, v, r.index, r.entry, r.disclosures)
+}
+
+// retain protects the document of a committed deposit, counted from its entry's time. It
+// tries until it is done or the caller waits no longer; the same key, or the scrubber,
+// then tries again.
+func (n *Notary) retain(ctx context.Context, name string, since time.Time) error {
+	for {
+		err := n.config.Blobs.Retain(ctx, name, since)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrNotFound):
+			return n.unavailable(fmt.Errorf("%w: the document %s was stored and is missing", ErrDamaged, name))
+		case !n.pause(ctx) || n.run.Err() != nil:
+			n.config.Logger.Warn("a document is not retained yet", "blob", name, "error", err)
+			return err
+		}
+	}
 }
 
 // open reports whether a new deposit may come in now.
@@ -200,7 +230,7 @@ func (n *Notary) remove(name string) {
 
 // replay answers a key that already stands for a deposit: with its receipt if the
 // content is the same.
-func (n *Notary) replay(ctx context.Context, in *intake, op Operation, until time.Time) (proofs.Receipt, error) {
+func (n *Notary) replay(ctx context.Context, who Principal, d Deposit, in *intake, op Operation) (proofs.Receipt, error) {
 	row, err := n.config.Ledger.Row(ctx, op.First)
 	if err != nil {
 		return proofs.Receipt{}, n.unavailable(err)
@@ -224,5 +254,5 @@ func (n *Notary) replay(ctx context.Context, in *intake, op Operation, until tim
 		return proofs.Receipt{}, ErrKeyReused
 	}
 	n.metrics.replays.Inc()
-	return n.answer(ctx, until, placed{row.ID, row.Index, o.entry, o.disclosures})
+	return n.answer(ctx, who, d, placed{row.ID, row.Index, o.entry, o.disclosures})
 }

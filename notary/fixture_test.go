@@ -29,6 +29,7 @@ type depository struct {
 	tenant  notary.Tenant
 	keys    map[notary.ID]notary.TenantKey
 	anchors []notary.Anchor // nil: anchor alone
+	peers   *notarytest.Peers
 
 	mu    sync.Mutex
 	died  []error
@@ -58,6 +59,7 @@ func newDepositoryAt(t testing.TB, now func() time.Time) *depository {
 		ledger: notarytest.NewLedger(now),
 		blobs:  notarytest.NewBlobs(now),
 		anchor: notarytest.NewAnchor(notary.Unsealed(origin)),
+		peers:  notarytest.NewPeers(now),
 		policy: policy,
 		signer: signer,
 		tenant: notary.Tenant{ID: notary.ID{1}, Name: "示范银行 Specimen Bank", Registration: "91440300TEST000017"},

@@ -54,6 +54,7 @@ type checker struct {
 	n        *Notary
 	report   *Report
 	forgot   bool // some cases
+	retain   bool // documents, should it have been put off when they were deposited
 	progress func(done, total uint64)
 	head     Head
 	last     time.Time         // entry time of the row before
@@ -304,6 +305,11 @@ func (c *checker) document(ctx context.Context, o *opened) {
 	}
 	c.report.Documents++
 	c.report.Bytes += uint64(size)
+	if c.retain {
+		if err := c.n.config.Blobs.Retain(ctx, blobName(o.row.Tenant, o.row.ID), o.entry.Time); err != nil {
+			c.report.findBlob(o.row, "document of entry %d (deposit %s) cannot be retained: %v", o.row.Index, o.row.ID, err)
+		}
+	}
 }
 
 // orphans counts blobs that no entry refers to.

@@ -113,6 +113,7 @@ var (
 	descPool      = prometheus.NewDesc("muniment_pool_operations", "Deposits under way, between intake and answer; batches are not among them.", nil, nil)
 	descCapacity  = prometheus.NewDesc("muniment_pool_capacity_operations", "Deposits that may be under way; beyond, they are refused as busy.", nil, nil)
 	descDamage    = prometheus.NewDesc("muniment_damage_findings", "Pieces of damage in storage found since the start, 100 at most.", nil, nil)
+	descSealer    = prometheus.NewDesc("muniment_sealer", "1 on the replica that seals, 0 on the others.", nil, nil)
 	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
 )
 
@@ -121,7 +122,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descTiles} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descTiles} {
 		out <- d
 	}
 }
@@ -142,6 +143,11 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descPool, float64(m.n.underWay.Load()))
 	gauge(descCapacity, float64(m.n.config.Pool))
 	gauge(descDamage, float64(r.damage))
+	seals := 0.0
+	if m.n.leading() {
+		seals = 1
+	}
+	gauge(descSealer, seals)
 	for result, v := range map[string]uint64{"hit": m.n.tiles.hits.Load(), "miss": m.n.tiles.misses.Load()} {
 		out <- prometheus.MustNewConstMetric(descTiles, prometheus.CounterValue, float64(v), result)
 	}

@@ -76,7 +76,10 @@ type Notary struct {
 	roomAsked atomic.Pointer[time.Time]
 	wake      chan struct{} // the sealer's: a batch was committed
 	taken     chan struct{} // the sequencer's: the sealer has begun with what was committed
+	showing   sync.Mutex    // held to replace view by a newer one
 	view      atomic.Pointer[view]
+	own       atomic.Uint64 // the log's size after the last batch that this process committed
+	replica   *replica      // nil without peers
 	ready     readiness
 
 	metrics *metrics
@@ -105,33 +108,54 @@ type view struct {
 }
 
 // Open audits the ledger against every anchor, seals and publishes what was
-// committed before, and begins to accept deposits. It refuses a ledger without a
-// genesis entry, one that is behind an anchor, and one that disagrees with it.
+// committed before, or waits until another replica has, and begins to accept
+// deposits. It refuses a ledger without a genesis entry, one that is behind an anchor,
+// and one that disagrees with it.
 func Open(ctx context.Context, c Config) (*Notary, error) {
 	n, err := prepare(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.auditStart(ctx); err != nil {
+	head, err := n.auditStart(ctx)
+	if err != nil {
 		return nil, err
 	}
 	n.run, n.halt = context.WithCancel(context.Background())
-	if err := n.sealRound(ctx); err != nil {
-		n.halt()
-		return nil, fmt.Errorf("sealing what was committed before: %w", err)
+	n.start(n.runSealer)
+	if c.Peers != nil {
+		n.start(n.runLease)
+		n.start(n.runAnnouncer)
+		n.start(n.runFollower)
+	}
+	signal(n.wake)
+	if _, err := n.published(ctx, head.Size-1); err != nil {
+		return nil, errors.Join(fmt.Errorf("sealing what was committed before: %w", err), n.ready.failure(), n.stop())
 	}
 	if c.Metrics != nil {
 		if err := c.Metrics.Register(n.metrics); err != nil {
-			n.halt()
-			return nil, err
+			return nil, errors.Join(err, n.stop())
 		}
 	}
-	n.workers.Add(4)
-	go n.runSequencer()
-	go n.runSealer()
-	go n.runUpkeep()
-	go n.runProbe()
+	n.start(n.runSequencer)
+	n.start(n.runUpkeep)
+	n.start(n.runProbe)
 	return n, nil
+}
+
+// start runs one of the workers, until n.run ends.
+func (n *Notary) start(run func()) {
+	n.workers.Add(1)
+	go run()
+}
+
+// stop ends the workers.
+func (n *Notary) stop() error {
+	n.halt()
+	n.workers.Wait()
+	if n.config.Peers != nil {
+		n.resign()
+	}
+	return nil
 }
 
 // prepare checks the configuration and fills its gaps.
@@ -174,6 +198,12 @@ func prepare(c Config) (*Notary, error) {
 	n.taken = make(chan struct{}, 1)
 	n.drained = make(chan struct{})
 	n.view.Store(&view{next: make(chan struct{})})
+	if c.Peers != nil {
+		var err error
+		if n.replica, err = newReplica(n.config.Rand); err != nil {
+			return nil, err
+		}
+	}
 	return n, nil
 }
 
@@ -189,15 +219,14 @@ func (n *Notary) Close(ctx context.Context) error {
 		close(n.pool)
 	}
 	err := n.settle(ctx)
-	n.halt()
-	n.workers.Wait()
+	n.stop()
 	if n.config.Metrics != nil {
 		n.config.Metrics.Unregister(n.metrics)
 	}
 	return err
 }
 
-// settle waits until everything committed is published.
+// settle waits until everything that this process committed is published.
 func (n *Notary) settle(ctx context.Context) error {
 	select {
 	case <-n.drained:
@@ -207,8 +236,8 @@ func (n *Notary) settle(ctx context.Context) error {
 		return ErrStopped
 	}
 	for {
-		v := n.view.Load() // before the backlog is read, so that no publication is missed
-		if n.ready.backlog() == 0 {
+		v := n.view.Load()
+		if v.size >= n.own.Load() {
 			return nil
 		}
 		select {

@@ -13,11 +13,17 @@ import (
 // covers is shown.
 
 // Checkpoint returns the newest published checkpoint, a signed note.
-func (n *Notary) Checkpoint() []byte { return n.view.Load().note }
+func (n *Notary) Checkpoint(ctx context.Context) ([]byte, error) {
+	v, err := n.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return v.note, nil
+}
 
 // Tile returns the bytes of a tile with that many hashes, 1 to 256.
 func (n *Notary) Tile(ctx context.Context, level int, index uint64, width int) ([]byte, error) {
-	if err := n.shown(level, index, width); err != nil {
+	if err := n.shown(ctx, level, index, width); err != nil {
 		return nil, err
 	}
 	from := index * proofs.TileWidth
@@ -35,7 +41,7 @@ func (n *Notary) Tile(ctx context.Context, level int, index uint64, width int) (
 // Entries returns an entry bundle with that many entries, 1 to 256: each a
 // big-endian 16-bit length and the entry's bytes.
 func (n *Notary) Entries(ctx context.Context, index uint64, width int) ([]byte, error) {
-	if err := n.shown(0, index, width); err != nil {
+	if err := n.shown(ctx, 0, index, width); err != nil {
 		return nil, err
 	}
 	from := index * proofs.TileWidth
@@ -60,7 +66,10 @@ type Inclusion struct {
 // InclusionProof proves the entry at index in the tree of that size, which must be
 // published; else ErrNotFound.
 func (n *Notary) InclusionProof(ctx context.Context, index, size uint64) (Inclusion, error) {
-	v := n.view.Load()
+	v, err := n.reaching(ctx, size)
+	if err != nil {
+		return Inclusion{}, err
+	}
 	if size > v.size || index >= size {
 		return Inclusion{}, ErrNotFound
 	}
@@ -92,12 +101,14 @@ type Consistency struct {
 // ConsistencyProof proves that the tree of size from, 1 or more, is the beginning of
 // the tree of that size, which must be published; else ErrNotFound.
 func (n *Notary) ConsistencyProof(ctx context.Context, from, size uint64) (Consistency, error) {
-	v := n.view.Load()
+	v, err := n.reaching(ctx, size)
+	if err != nil {
+		return Consistency{}, err
+	}
 	if size > v.size || from < 1 || from > size {
 		return Consistency{}, ErrNotFound
 	}
 	var p Consistency
-	var err error
 	tiles := n.tiles.reader(ctx, v)
 	p.Path, err = proofs.ConsistencyProof(from, size, tiles)
 	if err == nil {
@@ -124,13 +135,19 @@ func (n *Notary) wrongTiles(format string, args ...any) error {
 }
 
 // shown reports whether the published tree has that many hashes in the tile.
-func (n *Notary) shown(level int, index uint64, width int) error {
-	size := n.view.Load().size
-	if level < 0 || level > 7 || width < 1 || width > proofs.TileWidth {
+func (n *Notary) shown(ctx context.Context, level int, index uint64, width int) error {
+	if level < 0 || level > 7 || width < 1 || width > proofs.TileWidth || index > proofs.MaxSize>>8 {
 		return ErrNotFound
 	}
-	have := size >> (level * proofs.TileHeight)
-	if index > have/proofs.TileWidth || index*proofs.TileWidth+uint64(width) > have {
+	end := index*proofs.TileWidth + uint64(width)
+	if end > proofs.MaxSize>>(level*proofs.TileHeight) {
+		return ErrNotFound
+	}
+	v, err := n.reaching(ctx, end<<(level*proofs.TileHeight))
+	if err != nil {
+		return err
+	}
+	if end > v.size>>(level*proofs.TileHeight) {
 		return ErrNotFound
 	}
 	return nil
@@ -139,7 +156,10 @@ func (n *Notary) shown(level int, index uint64, width int) error {
 // PublicReceipt returns the receipt of an entry whose record is public: genesis, a
 // key or a fact sheet. Any other is ErrNotFound.
 func (n *Notary) PublicReceipt(ctx context.Context, index uint64) (proofs.Receipt, error) {
-	v := n.view.Load()
+	v, err := n.reaching(ctx, index+1)
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
 	if index >= v.size {
 		return proofs.Receipt{}, ErrNotFound
 	}

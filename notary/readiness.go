@@ -74,13 +74,6 @@ func (r *readiness) publish(size uint64) {
 	}
 }
 
-// backlog returns how many entries are committed and not published.
-func (r *readiness) backlog() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.committed - r.published
-}
-
 // reading is what metrics tell of readiness.
 type reading struct {
 	committed, published uint64
@@ -112,6 +105,13 @@ func (r *readiness) report(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fault, r.failed = err, time.Now()
+}
+
+// failure is the last failure of sequencer or sealer.
+func (r *readiness) failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fault
 }
 
 // probe takes the finding of a probe and returns the one before.

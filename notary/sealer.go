@@ -20,38 +20,72 @@ type sealer struct {
 // errForeign: an anchor holds what this process neither put there nor expected.
 var errForeign = errors.New("another process moved the anchor")
 
-// runSealer seals whenever something was committed, always the newest head, one
-// round at a time.
+// runSealer seals while this process is the sealer: always, unless it has peers.
 func (n *Notary) runSealer() {
 	defer n.workers.Done()
+	if n.config.Peers == nil {
+		n.sealTerm()
+		return
+	}
 	for {
 		select {
-		case <-n.wake:
-			select {
-			case n.taken <- struct{}{}:
-			default: // the sequencer did not wait for it
-			}
+		case <-n.replica.led:
 		case <-n.run.Done():
 			return
 		}
-		for {
-			ctx, cancel := context.WithTimeout(n.run, callTimeout)
-			end := n.ready.begin(&n.ready.sealing)
-			err := n.sealRound(ctx)
-			end()
-			cancel()
-			n.ready.report(err)
-			if err == nil {
-				break
-			}
-			if n.run.Err() == nil {
-				n.config.Logger.Error("sealing failed; trying again", "error", err)
-			}
-			if !n.pause(n.run) {
-				return
-			}
+		n.config.Logger.Info("this replica seals now")
+		if n.persist(n.takeOver) {
+			signal(n.wake) // what others committed waits
+			n.sealTerm()
+		}
+		if n.run.Err() == nil {
+			n.config.Logger.Info("another replica seals now")
 		}
 	}
+}
+
+// sealTerm seals whenever something was committed, always the newest head, one round at
+// a time, until the notary stops or is not the sealer any more.
+func (n *Notary) sealTerm() {
+	for {
+		select {
+		case <-n.wake:
+			signal(n.taken)
+		case <-n.run.Done():
+			return
+		}
+		if !n.persist(n.sealRound) {
+			return
+		}
+	}
+}
+
+// persist does a sealer's work until it is done, and reports whether it is: not if the
+// notary stops meanwhile, or is deposed.
+func (n *Notary) persist(work func(context.Context) error) bool {
+	for n.leading() {
+		ctx, cancel := context.WithTimeout(n.run, callTimeout)
+		end := n.ready.begin(&n.ready.sealing)
+		err := work(ctx)
+		end()
+		cancel()
+		if err == nil {
+			n.ready.report(nil)
+			return true
+		}
+		if errors.Is(err, errDeposed) {
+			return false
+		}
+		n.ready.report(err)
+		if n.deadly(err); n.run.Err() != nil {
+			return false
+		}
+		n.config.Logger.Error("sealing failed; trying again", "error", err)
+		if !n.pause(n.run) {
+			return false
+		}
+	}
+	return false
 }
 
 // sealRound takes the newest head through sealed to published. An error means that
@@ -63,10 +97,13 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	}
 	s := &n.sealer
 	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
+	if next == s.sealed && next.Size == n.view.Load().size {
+		return nil
+	}
 	stored := n.storedTiles(ctx)
 	signature, err := n.sign(stored, next)
 	if err != nil {
-		return n.deadly(err)
+		return err
 	}
 	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}.Marshal()
 	// While the anchors write, our own verifier learns the note that every receipt of
@@ -80,8 +117,11 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	// The signature exists in memory only. It leaves this function, let alone the
 	// process, after every anchor holds the checkpoint durably.
 	for i := range n.config.Anchors {
+		if !n.leading() {
+			return errDeposed
+		}
 		if err := n.advance(ctx, i, []byte(next.String())); err != nil {
-			return n.deadly(err)
+			return err
 		}
 	}
 	s.sealed = next
@@ -107,13 +147,12 @@ func (n *Notary) sign(stored *storedTiles, next proofs.Checkpoint) (proofs.Signa
 }
 
 // deadly ends the process for errors that trying again cannot mend.
-func (n *Notary) deadly(err error) error {
+func (n *Notary) deadly(err error) {
 	var c *contradictionError
 	if errors.As(err, &c) || errors.Is(err, errForeign) {
 		n.tiles.drop()
 		n.die(err)
 	}
-	return err
 }
 
 // advance moves one anchor from what it held to next. While an answer is unknown,
@@ -174,20 +213,17 @@ func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
 	for id, tile := range stored.read {
 		n.tiles.keep(id, tile)
 	}
-	n.ready.publish(size)
-	old := n.view.Swap(&view{size: size, note: note, at: n.clock.now(), edge: stored.read, next: make(chan struct{})})
-	close(old.next)
+	n.show(&view{size: size, note: note, edge: stored.read})
+	n.announce()
 	return nil
 }
 
-// publishedBy is published with an end of its own, unless until is zero.
-func (n *Notary) publishedBy(ctx context.Context, until time.Time, index uint64) (*view, error) {
-	if !until.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, until)
-		defer cancel()
+// until gives a context an end of its own, unless that is zero.
+func until(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
+	if end.IsZero() {
+		return ctx, func() {}
 	}
-	return n.published(ctx, index)
+	return context.WithDeadline(ctx, end)
 }
 
 // published waits until the log is published beyond index.

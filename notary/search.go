@@ -50,9 +50,15 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 	if err != nil {
 		return nil, 0, n.unavailable(err)
 	}
-	shown := n.view.Load().size
+	if len(rows) == 0 {
+		return nil, 0, nil
+	}
+	v, err := n.reaching(ctx, rows[len(rows)-1].Index+1)
+	if err != nil {
+		return nil, 0, err
+	}
 	for _, row := range rows {
-		if row.Index >= shown {
+		if row.Index >= v.size {
 			return found, 0, nil
 		}
 		o, err := n.unseal(row)

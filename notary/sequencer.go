@@ -84,7 +84,7 @@ func (n *Notary) gather() (batch []*pending, open bool) {
 				runtime.Gosched()
 				continue
 			}
-		case len(n.wake) > 0: // the sealer has not begun
+		case n.sealerBehind():
 			select {
 			case p, more = <-n.pool:
 			case <-n.taken:
@@ -105,6 +105,15 @@ func (n *Notary) gather() (batch []*pending, open bool) {
 		idle = 0
 	}
 	return batch, true
+}
+
+// sealerBehind reports whether what was committed last still waits for the sealer. Where
+// another replica seals, all that is known is what it has published.
+func (n *Notary) sealerBehind() bool {
+	if n.leading() {
+		return len(n.wake) > 0
+	}
+	return n.own.Load() > n.view.Load().size
 }
 
 // sequence commits one batch and answers each of its operations.
@@ -158,11 +167,12 @@ func (n *Notary) commit(batch []*pending) error {
 		if err == nil {
 			n.frontier = b.frontier
 		}
+		n.own.Store(b.out.Head.Size)
 		n.ready.commit(b.out.Head.Size)
 		n.metrics.batch(b.out, len(batch))
-		select {
-		case n.wake <- struct{}{}:
-		default: // the sealer has not looked yet
+		signal(n.wake)
+		if !n.leading() {
+			n.announce()
 		}
 	}
 	return nil
@@ -221,7 +231,7 @@ func (b *builder) build(s State) (*Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.position(s.Head); err != nil {
+	if err := b.position(s.Head, s.Peaks); err != nil {
 		return nil, err
 	}
 	b.cases = map[caseKey]*Case{}
@@ -246,6 +256,7 @@ func (b *builder) build(s State) (*Batch, error) {
 		return nil, nil
 	}
 	out.Head = Head{Size: b.frontier.Size(), Root: b.frontier.Root(), Time: at, Batch: b.id}
+	out.Peaks = b.frontier.Peaks()
 	b.moved(out, s.Cases)
 	if err := rehash(out); err != nil {
 		b.n.die(err)
@@ -255,11 +266,15 @@ func (b *builder) build(s State) (*Batch, error) {
 	return out, nil
 }
 
-// position brings the frontier to the head: from memory if it is there, else from
-// the stored hashes.
-func (b *builder) position(head Head) error {
+// position brings the frontier to the head: from memory if it is there, else from what
+// stands beside the head, else from the stored hashes.
+func (b *builder) position(head Head, peaks []proofs.Hash) error {
 	f := b.n.frontier
-	if f == nil || f.Size() != head.Size || f.Root() != head.Root {
+	fits := func() bool { return f != nil && f.Size() == head.Size && f.Root() == head.Root }
+	if !fits() {
+		f = proofs.RangeOf(head.Size, peaks)
+	}
+	if !fits() {
 		var err error
 		if f, err = proofs.RangeAt(head.Size, b.n.storedTiles(b.ctx)); err != nil {
 			return err

@@ -83,7 +83,7 @@ type scrub struct {
 
 func (n *Notary) newScrub() *scrub {
 	n.metrics.scrubBegan.SetToCurrentTime()
-	return &scrub{checker: checker{n: n, report: &Report{}, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
+	return &scrub{checker: checker{n: n, retain: true, report: &Report{}, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
 }
 
 // step checks the next few entries, as many as the pace asks for, and reports whether

@@ -101,6 +101,19 @@ type Range struct {
 	nodes []Hash
 }
 
+// RangeOf returns the frontier of a tree of that size from the roots of its full subtrees,
+// largest first, or nil if a tree of that size has another number of them. That they
+// are its own, their Root tells.
+func RangeOf(size uint64, peaks []Hash) *Range {
+	if size > MaxSize || bits.OnesCount64(size) != len(peaks) {
+		return nil
+	}
+	return &Range{size: size, nodes: append([]Hash(nil), peaks...)}
+}
+
+// Peaks returns the roots of the full subtrees, largest first.
+func (r *Range) Peaks() []Hash { return append([]Hash(nil), r.nodes...) }
+
 // Size returns the number of leaves appended so far.
 func (r *Range) Size() uint64 { return r.size }
 

@@ -12,7 +12,12 @@ import (
 
 // GetCheckpoint implements GET /log/checkpoint.
 func (s *server) GetCheckpoint(w http.ResponseWriter, r *http.Request) {
-	public(w, r, plainText, fleeting, s.Notary.Checkpoint())
+	note, err := s.Notary.Checkpoint(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	public(w, r, plainText, fleeting, note)
 }
 
 // GetPolicy implements GET /log/policy.
