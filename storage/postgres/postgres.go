@@ -154,8 +154,10 @@ func (c Config) pool(ctx context.Context, schema, role string, most int) (*pgxpo
 		if err := checkServer(ctx, conn); err != nil {
 			return err
 		}
-		_, err := conn.Exec(ctx, "SET ROLE "+role)
-		return err
+		if _, err := conn.Exec(ctx, "SET ROLE "+role); err != nil {
+			return fmt.Errorf("this login may not take the role %s; grant it muniment_append and muniment_read: %w", role, err)
+		}
+		return nil
 	}
 	return pgxpool.NewWithConfig(ctx, pc)
 }
