@@ -201,7 +201,7 @@ func (l *Ledger) Row(ctx context.Context, index uint64) (notary.Row, error) {
 	if index > math.MaxInt64 {
 		return notary.Row{}, beyond(index, math.MaxInt64)
 	}
-	r, err := scanRow(l.work.QueryRow(ctx, selectRow+" FROM deposits d"+joinRow+" WHERE d.index = $1", int64(index)))
+	r, err := l.row(ctx, index)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return r, failed(err)
 	}
@@ -209,10 +209,18 @@ func (l *Ledger) Row(ctx context.Context, index uint64) (notary.Row, error) {
 	if err != nil {
 		return notary.Row{}, err
 	}
-	if index < head.Size {
-		return notary.Row{}, corrupt("row %d is missing", index)
+	if err := beyond(index+1, head.Size); err != nil {
+		return notary.Row{}, err
 	}
-	return notary.Row{}, beyond(index+1, head.Size)
+	// It may have been committed since. Below a head that was read before, it is there.
+	if r, err = l.row(ctx, index); errors.Is(err, pgx.ErrNoRows) {
+		err = corrupt("row %d is missing", index)
+	}
+	return r, failed(err)
+}
+
+func (l *Ledger) row(ctx context.Context, index uint64) (notary.Row, error) {
+	return scanRow(l.work.QueryRow(ctx, selectRow+" FROM deposits d"+joinRow+" WHERE d.index = $1", int64(index)))
 }
 
 // asTenant runs one query as the role that sees this tenant's rows alone, in one round
