@@ -96,8 +96,7 @@ func lookUp(ctx context.Context, conn *pgx.Conn, lookups notary.Lookups) (notary
 		Cases:      make([]notary.Case, len(lookups.Cases)),
 	}
 	var b pgx.Batch
-	b.Queue("BEGIN")
-	b.Queue("SELECT 1 FROM head FOR UPDATE")
+	queueLock(&b)
 	if len(lookups.Operations) > 0 {
 		var tenants, keys column
 		for i, o := range lookups.Operations {
@@ -120,6 +119,18 @@ func lookUp(ctx context.Context, conn *pgx.Conn, lookups notary.Lookups) (notary
 		return err
 	})
 	return s, conn.SendBatch(ctx, &b).Close()
+}
+
+// queueLock begins a transaction and takes the lock of the head. Without its row there is
+// no lock, and nothing that follows can be trusted.
+func queueLock(b *pgx.Batch) {
+	b.Queue("BEGIN")
+	b.Queue("SELECT 1 FROM head FOR UPDATE").Exec(func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() != 1 {
+			return corrupt("there is no head")
+		}
+		return nil
+	})
 }
 
 func scanOperations(rows pgx.Rows, found []notary.Operation) error {
@@ -315,8 +326,7 @@ func (l *Ledger) Committed(ctx context.Context, batch notary.ID) (bool, error) {
 	// Whoever held the lock with that batch has come to its end once it is ours.
 	var found bool
 	var b pgx.Batch
-	b.Queue("BEGIN")
-	b.Queue("SELECT 1 FROM head FOR UPDATE")
+	queueLock(&b)
 	b.Queue("SELECT EXISTS (SELECT FROM entries WHERE batch = $1)", uuid(batch)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&found) })
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil || !found {
