@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -43,7 +44,7 @@ func CreateAnchor(ctx context.Context, at Bucket, body []byte) error {
 	if err := checkBody(body); err != nil {
 		return err
 	}
-	a, err := openRegister(ctx, at)
+	a, err := openRegister(ctx, at, defaultTimeout)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func CreateAnchor(ctx context.Context, at Bucket, body []byte) error {
 // OpenAnchor opens the register that CreateAnchor made. A server that ignores the
 // conditions of a request is refused, and so is a register that is missing.
 func OpenAnchor(ctx context.Context, at Bucket) (*Anchor, error) {
-	a, err := openRegister(ctx, at)
+	a, err := openRegister(ctx, at, defaultTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +76,9 @@ func OpenAnchor(ctx context.Context, at Bucket) (*Anchor, error) {
 	return a, nil
 }
 
-func openRegister(ctx context.Context, at Bucket) (*Anchor, error) {
+func openRegister(ctx context.Context, at Bucket, timeout time.Duration) (*Anchor, error) {
 	// No request is made twice: the answer to the second could not be told from another's.
-	b, err := connect(at, 0, 1)
+	b, err := connect(at, timeout, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -38,10 +37,11 @@ type S3 struct {
 // StartS3 starts a server that keeps its data in dir/data, and returns once it answers.
 // It ends with Stop or Kill, and at the latest with this process.
 func StartS3(dir string) (*S3, error) {
-	address, err := freeAddress()
+	port, err := fixedPort()
 	if err != nil {
 		return nil, err
 	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
 	s := &S3{
 		Endpoint:  "http://" + address,
 		AccessKey: "muniment",
@@ -53,17 +53,6 @@ func StartS3(dir string) (*S3, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// freeAddress is one that nobody listens on now. Another may take it before the server
-// does; Start then fails, and says so.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // Start starts the server again after Stop or Kill: same port, same keys, same data.
