@@ -74,11 +74,16 @@ func (c *chain) lose(t *testing.T, l *Ledger, w *wire, key notary.Term, rows int
 func (c *chain) findOrAppend(t *testing.T, l *Ledger, key notary.Term, b *notary.Batch, committed bool) {
 	t.Helper()
 	if !committed {
-		done, err := c.append(t.Context(), l, key, len(b.Rows))
-		if err != nil || !done {
-			t.Fatalf("trying again: %v, %v", done, err)
+		for deadline := time.Now().Add(10 * time.Second); ; {
+			done, err := c.append(t.Context(), l, key, len(b.Rows))
+			if err != nil || time.Now().After(deadline) {
+				t.Fatalf("trying again: %v, %v", done, err)
+			}
+			if done {
+				return
+			}
+			// The wire that was cut may have had other connections of the pool on it.
 		}
-		return
 	}
 	lookups := notary.Lookups{Operations: []notary.Operation{{Tenant: alice, Key: key}}}
 	must(t, l.Append(t.Context(), lookups, func(s notary.State) (*notary.Batch, error) {
