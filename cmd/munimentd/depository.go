@@ -53,13 +53,13 @@ func (d *depository) close() error {
 	return errors.Join(d.store.Close(), d.lock.Close())
 }
 
-// open opens the depository in dir, which no other process may have open.
-func open(ctx context.Context, dir string, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	lock, err := take(dir)
+// open opens the depository, which no other process may have open.
+func open(ctx context.Context, cfg *config, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	lock, err := take(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	d, err := openTaken(ctx, dir, logger, fatal)
+	d, err := openTaken(ctx, cfg, logger, fatal)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -68,12 +68,12 @@ func open(ctx context.Context, dir string, logger *slog.Logger, fatal func(error
 }
 
 // openTaken opens what is locked already.
-func openTaken(ctx context.Context, dir string, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	policy, err := readPolicy(dir)
+func openTaken(ctx context.Context, cfg *config, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	policy, err := readPolicy(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	return openUnder(ctx, dir, policy, logger, fatal)
+	return openUnder(ctx, cfg, policy, logger, fatal)
 }
 
 // readPolicy reads the policy, without which a directory holds no depository.
@@ -97,12 +97,12 @@ func readPolicy(dir string) (proofs.Policy, error) {
 }
 
 // openUnder opens what is locked already under a policy that is not, or not yet, in it.
-func openUnder(ctx context.Context, dir string, policy proofs.Policy, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	signer, err := loadLogKey(dir)
+func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	signer, err := loadLogKey(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	store, err := storage.Open(ctx, storage.Config{Dir: dir, Logger: logger, Fatal: fatal})
+	store, err := storage.Open(ctx, cfg.storage(logger, fatal))
 	if err != nil {
 		return nil, &storeError{err}
 	}
@@ -112,7 +112,7 @@ func openUnder(ctx context.Context, dir string, policy proofs.Policy, logger *sl
 		Ledger:    store.Ledger,
 		Blobs:     store.Blobs,
 		Anchors:   []notary.Anchor{store.Anchor},
-		TenantKey: tenantKeys(dir),
+		TenantKey: tenantKeys(cfg.Dir),
 		Room:      store.Room,
 		Logger:    logger,
 		Fatal:     fatal,

@@ -68,6 +68,14 @@ say --nothing-newer instead.
 Exit code 0: DIR can be served. 1: DIR is there, but behind what --newest shows, or
 without documents that were lost before. 2: nothing was restored.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err == nil {
+				err = cfg.inDirectory("restore")
+			}
+			if err != nil {
+				return err
+			}
+			o.Dir = cfg.Dir
 			bar := newBar(c.ErrOrStderr())
 			made, err := restore(c.Context(), o, bar)
 			bar.end()
@@ -77,7 +85,7 @@ without documents that were lost before. 2: nothing was restored.`,
 			return made.print(c.OutOrStdout(), asJSON)
 		},
 	}
-	dirFlag(c, &o.Dir)
+	settingFlags(c, onlyDir)
 	c.Flags().StringVar(&o.From, "from", "", "directory of the backup (required)")
 	c.MarkFlagRequired("from")
 	c.Flags().StringVar(&o.Keys, "keys", "", "directory of the key files, as DIR/keys was (default: the keys in the backup)")
@@ -376,7 +384,9 @@ func (r *restoring) bringKeys(ctx context.Context, from string) error {
 // Then the anchor is set to the newest state that is known.
 func (r *restoring) check(ctx context.Context, newest known, all []known, bar *bar) (made *restored, err error) {
 	// A store that cannot be trusted any more refuses every call, and Close with them.
-	d, err := openUnder(ctx, r.path, r.policy, slog.New(slog.DiscardHandler), func(error) {})
+	cfg := newConfig()
+	cfg.Dir = r.path
+	d, err := openUnder(ctx, cfg, r.policy, slog.New(slog.DiscardHandler), func(error) {})
 	if err != nil {
 		return nil, err
 	}
