@@ -60,6 +60,10 @@ torture: deps ## the attacks at full size: hours
 
 deps: ## Debian's packages that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
+		apt-get update -qq && apt-get install -qq -y postgresql-common && \
+		echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf && \
+		apt-get install -qq -y postgresql; } # without a cluster of Debian's own
 
 node: ## what the linters of openapi.yaml run on
 	@command -v npm >/dev/null || timeout 600 sh -c "apt-get update -qq && apt-get install -qq -y nodejs npm"

@@ -43,6 +43,13 @@ func TestAnchor(t *testing.T) {
 	})
 }
 
+func TestPeers(t *testing.T) {
+	storagetest.Peers(t, storagetest.PeersHarness{New: func(testing.TB) (a, b notary.Peers) {
+		p := notarytest.NewPeers(nil)
+		return p, p.Replica()
+	}})
+}
+
 // done says which kinds leave the call's effect behind.
 var done = map[notarytest.Kind]bool{
 	notarytest.FailsYetPersisted: true, notarytest.TimesOutYetPersisted: true, notarytest.CancelledYetPersisted: true,

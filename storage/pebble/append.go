@@ -109,91 +109,25 @@ func (l *Ledger) state(head notary.Head, lookups notary.Lookups) (notary.State, 
 	return s, nil
 }
 
-// check refuses a batch that does not continue the head. It guards against a
-// mistake in this process that would otherwise stand in the log for ever.
+// check refuses a batch that does not continue what is stored.
 func (l *Ledger) check(head notary.Head, state *notary.State, b *notary.Batch) error {
-	if len(b.Rows) == 0 {
-		return errors.New("it has no rows")
-	}
-	if len(b.Terms) != len(b.Rows) {
-		return fmt.Errorf("terms for %d rows, rows %d", len(b.Terms), len(b.Rows))
-	}
-	if want := head.Size + uint64(len(b.Rows)); b.Head.Size != want {
-		return fmt.Errorf("head size %d, want %d", b.Head.Size, want)
-	}
-	if b.Head.Batch == (notary.ID{}) || b.Head.Batch == head.Batch {
-		return errors.New("the batch id is not new")
-	}
-	for level := range max(8, len(b.Hashes)) {
-		var got uint64
-		if level < len(b.Hashes) {
-			got = uint64(len(b.Hashes[level]))
-		}
-		if want := b.Head.Size>>(8*level) - head.Size>>(8*level); got != want {
-			return fmt.Errorf("%d hashes of level %d, want %d", got, level, want)
-		}
-	}
-	if err := checkTimes(head, b); err != nil {
+	if err := b.Continues(head); err != nil {
 		return err
 	}
-	if err := l.checkIDs(head, b); err != nil {
-		return err
-	}
-	return l.checkOperations(head, state, b)
-}
-
-// checkTimes: a query by time is a binary search over the indexes, which holds only
-// while times never decrease.
-func checkTimes(head notary.Head, b *notary.Batch) error {
-	var line []byte
-	at := head.Time
-	for i := range b.Rows {
-		next, ok := timeLine(b.Rows[i].Entry)
-		if ok && line != nil && bytes.Equal(next, line) {
-			continue // the common case: one time for the batch
-		}
-		t, err := entryTime(b.Rows[i].Entry)
-		if err != nil {
-			return fmt.Errorf("row %d: %w", i, err)
-		}
-		if t.Before(at) {
-			return fmt.Errorf("row %d: its time is before the one before it", i)
-		}
-		line, at = next, t
-	}
-	if !b.Head.Time.Equal(at) {
-		return errors.New("the head's time is not the newest entry's")
-	}
-	return nil
-}
-
-func (l *Ledger) checkIDs(head notary.Head, b *notary.Batch) error {
-	ids := make(map[notary.ID]struct{}, len(b.Rows))
 	var key [idKeySize]byte
 	for i := range b.Rows {
-		r := &b.Rows[i]
-		if r.Index != head.Size+uint64(i) {
-			return fmt.Errorf("row %d has index %d, want %d", i, r.Index, head.Size+uint64(i))
-		}
-		if r.CaseSeq <= 1 && r.CasePrev != (proofs.Hash{}) {
-			return fmt.Errorf("row %d has a leaf before it at place %d of its case", i, r.CaseSeq)
-		}
-		if _, twice := ids[r.ID]; twice {
-			return fmt.Errorf("row %d: id %v is taken", i, r.ID)
-		}
-		ids[r.ID] = struct{}{}
-		taken, err := l.has(idKey(key[:0], tableIDs, r.ID))
+		taken, err := l.has(idKey(key[:0], tableIDs, b.Rows[i].ID))
 		if err != nil {
 			return err
 		}
 		if taken {
-			return fmt.Errorf("row %d: id %v is taken", i, r.ID)
+			return fmt.Errorf("row %d: id %v is taken", i, b.Rows[i].ID)
 		}
 	}
-	return nil
+	return l.checkOperations(state, b)
 }
 
-func (l *Ledger) checkOperations(head notary.Head, state *notary.State, b *notary.Batch) error {
+func (l *Ledger) checkOperations(state *notary.State, b *notary.Batch) error {
 	type pair struct {
 		tenant notary.ID
 		key    notary.Term
@@ -204,8 +138,7 @@ func (l *Ledger) checkOperations(head notary.Head, state *notary.State, b *notar
 	}
 	var key [pairKeySize]byte
 	for i, o := range b.Operations {
-		p := pair{o.Tenant, o.Key}
-		isFree, known := free[p]
+		isFree, known := free[pair{o.Tenant, o.Key}]
 		if !known {
 			taken, err := l.has(pairKey(key[:0], tableOperations, o.Tenant, o.Key))
 			if err != nil {
@@ -215,10 +148,6 @@ func (l *Ledger) checkOperations(head notary.Head, state *notary.State, b *notar
 		}
 		if !isFree {
 			return fmt.Errorf("operation %d: the idempotency key is taken", i)
-		}
-		free[p] = false
-		if o.Count == 0 || o.First < head.Size || o.First >= b.Head.Size || uint64(o.Count) > b.Head.Size-o.First {
-			return fmt.Errorf("operation %d is not within the batch", i)
 		}
 	}
 	return nil

@@ -236,35 +236,3 @@ func decodeUint64(fields []byte) (uint64, error) {
 	n := d.uint64()
 	return n, d.finish()
 }
-
-const timeLayout = "2006-01-02T15:04:05.000Z"
-
-// timeLine returns the value of an entry's third line, "time …". It is all that
-// this package knows of an entry: the order by time is what lets a query by time
-// do without an index.
-func timeLine(entry []byte) ([]byte, bool) {
-	for range 2 {
-		i := bytes.IndexByte(entry, '\n')
-		if i < 0 {
-			return nil, false
-		}
-		entry = entry[i+1:]
-	}
-	line, _, ok := bytes.Cut(entry, []byte{'\n'})
-	if !ok {
-		return nil, false
-	}
-	return bytes.CutPrefix(line, []byte("time "))
-}
-
-func entryTime(entry []byte) (time.Time, error) {
-	line, ok := timeLine(entry)
-	if !ok {
-		return time.Time{}, errors.New("the entry has no time in its third line")
-	}
-	t, err := time.Parse(timeLayout, string(line))
-	if err != nil || t.Format(timeLayout) != string(line) {
-		return time.Time{}, errors.New("the time in the entry's third line cannot be read")
-	}
-	return t, nil
-}

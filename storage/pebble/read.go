@@ -419,7 +419,7 @@ func (l *Ledger) firstAt(v *view, t time.Time) (uint64, error) {
 			failed = err
 			return true
 		}
-		at, err := entryTime(entry)
+		at, err := notary.EntryTime(entry)
 		if err != nil {
 			failed = corrupt("row %d: %v", i, err)
 			return true

@@ -164,7 +164,7 @@ func (l *Log) Batch(specs ...Spec) *notary.Batch {
 	return b
 }
 
-// hash fills in the size, the root and the tile hashes.
+// hash fills in the size, the root, the peaks and the tile hashes.
 func (l *Log) hash(b *notary.Batch, leaves []proofs.Hash) {
 	b.Head.Size = l.Head.Size + uint64(len(leaves))
 	b.Hashes = [][]proofs.Hash{leaves}
@@ -176,13 +176,13 @@ func (l *Log) hash(b *notary.Batch, leaves []proofs.Hash) {
 		}
 		b.Hashes = append(b.Hashes, next)
 	}
-	b.Head.Root = root(push(slices.Clone(l.peaks), l.Head.Size, leaves))
+	b.Peaks = push(slices.Clone(l.peaks), l.Head.Size, leaves)
+	b.Head.Root = root(b.Peaks)
 }
 
 // Took records that a ledger has committed b.
 func (l *Log) Took(b *notary.Batch) {
-	l.peaks = push(l.peaks, l.Head.Size, b.Hashes[0])
-	l.Head = b.Head
+	l.peaks, l.Head = slices.Clone(b.Peaks), b.Head
 	l.Rows = append(l.Rows, b.Rows...)
 	l.Terms = append(l.Terms, b.Terms...)
 	for level, hashes := range b.Hashes {
@@ -229,7 +229,7 @@ func perfectRoot(hashes []proofs.Hash) proofs.Hash {
 // Append builds a batch of the given rows and appends it.
 func (l *Log) Append(ctx context.Context, ledger notary.Ledger, specs ...Spec) error {
 	b := l.Batch(specs...)
-	err := ledger.Append(ctx, notary.Lookups{}, func(notary.State) (*notary.Batch, error) { return b, nil })
+	err := ledger.Append(ctx, notary.Lookups{}, func(s notary.State) (*notary.Batch, error) { return b, l.checkPeaks(s) })
 	if err == nil {
 		l.Took(b)
 	}
@@ -294,6 +294,14 @@ func (l *Log) checkHashes(ctx context.Context, ledger notary.Ledger, from uint64
 				return differs(err, "hashes of level %d, %d to %d beyond the head", level, from, size+1)
 			}
 		}
+	}
+	return nil
+}
+
+// checkPeaks: a ledger that keeps the peaks gives those of its head.
+func (l *Log) checkPeaks(s notary.State) error {
+	if s.Peaks != nil && !slices.Equal(s.Peaks, l.peaks) {
+		return differs(nil, "peaks under the lock are %v, want %v", s.Peaks, l.peaks)
 	}
 	return nil
 }
@@ -501,6 +509,7 @@ func testNothingShared(t *testing.T, h Harness) {
 		kept.Rows[i] = r
 	}
 	kept.Head, kept.Terms, kept.Hashes = b.Head, slices.Clone(b.Terms), [][]proofs.Hash{slices.Clone(b.Hashes[0])}
+	kept.Peaks = slices.Clone(b.Peaks)
 	log.Took(kept)
 	spoil := func(rows ...notary.Row) {
 		for _, r := range rows {
@@ -511,8 +520,13 @@ func testNothingShared(t *testing.T, h Harness) {
 	}
 	spoil(b.Rows...)
 	clear(b.Hashes[0])
+	clear(b.Peaks)
 	clear(b.Rows)
 	for range 2 {
+		must(t, h.Ledger.Append(ctx, notary.Lookups{}, func(s notary.State) (*notary.Batch, error) {
+			defer clear(s.Peaks)
+			return nil, log.checkPeaks(s)
+		}))
 		must(t, log.Check(ctx, h.Ledger))
 		row, err := h.Ledger.Row(ctx, 1)
 		must(t, err)
@@ -623,6 +637,9 @@ func testState(t *testing.T, h Harness) {
 	must(t, h.Ledger.Append(ctx, lookups, func(s notary.State) (*notary.Batch, error) {
 		if !sameHead(s.Head, log.Head) {
 			t.Errorf("head under the lock is %+v, want %+v", s.Head, log.Head)
+		}
+		if err := log.checkPeaks(s); err != nil {
+			t.Error(err)
 		}
 		if len(s.Operations) != 5 || len(s.Cases) != 4 {
 			t.Fatalf("state is not parallel to the lookups: %+v", s)

@@ -1,0 +1,86 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/muniment/muniment/notary"
+)
+
+// insert adds a row with a name of its own, or is ErrExists.
+func (l *Ledger) insert(ctx context.Context, sql string, args ...any) error {
+	_, err := l.work.Exec(ctx, sql, args...)
+	if told := new(pgconn.PgError); errors.As(err, &told) && told.Code == "23505" {
+		return notary.ErrExists
+	}
+	return failed(err)
+}
+
+// CreateTenant implements notary.Accounts.
+func (l *Ledger) CreateTenant(ctx context.Context, t notary.Tenant) error {
+	err := l.insert(ctx, "INSERT INTO tenants (id, name, registration, created) VALUES ($1, $2, $3, $4)", uuid(t.ID), t.Name, t.Registration, t.Created)
+	if err != nil {
+		return fmt.Errorf("create tenant %v: %w", t.ID, err)
+	}
+	return nil
+}
+
+const selectTenant = "SELECT id, name, registration, created FROM tenants"
+
+func scanTenant(row pgx.Row) (t notary.Tenant, err error) {
+	var id pgtype.UUID
+	if err := row.Scan(&id, &t.Name, &t.Registration, &t.Created); err != nil {
+		return notary.Tenant{}, err
+	}
+	t.ID, t.Created = id.Bytes, t.Created.UTC()
+	return t, nil
+}
+
+// Tenant implements notary.Accounts.
+func (l *Ledger) Tenant(ctx context.Context, id notary.ID) (notary.Tenant, error) {
+	t, err := scanTenant(l.work.QueryRow(ctx, selectTenant+" WHERE id = $1", uuid(id)))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return notary.Tenant{}, fmt.Errorf("tenant: %w", notary.ErrNotFound)
+	}
+	return t, failed(err)
+}
+
+// Tenants implements notary.Accounts.
+func (l *Ledger) Tenants(ctx context.Context) ([]notary.Tenant, error) {
+	rows, err := l.work.Query(ctx, selectTenant+" ORDER BY id")
+	if err != nil {
+		return nil, failed(err)
+	}
+	tenants, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (notary.Tenant, error) { return scanTenant(row) })
+	return tenants, failed(err)
+}
+
+// CreateAPIKey implements notary.Accounts.
+func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
+	err := l.insert(ctx, "INSERT INTO api_keys (hash, tenant, role, created) VALUES ($1, $2, $3, $4)", k.Hash[:], uuid(k.Tenant), string(k.Role), k.Created)
+	if err != nil {
+		return fmt.Errorf("create API key: %w", err)
+	}
+	return nil
+}
+
+// APIKey implements notary.Accounts.
+func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, error) {
+	k := notary.APIKey{Hash: hash}
+	var tenant pgtype.UUID
+	var role string
+	err := l.work.QueryRow(ctx, "SELECT tenant, role, created FROM api_keys WHERE hash = $1", hash[:]).Scan(&tenant, &role, &k.Created)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return notary.APIKey{}, fmt.Errorf("API key: %w", notary.ErrNotFound)
+	}
+	if err != nil {
+		return notary.APIKey{}, failed(err)
+	}
+	k.Tenant, k.Role, k.Created = tenant.Bytes, notary.Role(role), k.Created.UTC()
+	return k, nil
+}

@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muniment/muniment/notary"
+)
+
+// Lead implements notary.Peers. The lease is politeness, so its commit is not waited for:
+// a crash may forget it, and another sealer then begins sooner.
+func (l *Ledger) Lead(ctx context.Context, holder notary.ID, lease time.Duration) (bool, error) {
+	var b pgx.Batch
+	b.Queue("SET LOCAL synchronous_commit = off")
+	var leads bool
+	b.Queue(`UPDATE lease SET holder = $1, until = clock_timestamp() + $2::bigint * interval '1 microsecond'
+		WHERE holder = $1 OR until <= clock_timestamp() RETURNING true`, uuid(holder), lease.Microseconds()).
+		Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&leads}, func() error { return nil })
+			return err
+		})
+	err := l.work.SendBatch(ctx, &b).Close()
+	return leads && err == nil, failed(err)
+}
+
+// Resign implements notary.Peers.
+func (l *Ledger) Resign(ctx context.Context, holder notary.ID) error {
+	_, err := l.work.Exec(ctx, "UPDATE lease SET until = '-infinity', holder = '00000000-0000-0000-0000-000000000000' WHERE holder = $1", uuid(holder))
+	return failed(err)
+}
+
+// Announce implements notary.Peers, by NOTIFY in a transaction of its own: within the one
+// that commits, its lock would let no other commit at the same time.
+func (l *Ledger) Announce(ctx context.Context) error {
+	_, err := l.work.Exec(ctx, "SELECT pg_notify($1, '')", l.channel())
+	return failed(err)
+}
+
+func (l *Ledger) channel() string { return "muniment_" + l.schema }
+
+// listener is the connection that hears announcements.
+type listener struct {
+	mu   sync.Mutex // held by who listens
+	conn *pgx.Conn  // nil: not connected
+}
+
+func (p *listener) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop()
+}
+
+func (p *listener) drop() {
+	if p.conn != nil {
+		_ = abandon(p.conn)
+		p.conn = nil
+	}
+}
+
+// Listen implements notary.Peers.
+func (l *Ledger) Listen(ctx context.Context) error {
+	p := &l.peers
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn == nil {
+		if err := l.listen(ctx); err != nil {
+			return err
+		}
+	}
+	_, err := p.conn.WaitForNotification(ctx)
+	if err != nil && (ctx.Err() == nil || p.conn.IsClosed()) {
+		p.drop()
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// listen connects. It does not take part in the pools, where a connection that says
+// nothing for long would be in the way.
+func (l *Ledger) listen(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// Connecting may take longer than one Listen: it must not begin anew each time.
+	connecting, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	defer cancel()
+	config := l.work.Config()
+	conn, err := pgx.ConnectConfig(connecting, config.ConnConfig)
+	if err != nil {
+		return err
+	}
+	err = config.AfterConnect(connecting, conn)
+	if err == nil {
+		_, err = conn.Exec(connecting, "LISTEN "+pgx.Identifier{l.channel()}.Sanitize())
+	}
+	if err != nil {
+		return errors.Join(err, abandon(conn))
+	}
+	l.peers.conn = conn
+	return nil
+}
