@@ -243,7 +243,7 @@ func TestWrongSettings(t *testing.T) {
 		{"blobs: {engine: s3}", "blobs.s3: endpoint must be set"},
 		{"blobs: {s3: {endpoint: 'ftp://h'}}", "blobs.s3.endpoint is not a URL"},
 		{"blobs: {s3: {endpoint: 'https://user:word@h'}}", "blobs.s3.endpoint is not a URL"},
-		{"blobs: {s3: {prefix: a}}", "ends in /"},
+		{"blobs: {s3: {prefix: a}}", "end in one /"},
 		{"blobs: {s3: {retention: 10}}", `"10" is not a number of years or days`},
 		{"blobs: {s3: {retention: 101y}}", "is more than 100 years"},
 		{"blobs: {s3: {retention-mode: NONE}}", "is not COMPLIANCE or GOVERNANCE"},

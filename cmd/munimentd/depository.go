@@ -17,7 +17,7 @@ import (
 
 // depository is a directory opened: its store, and the notary's configuration on it.
 type depository struct {
-	lock   *os.File // held on the directory for as long as it is open
+	lock   *os.File // held on the directory for as long as it is open; nil: it is shared
 	store  *storage.Store
 	config notary.Config
 }
@@ -50,11 +50,19 @@ func take(dir string) (*os.File, error) {
 
 // close gives the depository up.
 func (d *depository) close() error {
-	return errors.Join(d.store.Close(), d.lock.Close())
+	err := d.store.Close()
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	return err
 }
 
-// open opens the depository, which no other process may have open.
+// open opens the depository, which no other process may have open unless all that they
+// would write is kept elsewhere.
 func open(ctx context.Context, cfg *config, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	if cfg.shared() {
+		return openTaken(ctx, cfg, logger, fatal)
+	}
 	lock, err := take(cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -67,7 +75,7 @@ func open(ctx context.Context, cfg *config, logger *slog.Logger, fatal func(erro
 	return d, nil
 }
 
-// openTaken opens what is locked already.
+// openTaken opens what is locked already, or shared.
 func openTaken(ctx context.Context, cfg *config, logger *slog.Logger, fatal func(error)) (*depository, error) {
 	policy, err := readPolicy(cfg.Dir)
 	if err != nil {
@@ -111,7 +119,8 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Signer:    signer,
 		Ledger:    store.Ledger,
 		Blobs:     store.Blobs,
-		Anchors:   []notary.Anchor{store.Anchor},
+		Anchors:   store.Anchors,
+		Peers:     store.Peers,
 		TenantKey: tenantKeys(cfg.Dir),
 		Room:      store.Room,
 		Logger:    logger,

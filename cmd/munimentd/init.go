@@ -215,7 +215,7 @@ func layOut(ctx context.Context, cfg *config, o initOptions) (*created, error) {
 			return nil, err
 		}
 	}
-	if err := storage.Create(dir, notary.Unsealed(o.Origin)); err != nil {
+	if err := storage.Create(ctx, cfg.storage(slog.New(slog.DiscardHandler), nil), notary.Unsealed(o.Origin)); err != nil {
 		return nil, err
 	}
 	tenant := notary.Tenant{ID: tenantID, Name: o.TenantName, Registration: o.Registration, Created: time.Now().UTC().Truncate(time.Millisecond)}
@@ -238,6 +238,13 @@ func populate(ctx context.Context, cfg *config, tenant notary.Tenant) (apiKey st
 		return "", err
 	}
 	defer func() { err = errors.Join(err, d.store.Close()) }()
+	head, err := d.store.Ledger.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	if head.Size > 0 {
+		return "", errors.New("the database holds a log already: init never writes over a depository; name another ledger.postgres.schema")
+	}
 	if err := notary.Init(ctx, d.config); err != nil {
 		return "", err
 	}

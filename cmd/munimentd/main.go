@@ -8,6 +8,7 @@
 //	munimentd restore --from TARGET --dir DIR bring a backup back
 //	munimentd doctor  --dir DIR               say what is wrong and how to mend it
 //	munimentd config  --dir DIR               show the settings in effect
+//	munimentd migrate --dir DIR               bring the database's schema up to date
 package main
 
 import (
@@ -40,7 +41,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), configCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), configCommand(), migrateCommand())
 	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError

@@ -324,7 +324,7 @@ func (r *restoring) bring(ctx context.Context, o restoreOptions, bar *bar) error
 	if err := r.bringKeys(ctx, o.Keys); err != nil {
 		return err
 	}
-	if err := storage.Create(r.path, []byte(r.anchor.String())); err != nil {
+	if err := storage.Create(ctx, storage.Config{Dir: r.path}, []byte(r.anchor.String())); err != nil {
 		return err
 	}
 	for i, f := range r.manifest.Files {
@@ -416,7 +416,7 @@ func (r *restoring) check(ctx context.Context, newest known, all []known, bar *b
 		return nil, fmt.Errorf("the backup has %d documents of %d bytes, its manifest says %d of %d",
 			c.all.Count, c.all.Bytes, r.manifest.Documents.Count, r.manifest.Documents.Bytes)
 	}
-	if err := d.store.Anchor.Advance(ctx, []byte(r.anchor.String()), []byte(newest.checkpoint.String())); err != nil {
+	if err := d.store.Anchors[0].Advance(ctx, []byte(r.anchor.String()), []byte(newest.checkpoint.String())); err != nil {
 		return nil, err
 	}
 	made = &restored{

@@ -84,7 +84,7 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 		return err
 	}
 	d.config.AcceptClock = cfg.AcceptClock
-	metrics := newRegistry(d)
+	metrics := newRegistry(cfg, d)
 	d.config.Metrics = metrics
 	n, err := notary.Open(ctx, d.config)
 	if err != nil {
@@ -96,11 +96,13 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 // serve runs until ctx ends, and then stops in the order of the data's way: HTTP,
 // notary, storage.
 func (d *depository) serve(ctx context.Context, out io.Writer, listener net.Listener, n *notary.Notary, metrics *prometheus.Registry, cfg *config, logger *slog.Logger) error {
-	control, err := listenControl(d.lock)
-	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
+	if d.lock != nil { // else fsck and doctor open the same stores beside it
+		control, err := listenControl(d.lock)
+		if err != nil {
+			return fmt.Errorf("control socket: %w", err)
+		}
+		go serveControl(ctx, control, n, d.store, logger)
 	}
-	go serveControl(ctx, control, n, d.store, logger)
 	edge := service.Config{
 		Notary:      n,
 		Accounts:    d.store.Accounts,
@@ -109,6 +111,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Logger:      logger,
 		Version:     version(),
 		Metrics:     metrics,
+		SingleCopy:  d.store.SingleCopy,
 	}
 	singing, hush := context.WithCancel(ctx)
 	var song sync.WaitGroup
@@ -123,7 +126,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	fmt.Fprintf(out, "serving %s on http://%s\n", d.config.Policy.Logs[0].Name, listener.Addr())
 	tellSystemd("READY=1")
 	defer context.AfterFunc(ctx, func() { tellSystemd("STOPPING=1") })()
-	err = service.Serve(ctx, listener, handler, stopWithin/2)
+	err := service.Serve(ctx, listener, handler, stopWithin/2)
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin/2)
 	defer cancel()
 	return errors.Join(err, n.Close(stop))

@@ -53,7 +53,7 @@ func newConfig() *config {
 		{"ledger.engine", choice(&c.Ledger, "pebble", "postgres"), "pebble", "what keeps the ledger: pebble, in the directory, or postgres"},
 		{"ledger.postgres.url", databaseURL(&c.Postgres.URL), "", "connection URI, or keyword string, of the database"},
 		{"ledger.postgres.schema", identifier(&c.Postgres.Schema), "muniment", "schema of the depository's tables"},
-		{"ledger.postgres.connections", number(&c.Postgres.Connections, 4, 1000), "16", "most connections that this process opens"},
+		{"ledger.postgres.connections", number(&c.Postgres.Connections, 5, 1000), "16", "most connections that this process opens"},
 
 		{"blobs.engine", choice(&c.Blobs, "dir", "s3"), "dir", "what keeps documents: dir, in the directory, or s3"},
 	}

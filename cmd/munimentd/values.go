@@ -57,11 +57,11 @@ func checked(p *string, pattern, allowed string) value {
 }
 
 func identifier(p *string) value {
-	return checked(p, `[a-z_][a-z0-9_]{0,62}`, "a name of lower-case letters, digits and _, at most 63")
+	return checked(p, `[a-z_][a-z0-9_]{0,47}`, "a name of lower-case letters, digits and _, at most 48, that begins with no digit")
 }
 
 func folder(p *string) value {
-	return checked(p, `[^/].*/`, "text that ends in / and does not begin with it")
+	return checked(p, `([^/]+/)+`, "names that each end in one /")
 }
 
 func secret(p *string) value {
