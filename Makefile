@@ -14,6 +14,10 @@ GOTESTSUM    := $(GO) run gotest.tools/gotestsum@v1.13.0
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/muniment
 LINT  := $(CACHE)/golangci-lint-v2.15.0
 
+# The S3 server of the tests, only ever a process of its own.
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+MINIO := $(CACHE)/minio-$(MINIO_VERSION)
+
 # The linters of openapi.yaml; a Redocly that runs on Debian 12's Node.js.
 REDOCLY  := $(CACHE)/redocly-1.34.20
 SPECTRAL := $(CACHE)/spectral-6.16.3
@@ -58,7 +62,7 @@ torture: deps ## the attacks at full size: hours
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
-deps: ## Debian's packages that the tests drive
+deps: $(MINIO) ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
 		apt-get update -qq && apt-get install -qq -y postgresql-common && \
@@ -82,3 +86,8 @@ $(LINT):
 	@mkdir -p $(CACHE)/build
 	GOBIN=$(CACHE)/build $(GO) install $(GOLANGCI)
 	mv $(CACHE)/build/golangci-lint $@
+
+$(MINIO):
+	@mkdir -p $(CACHE)/build
+	GOBIN=$(CACHE)/build $(GO) install github.com/minio/minio@$(MINIO_VERSION)
+	mv $(CACHE)/build/minio $@

@@ -1,5 +1,28 @@
 // Package s3 keeps blobs, and a register for an anchor, in any object store that speaks
 // S3, with Object Lock where documents are to be retained.
+//
+// # What is relied on
+//
+// An answer of success means that the object is durable; reads and listings see it at
+// once; If-None-Match: * creates and never replaces, on a put and on the completion of a
+// multipart upload; If-Match replaces only the object with that ETag. What can be asked of
+// a server it is asked when the store is opened, on objects made for the purpose: one that
+// ignores a condition is refused. What a server says of an object is not relied on: Put
+// reads it back whole and compares it with what was sent before it returns.
+//
+// # Buckets
+//
+// A bucket of documents that are retained has Object Lock, and so versions, but no default
+// retention: the sweep could not take away what a deposit that was never committed left.
+// A rule of the bucket should abort multipart uploads older than a day: a crash leaves
+// their parts, which no listing of objects shows. A bucket of an anchor should have no
+// versions: each seal would leave one.
+//
+// # Time
+//
+// A server that stops answering, or stops in the middle of a body, is given up after
+// Config.Timeout. A call makes few requests one after another, and ends within three times
+// that, but for the bytes of large objects, which must keep moving.
 package s3
 
 import (

@@ -52,6 +52,7 @@ func Blobs(t *testing.T, h BlobsHarness) {
 		{"ListStops", blobsListStops},
 		{"Probe", blobsProbe},
 		{"Delete", blobsDelete},
+		{"Retain", blobsRetain},
 		{"TenantsApart", blobsTenantsApart},
 		{"HostileNames", blobsHostileNames},
 	} {
@@ -471,6 +472,50 @@ func blobsDelete(t *testing.T, h BlobsHarness) {
 	blobMustHold(t, b, kept, []byte("kept"))
 }
 
+// blobsRetain: whatever the store was configured to do, and how often it is asked, what is
+// retained stays as it was put and what is not can be swept. That retention keeps is for
+// the driver to show that can.
+func blobsRetain(t *testing.T, h BlobsHarness) {
+	b := h.New(t)
+	kept, orphan, missing := blobName(t), blobName(t), blobName(t)
+	blobMustPut(t, b, kept, []byte("kept"))
+	blobMustPut(t, b, orphan, []byte("orphan"))
+	for _, since := range []time.Time{time.Now(), time.Now(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)} {
+		if err := b.Retain(t.Context(), kept, since); err != nil {
+			t.Errorf("Retain since %v: %v", since, err)
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			if err := b.Retain(t.Context(), kept, time.Now().Add(time.Duration(i)*time.Minute)); err != nil {
+				t.Errorf("Retain beside others: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	blobMustHold(t, b, kept, []byte("kept"))
+	if names := blobList(t, b, time.Now().Add(time.Hour)); len(names) != 2 {
+		t.Errorf("after Retain, List = %q", names)
+	}
+	if _, err := b.Put(t.Context(), kept, strings.NewReader("other")); !errors.Is(err, notary.ErrExists) {
+		t.Errorf("Put of a retained name: %v, want ErrExists", err)
+	}
+	if err := b.Retain(t.Context(), missing, time.Now()); err != nil && !errors.Is(err, notary.ErrNotFound) {
+		t.Errorf("Retain of what is missing: %v, want ErrNotFound, or nil where nothing retains", err)
+	}
+	blobMustNotHold(t, b, missing)
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Retain(done, orphan, time.Now()); !errors.Is(err, context.Canceled) {
+		t.Errorf("Retain under a cancelled context: %v, want context.Canceled", err)
+	}
+	if err := b.Delete(t.Context(), orphan); err != nil {
+		t.Errorf("Delete of what is not retained: %v", err)
+	}
+	blobMustNotHold(t, b, orphan)
+}
+
 func blobsTenantsApart(t *testing.T, h BlobsHarness) {
 	b := h.New(t)
 	_, id, _ := strings.Cut(blobName(t), "/")
@@ -508,6 +553,9 @@ func blobsHostileNames(t *testing.T, h BlobsHarness) {
 		}
 		if err := b.Delete(t.Context(), name); err == nil {
 			t.Errorf("Delete accepted the name %q", name)
+		}
+		if err := b.Retain(t.Context(), name, time.Now()); err == nil {
+			t.Errorf("Retain accepted the name %q", name)
 		}
 	}
 	blobMustHold(t, b, good, []byte("good"))

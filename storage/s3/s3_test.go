@@ -1,0 +1,110 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/storage/storagetest"
+	"github.com/muniment/muniment/storage/storagetest/servers"
+)
+
+// server is a real one, shared by the tests: each has buckets of its own.
+var server *servers.S3
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "muniment-s3-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		server, err = servers.StartS3(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Kill()
+	return m.Run()
+}
+
+var buckets atomic.Int64
+
+// newBucket makes one of the shared server; lock: with Object Lock.
+func newBucket(t testing.TB, lock bool) Bucket {
+	t.Helper()
+	name := fmt.Sprintf("test-%d", buckets.Add(1))
+	if err := server.MakeBucket(name, lock); err != nil {
+		t.Fatal(err)
+	}
+	return Bucket{Endpoint: server.Endpoint, Bucket: name, AccessKey: server.AccessKey, SecretKey: server.SecretKey}
+}
+
+func open(t testing.TB, c Config) *Blobs {
+	t.Helper()
+	b, err := OpenBlobs(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func TestBlobs(t *testing.T) {
+	for kind, c := range map[string]Config{
+		"plain":    {},
+		"prefixed": {Bucket: Bucket{Prefix: "depository/one/"}},
+		"retained": {Retention: Retention{Days: 1, Mode: "GOVERNANCE"}},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			configs := map[notary.Blobs]Config{}
+			storagetest.Blobs(t, storagetest.BlobsHarness{
+				New: func(t testing.TB) notary.Blobs {
+					c := c
+					at := newBucket(t, c.Retention.asked())
+					at.Prefix = c.Prefix
+					c.Bucket = at
+					b := open(t, c)
+					configs[b] = c
+					return b
+				},
+				Reopen: func(t testing.TB, b notary.Blobs) notary.Blobs { return open(t, configs[b]) },
+			})
+		})
+	}
+}
+
+func TestAnchor(t *testing.T) {
+	places := map[notary.Anchor]Bucket{}
+	opened := func(t testing.TB, at Bucket) notary.Anchor {
+		t.Helper()
+		a, err := OpenAnchor(context.Background(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { a.Close() })
+		places[a] = at
+		return a
+	}
+	storagetest.Anchor(t, storagetest.AnchorHarness{
+		New: func(t testing.TB, body []byte) notary.Anchor {
+			at := newBucket(t, false)
+			if err := CreateAnchor(t.Context(), at, body); err != nil {
+				t.Fatal(err)
+			}
+			return opened(t, at)
+		},
+		Reopen: func(t testing.TB, a notary.Anchor) notary.Anchor { return opened(t, places[a]) },
+		Second: func(t testing.TB, a notary.Anchor) notary.Anchor { return opened(t, places[a]) },
+		Missing: func(t testing.TB) (notary.Anchor, error) {
+			a, err := OpenAnchor(t.Context(), newBucket(t, false))
+			if a == nil {
+				return nil, err
+			}
+			return a, err
+		},
+	})
+}
