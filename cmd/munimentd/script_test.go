@@ -1,20 +1,27 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/muniment/muniment/storage/storagetest/servers"
 )
 
-// TestScripts is what an operator sees. Beside the usual commands a script has
+// TestScripts is what an operator sees, on the engines of one directory and on PostgreSQL
+// and S3: the scripts are the same, and what is truly about the directory is marked
+// [embedded]. Beside the usual commands a script has
 //
 //	exits CODE COMMAND…          the command ends with exactly that code
 //	http METHOD PATH STATUS      a request to $ADDR, tried until something listens there
@@ -22,11 +29,42 @@ import (
 //
 // and $ADDR and $OTHER, two addresses that nothing listens on.
 func TestScripts(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) {
+		runScripts(t, func(string) ([]string, error) { return nil, nil })
+	})
+	t.Run("production", func(t *testing.T) {
+		cluster, err := servers.StartPostgres(filepath.Join(t.TempDir(), "postgres"), servers.PostgresOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cluster.Close)
+		store, err := servers.StartS3(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(store.Kill)
+		runScripts(t, func(name string) ([]string, error) { return servers.Settings(cluster, store, name) })
+	})
+}
+
+// runScripts runs every script with the settings that there are for its name.
+func runScripts(t *testing.T, settings func(name string) ([]string, error)) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir: "testdata",
+		Condition: func(name string) (bool, error) {
+			if name != "embedded" {
+				return false, fmt.Errorf("no condition %q", name)
+			}
+			return strings.HasSuffix(t.Name(), "/embedded"), nil
+		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
+			env, err := settings(strings.TrimPrefix(filepath.Base(e.WorkDir), "script-"))
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, env...)
 			for _, name := range []string{"ADDR", "OTHER"} {
 				addr, err := freeAddress()
 				if err != nil {
