@@ -36,7 +36,7 @@ func (e *storeError) Unwrap() error { return e.err }
 func take(dir string) (*os.File, error) {
 	d, err := os.Open(dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s does not exist; munimentd init lays a depository out", dir)
+		return nil, notThere(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -46,6 +46,10 @@ func take(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("%s: %w", dir, errTaken)
 	}
 	return d, nil
+}
+
+func notThere(dir string) error {
+	return fmt.Errorf("%s does not exist; munimentd init lays a depository out", dir)
 }
 
 // close gives the depository up.
@@ -61,6 +65,9 @@ func (d *depository) close() error {
 // would write is kept elsewhere.
 func open(ctx context.Context, cfg *config, logger *slog.Logger, fatal func(error)) (*depository, error) {
 	if cfg.shared() {
+		if _, err := os.Stat(cfg.Dir); errors.Is(err, os.ErrNotExist) {
+			return nil, notThere(cfg.Dir)
+		}
 		return openTaken(ctx, cfg, logger, fatal)
 	}
 	lock, err := take(cfg.Dir)

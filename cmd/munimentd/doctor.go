@@ -43,9 +43,10 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor --dir DIR",
 		Short: "Look at everything, say what is wrong and how to mend it",
-		Long: `Check the directory, its keys and policy, the process that has it open, the disk, the
-clock and the limits, and re-hash everything that is stored, as fsck does. Nothing is
-changed. A running depository is asked, and goes on working meanwhile.
+		Long: `Check the directory, its keys and policy, PostgreSQL and S3 where they keep something,
+the anchors, the process that has the directory open, the disk, the clock and the
+limits, and re-hash everything that is stored, as fsck does. Nothing is changed. A
+running depository is asked, and goes on working meanwhile.
 
 Each line is ✓ sound, ! worth mending, ✗ wrong, or ? not to be checked before what is
 wrong is mended; "mend:" says how.
@@ -131,7 +132,7 @@ func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagn
 	e := &examination{diagnosis: diagnosis{Dir: dir, Findings: []finding{}}, config: cfg, dir: dir, bar: bar}
 	info, err := os.Stat(dir)
 	if os.IsNotExist(err) {
-		return nil, fmt.Errorf("%s does not exist; munimentd init lays a depository out", dir)
+		return nil, notThere(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -144,7 +145,10 @@ func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagn
 	e.directory(info)
 	e.logKey()
 	e.policyFile()
-	e.anchorFile()
+	if len(cfg.Anchors) == 0 {
+		e.anchorFile()
+	}
+	e.services(ctx)
 	if err := e.process(ctx, info); err != nil {
 		return nil, err
 	}

@@ -215,7 +215,11 @@ func layOut(ctx context.Context, cfg *config, o initOptions) (*created, error) {
 			return nil, err
 		}
 	}
-	if err := storage.Create(ctx, cfg.storage(slog.New(slog.DiscardHandler), nil), notary.Unsealed(o.Origin)); err != nil {
+	err = storage.Create(ctx, cfg.storage(slog.New(slog.DiscardHandler), nil), notary.Unsealed(o.Origin))
+	if errors.Is(err, notary.ErrExists) {
+		err = fmt.Errorf("%w: init never writes over a depository; name another schema and prefix, or drop them if they are left over from an init that did not end", err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	tenant := notary.Tenant{ID: tenantID, Name: o.TenantName, Registration: o.Registration, Created: time.Now().UTC().Truncate(time.Millisecond)}

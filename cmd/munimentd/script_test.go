@@ -24,7 +24,7 @@ import (
 // [embedded]. Beside the usual commands a script has
 //
 //	exits CODE COMMAND…          the command ends with exactly that code
-//	http METHOD PATH STATUS      a request to $ADDR, tried until something listens there
+//	http METHOD PATH STATUS      a request to $ADDR, or the URL, tried until something listens there
 //	mode OCTAL FILE…             the files have that mode
 //
 // and $ADDR and $OTHER, two addresses that nothing listens on.
@@ -57,6 +57,7 @@ func runScripts(t *testing.T, settings func(name string) ([]string, error)) {
 			}
 			return strings.HasSuffix(t.Name(), "/embedded"), nil
 		},
+		Deadline:            time.Now().Add(10 * time.Minute),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -110,9 +111,13 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
-		ts.Fatalf("usage: http METHOD PATH STATUS")
+		ts.Fatalf("usage: http METHOD PATH|URL STATUS")
 	}
-	req, err := http.NewRequest(args[0], "http://"+ts.Getenv("ADDR")+args[1], nil)
+	url := args[1]
+	if strings.HasPrefix(url, "/") {
+		url = "http://" + ts.Getenv("ADDR") + url
+	}
+	req, err := http.NewRequest(args[0], url, nil)
 	ts.Check(err)
 	var resp *http.Response
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
