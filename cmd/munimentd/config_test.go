@@ -364,6 +364,32 @@ func TestOpenConfigIsRefused(t *testing.T) {
 	}
 }
 
+// TestReadmeConfig: the settings in the README are settings.
+func TestReadmeConfig(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(readme), "```yaml\n")
+	example, _, closed := strings.Cut(rest, "```")
+	if !ok || !closed {
+		t.Fatal("it shows none")
+	}
+	c, err := configOf(t, example, []string{"MUNIMENT_DIR=d", "MUNIMENT_BLOBS_S3_SECRET_KEY=hunter2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.storage(nil, nil)
+	if !c.shared() || s.Postgres.URL == "" || s.S3.Retention.Years != 10 || len(s.S3.Tenants) != 1 || len(s.Anchors) != 2 || s.Anchors[0].S3.SecretKey != "hunter2" || !s.Anchors[1].Postgres {
+		t.Errorf("%+v", s)
+	}
+	for _, b := range s.S3.Tenants {
+		if b.Endpoint != "https://s3.example" || b.Region != "cn-north-1" || b.SecretKey != "hunter2" {
+			t.Errorf("%+v", b)
+		}
+	}
+}
+
 // TestConfigJSON: the settings as a program reads them.
 func TestConfigJSON(t *testing.T) {
 	c, err := configOf(t, "anchors: []", []string{"MUNIMENT_DIR=d", "MUNIMENT_MAX_DOCUMENT=7"})

@@ -210,7 +210,8 @@ func layOut(ctx context.Context, cfg *config, o initOptions) (*created, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range []notary.ID{{}, tenantID} {
+	// The canary's too, so that replicas on copies of the directory have the same.
+	for _, id := range []notary.ID{{}, tenantID, canaryTenant.ID} {
 		if err := newTenantKey(dir, id); err != nil {
 			return nil, err
 		}
