@@ -39,6 +39,10 @@ const (
 // foreign are variables that others read: the client, and the tests of this module.
 var foreign = []string{"MUNIMENT_SERVER", "MUNIMENT_API_KEY", "MUNIMENT_TORTURE", "MUNIMENT_SEED"}
 
+// ofKubernetes are the variables that a Service whose name begins with muniment puts into
+// every container beside it.
+var ofKubernetes = regexp.MustCompile(`^MUNIMENT(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
 func (s setting) env() string {
 	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.name))
 }
@@ -118,7 +122,7 @@ func (c *config) environment(environ []string) (map[string]string, error) {
 	for _, line := range environ {
 		name, text, _ := strings.Cut(line, "=")
 		switch {
-		case !strings.HasPrefix(name, envPrefix), slices.Contains(foreign, name):
+		case !strings.HasPrefix(name, envPrefix), slices.Contains(foreign, name), ofKubernetes.MatchString(name):
 		case !slices.Contains(known, name):
 			return nil, fmt.Errorf("environment: there is no setting %q; did you mean %s?", name, nearest(name, known))
 		default:

@@ -55,8 +55,9 @@ var samples = map[string][3]string{
 const whole = `
 dir: /whole
 ledger: {engine: postgres, postgres: {url: "postgres://u@h/d"}}
-blobs: {s3: {endpoint: "http://h", bucket: b, access-key: k, secret-key: s}}
-anchor: {s3: {bucket: w}}
+blobs: {engine: dir, s3: {endpoint: "http://h", bucket: b, access-key: k, secret-key: s}}
+anchors: [s3]
+anchor: {s3: {bucket: w, access-key: k, secret-key: s}}
 `
 
 // told is the text of a file with one setting besides the others.
@@ -159,7 +160,7 @@ func TestPrecedence(t *testing.T) {
 // TestConfigIsAFile: what munimentd config prints can be the file, and says the same.
 func TestConfigIsAFile(t *testing.T) {
 	for name, sample := range samples {
-		c, err := configOf(t, strings.ReplaceAll(told(t, name, sample[0]), "secret-key: s", "secret-key: \"\""), []string{"MUNIMENT_BLOBS_S3_SECRET_KEY=s"})
+		c, err := configOf(t, strings.ReplaceAll(told(t, name, sample[0]), "secret-key: s", "secret-key: \"\""), []string{"MUNIMENT_BLOBS_S3_SECRET_KEY=s", "MUNIMENT_ANCHOR_S3_SECRET_KEY=s"})
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -220,7 +221,7 @@ func TestUnknownSettings(t *testing.T) {
 			t.Errorf("%q %q %q: %v, want %s", c.file, c.env, c.flags, err, c.want)
 		}
 	}
-	for _, name := range foreign {
+	for _, name := range append(foreign, "MUNIMENT_SERVICE_HOST", "MUNIMENT_SERVICE_PORT_HTTP", "MUNIMENT_PORT", "MUNIMENT_PROD_PORT_8080_TCP_ADDR") {
 		if _, err := configOf(t, "", []string{"MUNIMENT_DIR=d", name + "=1"}); err != nil {
 			t.Error(err)
 		}
@@ -255,6 +256,10 @@ func TestWrongSettings(t *testing.T) {
 		{store + "anchors: [s3]", "anchor.s3: bucket must be set"},
 		{store + "anchors: ['dir:/a', 'dir:/a']", "twice"},
 		{"anchors: [postgres]", "ledger.engine is not postgres"},
+		{"anchors: ['dir:/a', 'dir:/a/']", "twice"},
+		{"ledger: {postgres: {url: host=h}}", "did you mean to set ledger.engine: postgres as well?"},
+		{"blobs: {s3: {bucket: b}}", "did you mean to set blobs.engine: s3 as well?"},
+		{"anchor: {s3: {bucket: b}}", "did you mean to set anchors: [s3] as well?"},
 		{database + "anchors: [postgres]", "anchors names only postgres"},
 		{database + "anchors: [s3]\nanchor: {s3: {bucket: a, endpoint: 'http://other'}}\nblobs: {s3: {endpoint: 'http://h', access-key: k, secret-key: s}}", "anchor.s3: access-key must be set"},
 		{"ledger: {postgres: {url: 'postgres://u:********@h/d'}}", "is masked"},
@@ -281,7 +286,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		"postgres://host/db?password=%s", "postgres://host/db?user=u&p%%61ssword=%s&sslmode=disable", "postgres://host/db?sslpassword=%s",
 		"postgres://host/db?password=%%zz%s", "postgres://user:?%s@host/db",
 		"host=h password=%s dbname=d", "host=h PASSWORD = %s", "password='a %s' host=h", `password='a\'%s' host=h`, `password=a\ %s host=h`,
-		"password='%s", "sslpassword=%s host=h",
+		"password='%s", "sslpassword=%s host=h", "host=h dbname=d password=://%s", "host=h password=a://%s",
 	} {
 		url := fmt.Sprintf(u, word)
 		if shown := maskURL(url); strings.Contains(shown, word) {
@@ -343,10 +348,10 @@ func TestSecretsAreMasked(t *testing.T) {
 // may be read by all.
 func TestOpenConfigIsRefused(t *testing.T) {
 	for file, want := range map[string]bool{
-		"blobs: {s3: {secret-key: hunter2}}":                    false,
-		"ledger: {postgres: {url: 'postgres://u:hunter2@h'}}":   false,
-		"ledger: {postgres: {url: 'postgres://u@h'}}":           true,
-		"blobs: {s3: {secret-key: ''}}\nlisten: '127.0.0.1:80'": true,
+		"blobs: {engine: dir, s3: {secret-key: hunter2}}":                    false,
+		"ledger: {engine: postgres, postgres: {url: 'postgres://u:hunter2@h'}}":   false,
+		"ledger: {engine: postgres, postgres: {url: 'postgres://u@h'}}":           true,
+		"blobs: {engine: dir, s3: {secret-key: ''}}\nlisten: '127.0.0.1:80'": true,
 	} {
 		path := filepath.Join(t.TempDir(), configName)
 		if err := os.WriteFile(path, []byte(file), 0o644); err != nil {

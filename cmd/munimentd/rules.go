@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -31,14 +32,38 @@ func (c *config) check() error {
 			return err
 		}
 	}
-	return c.checkAnchors()
+	if err := c.checkAnchors(); err != nil {
+		return err
+	}
+	return c.checkUnused()
+}
+
+// checkUnused refuses settings of an engine where none was chosen: who forgot to would
+// deposit into another.
+func (c *config) checkUnused() error {
+	for _, engine := range []struct{ prefix, by, choose string }{
+		{"ledger.postgres.", "ledger.engine", "ledger.engine: postgres"},
+		{"blobs.s3.", "blobs.engine", "blobs.engine: s3"},
+		{"anchor.s3.", "anchors", "anchors: [s3]"},
+	} {
+		if _, chosen := c.from[engine.by]; chosen {
+			continue
+		}
+		for i, s := range newConfig().settings {
+			set := !reflect.DeepEqual(c.settings[i].value.get(), s.value.get())
+			if set && strings.HasPrefix(s.name, engine.prefix) {
+				return fmt.Errorf("%s is set and nothing uses it; did you mean to set %s as well?", s.name, engine.choose)
+			}
+		}
+	}
+	return nil
 }
 
 func (c *config) checkAnchors() error {
 	for i, a := range c.Anchors {
 		path, isDir := strings.CutPrefix(a, "dir:")
 		switch {
-		case slices.Contains(c.Anchors[:i], a):
+		case slices.ContainsFunc(c.Anchors[:i], func(b string) bool { return filepath.Clean(a) == filepath.Clean(b) }):
 			return fmt.Errorf("anchors names %q twice", a)
 		case isDir && filepath.IsAbs(path), a == "postgres" && c.Ledger == "postgres":
 		case a == "s3":

@@ -101,7 +101,7 @@ var passwordWord = regexp.MustCompile(`(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|(
 // taken apart is masked whole.
 func maskURL(s string) string {
 	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
+	if !ok || scheme != "postgres" && scheme != "postgresql" {
 		if strings.Count(s, "'")%2 != 0 {
 			return hide(s)
 		}
