@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -167,6 +168,7 @@ func TestMethods(t *testing.T) {
 func TestHealth(t *testing.T) {
 	verdict := errors.New("no deposit since the flood")
 	var canary atomic.Pointer[error]
+	var single atomic.Bool
 	h := newHouse(t, func(c *Config) {
 		c.Version = "v1.2.3"
 		c.Canary = func() error {
@@ -175,6 +177,7 @@ func TestHealth(t *testing.T) {
 			}
 			return nil
 		}
+		c.SingleCopy = func(context.Context) (bool, error) { return single.Load(), nil }
 	})
 	get := func(path string, code int) (body api.Health) {
 		t.Helper()
@@ -204,6 +207,14 @@ func TestHealth(t *testing.T) {
 	}
 	canary.Store(nil)
 	get("/readyz", 200)
+	// A note is not a reason to be unready.
+	single.Store(true)
+	if got := get("/readyz", 200); got.Status != "ready" || !slices.Equal(got.Notes, []string{"single-copy"}) {
+		t.Errorf("with one copy: %+v", got)
+	}
+	if a := h.do(t, "GET", "/metrics", nil, "Authorization", ""); !strings.Contains(string(a.body), "\nmuniment_single_copy 1\n") {
+		t.Error("no metric says so")
+	}
 	h.ledger.Faults.Set(notarytest.Fault{Call: "Now", Kind: notarytest.Fails})
 	if got := get("/readyz", 503); !slices.Equal(got.Problems, []string{"unavailable"}) {
 		t.Errorf("without a ledger: %+v", got)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/text/encoding/simplifiedchinese"
+
+	"github.com/muniment/muniment/storage/storagetest/servers"
 )
 
 // TestMain lets testscript run this test binary as muniment.
@@ -45,7 +47,33 @@ func (m withDepository) Run() int {
 	return m.M.Run()
 }
 
+// TestScripts is what a depositor sees, on the engines of one directory and on PostgreSQL
+// and S3: the scripts are the same, and what is truly about the directory is marked
+// [embedded].
 func TestScripts(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) {
+		runScripts(t, func(string) ([]string, error) { return nil, nil })
+	})
+	t.Run("production", func(t *testing.T) {
+		cluster, err := servers.StartPostgres(filepath.Join(t.TempDir(), "postgres"), servers.PostgresOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cluster.Close)
+		store, err := servers.StartS3(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(store.Kill)
+		runScripts(t, func(name string) ([]string, error) { return servers.Settings(cluster, store, name) })
+	})
+}
+
+// settingsKey is under which a script keeps the settings of its depositories.
+type settingsKey struct{}
+
+// runScripts runs every script with the settings that there are for its name.
+func runScripts(t *testing.T, settings func(name string) ([]string, error)) {
 	sample, err := filepath.Abs("testdata/case")
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +82,10 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CASE", sample)
-			return nil
+			vars, err := settings(strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"))
+			env.Vars = append(env.Vars, vars...)
+			env.Values[settingsKey{}] = vars
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"depository": depository,
@@ -72,8 +103,11 @@ func TestScripts(t *testing.T) {
 			"hostile":    hostile,
 		},
 		Condition: func(name string) (bool, error) {
-			if name == "long" {
+			switch name {
+			case "long":
 				return !testing.Short(), nil
+			case "embedded":
+				return strings.HasSuffix(t.Name(), "/embedded"), nil
 			}
 			return false, fmt.Errorf("no condition %q", name)
 		},
@@ -88,6 +122,7 @@ func depository(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: depository DIR [flags…]")
 	}
 	cmd := exec.Command("munimentd", append([]string{"serve", "--dir", ts.MkAbs(args[0]), "--listen", "127.0.0.1:0"}, args[1:]...)...)
+	cmd.Env = append(os.Environ(), ts.Value(settingsKey{}).([]string)...)
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	var log strings.Builder

@@ -9,12 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
+	"github.com/muniment/muniment/service/auth"
 )
 
 // until waits for what must come to be, and fails when it does not.
@@ -111,6 +114,47 @@ func TestCanary(t *testing.T) {
 	d.clean(t)
 	if strings.Contains(d.said.String(), strings.TrimSpace(string(key))) {
 		t.Error("the canary's API key was told")
+	}
+}
+
+// TestCanariesAtOnce: replicas on one directory that all find the canary's account missing
+// make one, and each can read what is stored under its key.
+func TestCanariesAtOnce(t *testing.T) {
+	for range rounds(20, 500) {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, "keys", "tenants"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		accounts := notarytest.NewLedger(nil)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		keys := map[string]bool{}
+		for range 8 {
+			all.Go(func() {
+				c := &canary{dir: dir, accounts: accounts}
+				key, err := c.account(t.Context())
+				if err == nil {
+					_, err = accounts.APIKey(t.Context(), auth.Hash(key))
+				}
+				var wraps notary.TenantKey
+				if err == nil {
+					wraps, err = tenantKeys(dir)(canaryTenant.ID)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				keys[key+string(wraps.Marshal())] = true
+			})
+		}
+		all.Wait()
+		if len(keys) != 1 {
+			t.Fatalf("%d accounts of one canary", len(keys))
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, "keys", "*", ".new-*")); err != nil || len(left) > 0 {
+			t.Errorf("%v %v", left, err)
+		}
 	}
 }
 

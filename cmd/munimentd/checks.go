@@ -35,6 +35,9 @@ type facts struct {
 
 // fromBackup is the mend for what only a backup can bring back.
 func (e *examination) fromBackup() string {
+	if e.config.inDirectory("restore") != nil {
+		return "bring it back from the own backups of what keeps it (munimentd config), never to a state older than the anchors hold"
+	}
 	stop := ""
 	if e.Running {
 		stop = "stop it, and "
@@ -53,8 +56,8 @@ func (e *examination) directory(info fs.FileInfo) {
 	if info.Mode().Perm()&0o077 != 0 {
 		e.add("directory", wrong, "chmod 700 "+e.dir, "%s may be entered by others, mode %o", e.dir, info.Mode().Perm())
 	}
-	for _, name := range []string{"ledger", "blobs", "anchor", "keys", "keys/tenants"} {
-		path := filepath.Join(e.dir, name)
+	keys := filepath.Join(e.dir, "keys")
+	for _, path := range append(e.config.places(), keys, filepath.Join(keys, "tenants")) {
 		sub, err := os.Stat(path)
 		switch {
 		case err != nil:
@@ -62,7 +65,7 @@ func (e *examination) directory(info fs.FileInfo) {
 		case sub.Sys().(*syscall.Stat_t).Uid != owner:
 			e.add("directory", wrong, fmt.Sprintf("chown -R %d %s", owner, e.dir), "%s belongs to user %d, %s to user %d",
 				path, sub.Sys().(*syscall.Stat_t).Uid, e.dir, owner)
-		case strings.HasPrefix(name, "keys") && sub.Mode().Perm()&0o077 != 0:
+		case strings.HasPrefix(path, keys) && sub.Mode().Perm()&0o077 != 0:
 			e.add("directory", wrong, "chmod 700 "+path, "%s may be entered by others, mode %o", path, sub.Mode().Perm())
 		}
 	}
@@ -128,22 +131,16 @@ func (e *examination) anchorFile() {
 		e.add("anchor", wrong, mend, "%v", err)
 		return
 	}
-	cp, err := proofs.ParseCheckpoint(string(body))
-	if err != nil {
-		e.add("anchor", wrong, mend, "%s holds no checkpoint", e.anchorPath())
-		return
-	}
-	if e.policy != nil && cp.Origin != e.policy.Logs[0].Name {
-		e.add("anchor", wrong, mend, "%s is of the log %s, the policy of %s", e.anchorPath(), cp.Origin, e.policy.Logs[0].Name)
-		return
-	}
-	e.anchor = &cp
-	e.add("anchor", sound, "", "%d entries are sealed", cp.Size)
+	e.heldBy(e.anchorPath(), mend, body)
 }
 
 // process finds out who has the depository open. Its error is that looking further
 // would do harm.
 func (e *examination) process(ctx context.Context, info fs.FileInfo) error {
+	if e.config.shared() {
+		e.add("process", sound, "", "any number may serve: the directory holds keys and policy alone (--server asks one of them)")
+		return nil
+	}
 	lock, err := take(e.dir)
 	if err == nil {
 		lock.Close()
@@ -205,7 +202,7 @@ func (e *examination) fsck(ctx context.Context) (*notary.Report, error) {
 	if e.Running {
 		return askFsck(ctx, e.dir, progress)
 	}
-	d, err := open(ctx, e.dir, slog.New(slog.DiscardHandler), func(err error) {
+	d, err := open(ctx, e.config, slog.New(slog.DiscardHandler), func(err error) {
 		fmt.Fprintln(os.Stderr, "munimentd:", err)
 		os.Exit(exitFatal)
 	})
@@ -225,6 +222,9 @@ func (e *examination) fsck(ctx context.Context) (*notary.Report, error) {
 // mendOf says how to mend what fsck has found.
 func (e *examination) mendOf(what string, blobs []string) string {
 	for _, name := range blobs {
+		if e.config.Blobs != "dir" {
+			break
+		}
 		if _, id, _ := strings.Cut(name, "/"); strings.Contains(what, id) {
 			here, there := dir.NewReader(filepath.Join(e.dir, "blobs")), dir.NewReader("TARGET/blobs")
 			to, _ := here.Path(name)
@@ -287,7 +287,7 @@ func (e *examination) published(ctx context.Context) {
 		e.add("published", wrong, e.fromBackup(), "the published checkpoint: %v", err)
 	case cp.Size > e.state.Size:
 		e.add("published", wrong, e.fromBackup(), "%d entries are published, and the ledger has %d: it was rolled back", cp.Size, e.state.Size)
-	case !e.Running && e.anchor != nil && cp.Size > e.anchor.Size:
+	case !e.Running && !e.config.shared() && e.anchor != nil && cp.Size > e.anchor.Size:
 		e.add("published", wrong, "put this log's own, newest anchor back to "+e.anchorPath(), "%d entries are published, and %d sealed at the anchor: the anchor was rolled back", cp.Size, e.anchor.Size)
 	case !e.Running && cp.Size < e.state.Size:
 		e.add("published", doubtful, "start munimentd serve: it seals and publishes the rest first", "%d of %d entries are published", cp.Size, e.state.Size)

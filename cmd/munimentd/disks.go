@@ -1,8 +1,6 @@
 package main
 
 import (
-	"path/filepath"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -33,8 +31,7 @@ var unfit = map[uint32]string{
 // disks checks each file system that the depository is on, once.
 func (e *examination) disks() {
 	seen := map[unix.Fsid]bool{}
-	for _, name := range []string{"ledger", "blobs", "anchor"} {
-		path := filepath.Join(e.dir, name)
+	for _, path := range e.config.places() {
 		var st unix.Statfs_t
 		if err := unix.Statfs(path, &st); err != nil || seen[st.Fsid] {
 			continue // what is not there has been told

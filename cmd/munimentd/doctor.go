@@ -38,22 +38,27 @@ type diagnosis struct {
 }
 
 func doctorCommand() *cobra.Command {
-	var dir, server string
+	var server string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "doctor --dir DIR",
 		Short: "Look at everything, say what is wrong and how to mend it",
-		Long: `Check the directory, its keys and policy, the process that has it open, the disk, the
-clock and the limits, and re-hash everything that is stored, as fsck does. Nothing is
-changed. A running depository is asked, and goes on working meanwhile.
+		Long: `Check the directory, its keys and policy, PostgreSQL and S3 where they keep something,
+the anchors, the process that has the directory open, the disk, the clock and the
+limits, and re-hash everything that is stored, as fsck does. Nothing is changed. A
+running depository is asked, and goes on working meanwhile.
 
 Each line is ✓ sound, ! worth mending, ✗ wrong, or ? not to be checked before what is
 wrong is mended; "mend:" says how.
 
 Exit code 0: nothing is wrong. 1: something is. 2: it could not look.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
 			bar := newBar(c.ErrOrStderr())
-			d, err := diagnose(c.Context(), dir, server, bar)
+			d, err := diagnose(c.Context(), cfg, server, bar)
 			bar.end()
 			if err != nil {
 				return err
@@ -61,7 +66,7 @@ Exit code 0: nothing is wrong. 1: something is. 2: it could not look.`,
 			return d.print(c.OutOrStdout(), asJSON)
 		},
 	}
-	dirFlag(c, &dir)
+	settingFlags(c, onlyDir)
 	c.Flags().StringVar(&server, "server", "", "address by which clients reach it, to ask whether it is ready there")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
@@ -110,8 +115,9 @@ func (d *diagnosis) print(w io.Writer, asJSON bool) error {
 // examination is one run of all checks. Later ones build on what earlier ones saw.
 type examination struct {
 	diagnosis
-	dir string
-	bar *bar
+	config *config
+	dir    string // the config's
+	bar    *bar
 	facts
 }
 
@@ -121,11 +127,12 @@ func (e *examination) add(check string, l level, mend, format string, args ...an
 }
 
 // diagnose runs every check. The error is that nothing could be looked at.
-func diagnose(ctx context.Context, dir, server string, bar *bar) (*diagnosis, error) {
-	e := &examination{diagnosis: diagnosis{Dir: dir, Findings: []finding{}}, dir: dir, bar: bar}
+func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagnosis, error) {
+	dir := cfg.Dir
+	e := &examination{diagnosis: diagnosis{Dir: dir, Findings: []finding{}}, config: cfg, dir: dir, bar: bar}
 	info, err := os.Stat(dir)
 	if os.IsNotExist(err) {
-		return nil, fmt.Errorf("%s does not exist; munimentd init lays a depository out", dir)
+		return nil, notThere(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -138,7 +145,10 @@ func diagnose(ctx context.Context, dir, server string, bar *bar) (*diagnosis, er
 	e.directory(info)
 	e.logKey()
 	e.policyFile()
-	e.anchorFile()
+	if len(cfg.Anchors) == 0 {
+		e.anchorFile()
+	}
+	e.services(ctx)
 	if err := e.process(ctx, info); err != nil {
 		return nil, err
 	}

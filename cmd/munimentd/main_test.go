@@ -1,11 +1,14 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,8 +23,30 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"munimentd": func() {
 		newHandler = promised
+		settle()
 		main()
 	}})
+}
+
+// settle gives each directory a schema and prefixes of its own where scripts run with
+// PostgreSQL and S3: one script may lay out several depositories.
+func settle() {
+	at := slices.Index(os.Args, "--dir") + 1
+	if os.Getenv("MUNIMENT_LEDGER_ENGINE") != "postgres" || os.Getenv("MUNIMENT_LEDGER_POSTGRES_SCHEMA") != "" || at == 0 || at == len(os.Args) {
+		return
+	}
+	dir, err := filepath.Abs(os.Args[at])
+	if err != nil {
+		drift(err)
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	sum := sha256.Sum256([]byte(dir))
+	name := "d" + hex.EncodeToString(sum[:10])
+	os.Setenv("MUNIMENT_LEDGER_POSTGRES_SCHEMA", name)
+	os.Setenv("MUNIMENT_BLOBS_S3_PREFIX", name+"/")
+	os.Setenv("MUNIMENT_ANCHOR_S3_PREFIX", name+"/")
 }
 
 func promised(c service.Config) http.Handler {

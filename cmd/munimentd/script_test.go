@@ -1,32 +1,71 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/muniment/muniment/storage/storagetest/servers"
 )
 
-// TestScripts is what an operator sees. Beside the usual commands a script has
+// TestScripts is what an operator sees, on the engines of one directory and on PostgreSQL
+// and S3: the scripts are the same, and what is truly about the directory is marked
+// [embedded]. Beside the usual commands a script has
 //
 //	exits CODE COMMAND…          the command ends with exactly that code
-//	http METHOD PATH STATUS      a request to $ADDR, tried until something listens there
+//	http METHOD PATH STATUS      a request to $ADDR, or the URL, tried until something listens there
 //	mode OCTAL FILE…             the files have that mode
 //
 // and $ADDR and $OTHER, two addresses that nothing listens on.
 func TestScripts(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) {
+		runScripts(t, func(string) ([]string, error) { return nil, nil })
+	})
+	t.Run("production", func(t *testing.T) {
+		cluster, err := servers.StartPostgres(filepath.Join(t.TempDir(), "postgres"), servers.PostgresOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cluster.Close)
+		store, err := servers.StartS3(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(store.Kill)
+		runScripts(t, func(name string) ([]string, error) { return servers.Settings(cluster, store, name) })
+	})
+}
+
+// runScripts runs every script with the settings that there are for its name.
+func runScripts(t *testing.T, settings func(name string) ([]string, error)) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir: "testdata",
+		Condition: func(name string) (bool, error) {
+			if name != "embedded" {
+				return false, fmt.Errorf("no condition %q", name)
+			}
+			return strings.HasSuffix(t.Name(), "/embedded"), nil
+		},
+		Deadline:            time.Now().Add(10 * time.Minute),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
+			env, err := settings(strings.TrimPrefix(filepath.Base(e.WorkDir), "script-"))
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, env...)
 			for _, name := range []string{"ADDR", "OTHER"} {
 				addr, err := freeAddress()
 				if err != nil {
@@ -72,9 +111,13 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
-		ts.Fatalf("usage: http METHOD PATH STATUS")
+		ts.Fatalf("usage: http METHOD PATH|URL STATUS")
 	}
-	req, err := http.NewRequest(args[0], "http://"+ts.Getenv("ADDR")+args[1], nil)
+	url := args[1]
+	if strings.HasPrefix(url, "/") {
+		url = "http://" + ts.Getenv("ADDR") + url
+	}
+	req, err := http.NewRequest(args[0], url, nil)
 	ts.Check(err)
 	var resp *http.Response
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {

@@ -34,7 +34,7 @@ func secretsOf(t testing.TB, d *laidOut) spellings {
 	}
 	s.spell("the log key's seed", signer.(ed25519.PrivateKey).Seed())
 	files, err := filepath.Glob(filepath.Join(d.Dir, "keys", "tenants", "*.key"))
-	if err != nil || len(files) != 2 {
+	if err != nil || len(files) != 3 {
 		t.Fatalf("%d tenant key files: %v", len(files), err)
 	}
 	for _, path := range files {
