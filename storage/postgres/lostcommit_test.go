@@ -50,13 +50,15 @@ func TestLostCommits(t *testing.T) {
 // lose appends a batch and lets the wire fail between the look-ups and the commit.
 func (c *chain) lose(t *testing.T, l *Ledger, w *wire, key notary.Term, rows int, toxic string) *notary.Batch {
 	t.Helper()
-	// What is silent is given up by the caller.
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var b *notary.Batch
 	err := l.Append(ctx, notary.Lookups{Operations: []notary.Operation{{Tenant: alice, Key: key}}}, func(s notary.State) (built *notary.Batch, err error) {
 		if b, err = c.build(s, key, rows); err != nil {
 			return nil, err
+		}
+		if toxic == silentAnswer { // which the caller gives up
+			time.AfterFunc(500*time.Millisecond, cancel)
 		}
 		return b, w.spoil(toxic)
 	})
@@ -74,16 +76,13 @@ func (c *chain) lose(t *testing.T, l *Ledger, w *wire, key notary.Term, rows int
 func (c *chain) findOrAppend(t *testing.T, l *Ledger, key notary.Term, b *notary.Batch, committed bool) {
 	t.Helper()
 	if !committed {
-		for deadline := time.Now().Add(10 * time.Second); ; {
+		// The wire that was cut may have had other connections of the pool on it.
+		eventually(t, "appended again", func() bool {
 			done, err := c.append(t.Context(), l, key, len(b.Rows))
-			if err != nil || time.Now().After(deadline) {
-				t.Fatalf("trying again: %v, %v", done, err)
-			}
-			if done {
-				return
-			}
-			// The wire that was cut may have had other connections of the pool on it.
-		}
+			must(t, err)
+			return done
+		})
+		return
 	}
 	lookups := notary.Lookups{Operations: []notary.Operation{{Tenant: alice, Key: key}}}
 	eventually(t, "the lock is had again", func() bool { // on a connection that is not cut
