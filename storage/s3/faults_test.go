@@ -60,7 +60,7 @@ var faults = []fault{
 	{"request cut in its body", []string{`{"type": "limit_data", "stream": "upstream", "attributes": {"bytes": 20000}}`}},
 	{"slow", []string{`{"type": "bandwidth", "stream": "upstream", "attributes": {"rate": 1}}`, `{"type": "bandwidth", "stream": "downstream", "attributes": {"rate": 1}}`}},
 	{"stalls in the request", []string{`{"type": "bandwidth", "stream": "upstream", "attributes": {"rate": 0}}`}},
-	{"late", []string{`{"type": "latency", "attributes": {"latency": 6000}}`}},
+	{"late", []string{`{"type": "latency", "attributes": {"latency": 2500}}`}},
 }
 
 // spoil lets the fault befall every connection; mend ends it, and those connections.
