@@ -133,11 +133,10 @@ const markHeader = "Muniment-Upload"
 // options are those of a request that creates an object: with the checksum, which the
 // server compares with what it received, by S3's name.
 func (u *upload) options(header, checksum string) minio.PutObjectOptions {
-	opts := minio.PutObjectOptions{
+	return minio.PutObjectOptions{
 		UserMetadata:         map[string]string{markHeader: u.mark, header: checksum},
 		DisableContentSha256: true, // not in chunks: the digest of the whole is known
 	}
-	return opts
 }
 
 const (
