@@ -60,9 +60,16 @@ func (a *Anchor) Close() error {
 }
 
 // Load implements notary.Anchor.
-func (a *Anchor) Load(ctx context.Context) ([]byte, error) {
+func (a *Anchor) Load(ctx context.Context) ([]byte, error) { return load(ctx, a.pool) }
+
+// querier is a pool or one connection of it.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func load(ctx context.Context, from querier) ([]byte, error) {
 	var body []byte
-	err := a.pool.QueryRow(ctx, "SELECT body FROM anchor").Scan(&body)
+	err := from.QueryRow(ctx, "SELECT body FROM anchor").Scan(&body)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errors.New("there is no anchor in the database: only init and munimentd anchor add create one")
 	}
@@ -93,7 +100,7 @@ func (a *Anchor) Advance(ctx context.Context, prev, next []byte) error {
 	if tag.RowsAffected() == 1 {
 		return nil
 	}
-	held, err := a.Load(ctx)
+	held, err := load(ctx, conn)
 	if err != nil {
 		return err
 	}

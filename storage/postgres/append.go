@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
@@ -33,17 +34,22 @@ func (l *Ledger) Append(ctx context.Context, lookups notary.Lookups, build func(
 	defer conn.Release() // which closes it, if a transaction is open or its state unknown
 	state, err := lookUp(ctx, conn.Conn(), lookups)
 	if err != nil {
-		return errors.Join(failed(err), abandon(conn.Conn()))
+		abandon(conn.Conn())
+		return failed(err)
 	}
 	batch, err := build(state)
+	if err == nil && batch != nil {
+		if err = batch.Continues(state.Head); err != nil {
+			err = fmt.Errorf("batch refused: %w", err)
+		}
+	}
 	if err != nil || batch == nil {
-		return errors.Join(err, l.leave(ctx, conn.Conn()))
+		leave(ctx, conn.Conn())
+		return err
 	}
-	if err := batch.Continues(state.Head); err != nil {
-		return errors.Join(fmt.Errorf("batch refused: %w", err), l.leave(ctx, conn.Conn()))
-	}
-	if err := l.commit(ctx, conn.Conn(), state.Head.Size, batch); err != nil {
-		return errors.Join(failed(err), abandon(conn.Conn()))
+	if err := commit(ctx, conn.Conn(), state.Head.Size, batch); err != nil {
+		abandon(conn.Conn())
+		return failed(err)
 	}
 	if int64(batch.Head.Size) > l.extended.Load()-extendBefore {
 		// The batch is committed, whatever becomes of the next partition; the append that
@@ -69,20 +75,18 @@ func (l *Ledger) extend(ctx context.Context, size uint64) error {
 }
 
 // leave ends a transaction that wrote nothing, so that the lock is free at once.
-func (l *Ledger) leave(ctx context.Context, conn *pgx.Conn) error {
+func leave(ctx context.Context, conn *pgx.Conn) {
 	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
-		return abandon(conn)
+		abandon(conn)
 	}
-	return nil
 }
 
 // abandon closes a connection whose transaction must not go on. The server then ends it,
 // one way or the other.
-func abandon(conn *pgx.Conn) error {
+func abandon(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = conn.Close(ctx) // it may be broken already
-	return nil
 }
 
 // lookUp takes the lock of the head and asks what the batch needs, in one round trip.
@@ -92,8 +96,7 @@ func lookUp(ctx context.Context, conn *pgx.Conn, lookups notary.Lookups) (notary
 		Cases:      make([]notary.Case, len(lookups.Cases)),
 	}
 	var b pgx.Batch
-	b.Queue("BEGIN")
-	b.Queue("SELECT 1 FROM head FOR UPDATE")
+	queueLock(&b)
 	if len(lookups.Operations) > 0 {
 		var tenants, keys column
 		for i, o := range lookups.Operations {
@@ -116,6 +119,18 @@ func lookUp(ctx context.Context, conn *pgx.Conn, lookups notary.Lookups) (notary
 		return err
 	})
 	return s, conn.SendBatch(ctx, &b).Close()
+}
+
+// queueLock begins a transaction and takes the lock of the head. Without its row there is
+// no lock, and nothing that follows can be trusted.
+func queueLock(b *pgx.Batch) {
+	b.Queue("BEGIN")
+	b.Queue("SELECT 1 FROM head FOR UPDATE").Exec(func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() != 1 {
+			return corrupt("there is no head")
+		}
+		return nil
+	})
 }
 
 func scanOperations(rows pgx.Rows, found []notary.Operation) error {
@@ -146,15 +161,13 @@ func scanCases(rows pgx.Rows, found []notary.Case) error {
 
 // commit writes the batch and commits it, in one round trip. A COMMIT that answers with
 // anything but plain success is an error, and its outcome unknown.
-func (l *Ledger) commit(ctx context.Context, conn *pgx.Conn, old uint64, batch *notary.Batch) error {
+func commit(ctx context.Context, conn *pgx.Conn, old uint64, batch *notary.Batch) error {
 	var b pgx.Batch
 	queueRows(&b, batch)
 	queueTiles(&b, old, batch)
 	h := batch.Head
 	queueExactly(&b, 1, "UPDATE head SET size = $1, root = $2, time = $3, batch = $4, peaks = $5 WHERE size = $6",
 		int64(h.Size), h.Root[:], h.Time.UnixMilli(), uuid(h.Batch), joined(batch.Peaks), int64(old))
-	b.Queue(`INSERT INTO writers (writer, batch) VALUES ($1, $2)
-		ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, seen = now()`, uuid(l.writer), uuid(h.Batch))
 	b.Queue("COMMIT").Exec(committed)
 	delete(conn.PgConn().CustomData(), warned)
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
@@ -190,8 +203,10 @@ func queueExactly(b *pgx.Batch, rows int, sql string, args ...any) {
 // queueRows queues the entries, and what belongs to their tenants.
 func queueRows(b *pgx.Batch, batch *notary.Batch) {
 	entries := packEntries(batch.Rows)
-	b.Queue("INSERT INTO entries (first, count, time, data) SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bytea[])",
-		entries.first, entries.count, entries.time, entries.data)
+	batches := make([]pgtype.UUID, len(entries.first))
+	batches[0] = uuid(batch.Head.Batch)
+	b.Queue("INSERT INTO entries (first, count, time, batch, data) SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::uuid[], $5::bytea[])",
+		entries.first, entries.count, entries.time, batches, entries.data)
 	n := len(batch.Rows)
 	tenants, ids, prevs, bodies, secrets := make(column, n), make(column, n), make(column, n), make(column, n), make(column, n)
 	indexes, seqs := make([]int64, n), make([]int64, n)
@@ -311,9 +326,8 @@ func (l *Ledger) Committed(ctx context.Context, batch notary.ID) (bool, error) {
 	// Whoever held the lock with that batch has come to its end once it is ours.
 	var found bool
 	var b pgx.Batch
-	b.Queue("BEGIN")
-	b.Queue("SELECT 1 FROM head FOR UPDATE")
-	b.Queue("SELECT EXISTS (SELECT FROM writers WHERE writer = $1 AND batch = $2)", uuid(l.writer), uuid(batch)).
+	queueLock(&b)
+	b.Queue("SELECT EXISTS (SELECT FROM entries WHERE batch = $1)", uuid(batch)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&found) })
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil || !found {
 		return false, failed(err)
@@ -321,7 +335,7 @@ func (l *Ledger) Committed(ctx context.Context, batch notary.ID) (bool, error) {
 	// It is visible here, and perhaps not yet durable everywhere: a commit after it is
 	// durable only when it is.
 	var again pgx.Batch
-	queueExactly(&again, 1, "UPDATE writers SET seen = now() WHERE writer = $1", uuid(l.writer))
+	queueExactly(&again, 1, "UPDATE head SET size = size")
 	again.Queue("COMMIT").Exec(committed)
 	if err := conn.SendBatch(ctx, &again).Close(); err != nil {
 		return false, failed(err)

@@ -31,7 +31,7 @@ func Migrate(ctx context.Context, c Config) (err error) {
 	}
 	cc, err := pgx.ParseConfig(c.URL)
 	if err != nil {
-		return errors.New("the database's URL cannot be read as a libpq connection string; it looks like postgres://user:password@host:5432/database")
+		return errURL
 	}
 	configure(cc, schema)
 	db := stdlib.OpenDB(*cc)

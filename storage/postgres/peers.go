@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -56,7 +55,7 @@ func (p *listener) close() {
 
 func (p *listener) drop() {
 	if p.conn != nil {
-		_ = abandon(p.conn)
+		abandon(p.conn)
 		p.conn = nil
 	}
 }
@@ -100,7 +99,8 @@ func (l *Ledger) listen(ctx context.Context) error {
 		_, err = conn.Exec(connecting, "LISTEN "+pgx.Identifier{l.channel()}.Sanitize())
 	}
 	if err != nil {
-		return errors.Join(err, abandon(conn))
+		abandon(conn)
+		return err
 	}
 	l.peers.conn = conn
 	return nil

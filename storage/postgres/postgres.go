@@ -8,14 +8,12 @@
 //
 // Three roles keep mistakes apart: the login owns nothing, muniment_append adds and never
 // deletes, and muniment_read sees the rows of one tenant, which it names for each
-// transaction; row-level security is forced. FINDINGS on speed stand beside the code they
-// explain: PostgreSQL's work is counted in rows, so entries and hashes are stored many to
-// a row.
+// transaction; row-level security is forced. PostgreSQL's work is counted in rows, so
+// entries and hashes are stored many to a row.
 package postgres
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,7 +70,6 @@ func (c Config) schema() (string, error) {
 // Ledger is notary.Ledger, notary.Accounts and notary.Peers on one schema.
 type Ledger struct {
 	schema string
-	writer notary.ID // this process, as the table writers knows it
 	logger *slog.Logger
 
 	// Three pools, so that who appends can read meanwhile, however many others do.
@@ -94,9 +91,6 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	l := &Ledger{schema: schema, logger: c.Logger}
 	if l.logger == nil {
 		l.logger = slog.Default()
-	}
-	if _, err := rand.Read(l.writer[:]); err != nil {
-		return nil, err
 	}
 	most := c.Connections
 	if most == 0 {
@@ -134,27 +128,31 @@ func (l *Ledger) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, "DELETE FROM writers WHERE seen < now() - $1::interval", "30 days"); err != nil {
-		return fmt.Errorf("forgetting writers of long ago: %w", err)
-	}
 	return l.extend(ctx, head.Size)
 }
+
+// errURL says nothing of the URL, which may hold a password.
+var errURL = errors.New("the database's URL cannot be read as a libpq connection string; it looks like postgres://user:password@host:5432/database")
 
 // pool returns a pool whose connections have taken a role.
 func (c Config) pool(ctx context.Context, schema, role string, most int) (*pgxpool.Pool, error) {
 	pc, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
-		return nil, errors.New("the database's URL cannot be read as a libpq connection string; it looks like postgres://user:password@host:5432/database")
+		return nil, errURL
 	}
 	pc.MaxConns, pc.MinConns = int32(most), 1
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.HealthCheckPeriod = 5 * time.Second
 	configure(pc.ConnConfig, schema)
+	forPoints(pc.ConnConfig)
 	pc.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		if err := checkServer(ctx, conn); err != nil {
 			return err
 		}
 		_, err := conn.Exec(ctx, "SET ROLE "+role)
+		if told := new(pgconn.PgError); errors.As(err, &told) && (told.Code == "22023" || told.Code == "42501") {
+			return fmt.Errorf("this login may not take the role %s, or there is none; munimentd migrate creates it, and GRANT %s TO the login gives it", role, role)
+		}
 		return err
 	}
 	return pgxpool.NewWithConfig(ctx, pc)
@@ -173,14 +171,21 @@ func configure(c *pgx.ConnConfig, schema string) {
 	set["tcp_user_timeout"] = deadAfter
 	set["tcp_keepalives_idle"], set["tcp_keepalives_interval"], set["tcp_keepalives_count"] = "3", "1", "3"
 	set["default_transaction_isolation"] = "read committed"
-	// Each query here is a walk down one index. What the planner makes of a table that
-	// was empty when it looked must not be kept for one that has millions of rows.
-	set["enable_seqscan"], set["enable_hashjoin"], set["enable_mergejoin"], set["jit"] = "off", "off", "off", "off"
 	c.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
 		if n.SeverityUnlocalized == "WARNING" {
 			conn.CustomData()[warned] = true
 		}
 	}
+}
+
+// forPoints keeps the planner to what every query here is: a walk down one index. What it
+// makes of a table that was empty when it looked must not be kept for one that has
+// millions of rows.
+func forPoints(c *pgx.ConnConfig) {
+	for _, name := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan", "jit"} {
+		c.RuntimeParams[name] = "off"
+	}
+	c.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 }
 
 // warned is set in a connection's custom data when the server warned: a COMMIT with a

@@ -62,7 +62,7 @@ func (l *Ledger) Hashes(ctx context.Context, level int, from, to uint64) ([]proo
 	if err != nil {
 		return nil, failed(err)
 	}
-	var size int64
+	size := int64(-1)
 	var index pgtype.Int8
 	var tile []byte
 	hashes := make([]proofs.Hash, 0, to-from)
@@ -79,6 +79,9 @@ func (l *Ledger) Hashes(ctx context.Context, level int, from, to uint64) ([]proo
 	})
 	if err != nil {
 		return nil, failed(err)
+	}
+	if size < 0 {
+		return nil, corrupt("there is no head")
 	}
 	if err := beyond(to, uint64(size)>>(8*level)); err != nil {
 		return nil, err
@@ -102,7 +105,7 @@ func (l *Ledger) Entries(ctx context.Context, from, to uint64) ([][]byte, error)
 	if err != nil {
 		return nil, failed(err)
 	}
-	var size int64
+	size := int64(-1)
 	var run runOfEntries
 	entries := make([][]byte, 0, to-from)
 	_, err = pgx.ForEachRow(rows, []any{&size, &run.first, &run.count, &run.data}, func() error {
@@ -121,6 +124,9 @@ func (l *Ledger) Entries(ctx context.Context, from, to uint64) ([][]byte, error)
 	})
 	if err != nil {
 		return nil, failed(err)
+	}
+	if size < 0 {
+		return nil, corrupt("there is no head")
 	}
 	if err := beyond(to, uint64(size)); err != nil {
 		return nil, err
@@ -201,7 +207,7 @@ func (l *Ledger) Row(ctx context.Context, index uint64) (notary.Row, error) {
 	if index > math.MaxInt64 {
 		return notary.Row{}, beyond(index, math.MaxInt64)
 	}
-	r, err := scanRow(l.work.QueryRow(ctx, selectRow+" FROM deposits d"+joinRow+" WHERE d.index = $1", int64(index)))
+	r, err := l.row(ctx, index)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return r, failed(err)
 	}
@@ -209,10 +215,18 @@ func (l *Ledger) Row(ctx context.Context, index uint64) (notary.Row, error) {
 	if err != nil {
 		return notary.Row{}, err
 	}
-	if index < head.Size {
-		return notary.Row{}, corrupt("row %d is missing", index)
+	if err := beyond(index+1, head.Size); err != nil {
+		return notary.Row{}, err
 	}
-	return notary.Row{}, beyond(index+1, head.Size)
+	// It may have been committed since. Below a head that was read before, it is there.
+	if r, err = l.row(ctx, index); errors.Is(err, pgx.ErrNoRows) {
+		err = corrupt("row %d is missing", index)
+	}
+	return r, failed(err)
+}
+
+func (l *Ledger) row(ctx context.Context, index uint64) (notary.Row, error) {
+	return scanRow(l.work.QueryRow(ctx, selectRow+" FROM deposits d"+joinRow+" WHERE d.index = $1", int64(index)))
 }
 
 // asTenant runs one query as the role that sees this tenant's rows alone, in one round
@@ -281,9 +295,10 @@ func (l *Ledger) Case(ctx context.Context, tenant notary.ID, contract notary.Ter
 }
 
 const (
-	// Times never decrease with the index, so a time is a place in the log: that of the
-	// first run that is not older.
-	fromTime  = "greatest($2, coalesce((SELECT first FROM entries WHERE time >= $3 ORDER BY time, first LIMIT 1), 9223372036854775807))"
+	// Times never decrease with the index, so a time is a place in the log: behind the last
+	// run that is older. Were runs missing, it would be too early and not too late, so that
+	// the rows they belong to are found and found damaged.
+	fromTime  = "greatest($2, coalesce((SELECT first + count FROM entries WHERE time < $3 ORDER BY time DESC, first DESC LIMIT 1), 0))"
 	untilTime = "coalesce((SELECT first FROM entries WHERE time >= $4 ORDER BY time, first LIMIT 1), 9223372036854775807)"
 
 	selectByTenant = selectRow + ` FROM (SELECT * FROM deposits WHERE tenant = $1 AND index >= ` + fromTime + ` AND index < ` + untilTime +
@@ -345,13 +360,17 @@ func (l *Ledger) Publish(ctx context.Context, size uint64, note []byte) error {
 
 // Published implements notary.Ledger.
 func (l *Ledger) Published(ctx context.Context) ([]byte, error) {
+	var size int64
 	var note []byte
-	err := l.work.QueryRow(ctx, "SELECT note FROM published WHERE size >= 0").Scan(&note)
+	err := l.work.QueryRow(ctx, "SELECT size, note FROM published").Scan(&size, &note)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, notary.ErrNotFound
+		return nil, corrupt("there is no place for the published note")
 	}
 	if err != nil {
 		return nil, failed(err)
+	}
+	if size < 0 {
+		return nil, notary.ErrNotFound
 	}
 	return note, nil
 }

@@ -1196,6 +1196,9 @@ func readBelow(ctx context.Context, ledger notary.Ledger, head notary.Head, cont
 			return fmt.Errorf("entry %d does not have its leaf hash", from+uint64(i))
 		}
 	}
+	if err := readBeyond(ctx, ledger, head.Size); err != nil {
+		return err
+	}
 	c, err := ledger.Case(ctx, alice, contract)
 	if head.Size == 0 && errors.Is(err, notary.ErrNotFound) {
 		return nil
@@ -1206,6 +1209,20 @@ func readBelow(ctx context.Context, ledger notary.Ledger, head notary.Head, cont
 	rows, err := ledger.Deposits(ctx, notary.Query{Tenant: alice, Term: &contract, From: from, Limit: 1000})
 	if err != nil || uint64(len(rows)) < head.Size-from || uint64(len(rows))%width != 0 {
 		return fmt.Errorf("%d rows from %d below a head of %d: %w", len(rows), from, head.Size, err)
+	}
+	return nil
+}
+
+// readBeyond asks for what was not there when the head was read. It may have come since,
+// with the batch it belongs to, and then it is there.
+func readBeyond(ctx context.Context, ledger notary.Ledger, size uint64) error {
+	_, rowErr := ledger.Row(ctx, size)
+	_, hashesErr := ledger.Hashes(ctx, 0, size, size+1)
+	_, entriesErr := ledger.Entries(ctx, size, size+1)
+	for _, err := range []error{rowErr, hashesErr, entriesErr} {
+		if err != nil && !errors.Is(err, notary.ErrNotFound) {
+			return fmt.Errorf("beyond a head of %d: %w", size, err)
+		}
 	}
 	return nil
 }

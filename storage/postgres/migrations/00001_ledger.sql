@@ -39,11 +39,13 @@ INSERT INTO head (size, root, time, batch, peaks)
 VALUES (0, sha256(''), 0, '00000000-0000-0000-0000-000000000000', '');
 
 -- entries holds runs of consecutive entries that were committed together with one time,
--- 64 at most: each entry with its length before it in 16 bits, big-endian.
+-- 64 at most: each entry with its length before it in 16 bits, big-endian. The first run
+-- of a batch has its id, by which a process whose COMMIT was not answered finds it.
 CREATE TABLE entries (
   first bigint PRIMARY KEY,
   count integer NOT NULL CHECK (count BETWEEN 1 AND 64),
   time  bigint NOT NULL,
+  batch uuid UNIQUE,
   data  bytea  NOT NULL
 );
 ALTER TABLE entries ALTER COLUMN data SET STORAGE EXTERNAL; -- hashes do not compress
@@ -129,13 +131,6 @@ CREATE TABLE api_keys (
 
 -- What processes need to agree.
 
--- writers tells a process whose COMMIT was not answered whether its last batch is there,
--- whatever others have committed since.
-CREATE TABLE writers (
-  writer uuid PRIMARY KEY,
-  batch  uuid NOT NULL,
-  seen   timestamptz NOT NULL DEFAULT now()
-) WITH (fillfactor = 20);
 CREATE TABLE lease (
   one    boolean PRIMARY KEY DEFAULT true CHECK (one),
   holder uuid NOT NULL,
@@ -197,10 +192,9 @@ REVOKE ALL ON FUNCTION extend_deposits(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ledger_version() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION extend_deposits(bigint), ledger_version() TO muniment_append;
 GRANT SELECT ON head, entries, tiles, published TO muniment_append, muniment_read;
-GRANT UPDATE ON head, tiles, published, cases, lease, writers, anchor TO muniment_append;
-GRANT INSERT ON entries, tiles, writers, tenants, api_keys, anchor TO muniment_append;
-GRANT SELECT ON lease, writers, anchor, tenants, api_keys TO muniment_append;
-GRANT DELETE ON writers TO muniment_append;
+GRANT UPDATE ON head, tiles, published, cases, lease, anchor TO muniment_append;
+GRANT INSERT ON entries, tiles, tenants, api_keys, anchor TO muniment_append;
+GRANT SELECT ON lease, anchor, tenants, api_keys TO muniment_append;
 
 -- +goose Down
 -- A ledger is not taken away by a migration.
