@@ -133,11 +133,10 @@ const markHeader = "Muniment-Upload"
 // options are those of a request that creates an object: with the checksum, which the
 // server compares with what it received, by S3's name.
 func (u *upload) options(header, checksum string) minio.PutObjectOptions {
-	opts := minio.PutObjectOptions{
+	return minio.PutObjectOptions{
 		UserMetadata:         map[string]string{markHeader: u.mark, header: checksum},
 		DisableContentSha256: true, // not in chunks: the digest of the whole is known
 	}
-	return opts
 }
 
 const (
@@ -265,12 +264,10 @@ func (u *upload) multipart(caller context.Context, r io.Reader, part []byte) err
 	// The object comes to be with this request: from here on as with a single put.
 	ctx, cancel := u.within(context.WithoutCancel(caller), 2*u.timeout+moving(u.size))
 	defer cancel()
-	err = u.complete(ctx, id, parts)
-	settled := u.settle(ctx, err)
-	if err != nil && settled != nil {
-		return u.abort(caller, id, settled)
+	if err := u.settle(ctx, u.complete(ctx, id, parts)); err != nil {
+		return u.abort(caller, id, err)
 	}
-	return settled
+	return nil
 }
 
 func (u *upload) begin(caller context.Context) (id string, err error) {

@@ -22,8 +22,8 @@ func (r Retention) asked() bool { return r.timed() || r.LegalHold }
 func (r Retention) timed() bool { return r.Years > 0 || r.Days > 0 }
 
 // Retain implements notary.Blobs, by Object Lock. What the object has already is read
-// first, and only ever added to: a later date, a legal hold, COMPLIANCE in place of
-// GOVERNANCE.
+// first, and only ever added to: a later date, a legal hold. COMPLIANCE stays; what has
+// GOVERNANCE gets it only if the server lets these credentials, and is an error if not.
 func (b *Blobs) Retain(caller context.Context, name string, since time.Time) error {
 	at, key, err := b.place(name)
 	if err != nil {
