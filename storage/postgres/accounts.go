@@ -14,11 +14,14 @@ import (
 
 // insert adds a row with a name of its own, or is ErrExists.
 func (l *Ledger) insert(ctx context.Context, sql string, args ...any) error {
-	_, err := l.work.Exec(ctx, sql, args...)
+	err := durably(ctx, l.work, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, sql, args...)
+		return err
+	})
 	if told := new(pgconn.PgError); errors.As(err, &told) && told.Code == "23505" {
 		return notary.ErrExists
 	}
-	return failed(err)
+	return err
 }
 
 // CreateTenant implements notary.Accounts.

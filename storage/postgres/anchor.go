@@ -46,11 +46,14 @@ func CreateAnchor(ctx context.Context, c Config, body []byte) error {
 		return err
 	}
 	defer pool.Close()
-	_, err = pool.Exec(ctx, "INSERT INTO anchor (body) VALUES ($1)", body)
+	err = durably(ctx, pool, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "INSERT INTO anchor (body) VALUES ($1)", body)
+		return err
+	})
 	if told := new(pgconn.PgError); errors.As(err, &told) && told.Code == "23505" {
 		return fmt.Errorf("anchor: %w", notary.ErrExists)
 	}
-	return failed(err)
+	return err
 }
 
 // Close gives its connections back.
@@ -59,22 +62,17 @@ func (a *Anchor) Close() error {
 	return nil
 }
 
-// Load implements notary.Anchor.
-func (a *Anchor) Load(ctx context.Context) ([]byte, error) { return load(ctx, a.pool) }
-
-// querier is a pool or one connection of it.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-func load(ctx context.Context, from querier) ([]byte, error) {
-	var body []byte
-	err := from.QueryRow(ctx, "SELECT body FROM anchor").Scan(&body)
+// Load implements notary.Anchor. What it returns is on the standby too: after an Advance
+// without an answer it decides what may be signed.
+func (a *Anchor) Load(ctx context.Context) (body []byte, err error) {
+	err = durably(ctx, a.pool, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT body, "+settled+" FROM anchor").Scan(&body, nil)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errors.New("there is no anchor in the database: only init and munimentd anchor add create one")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("anchor in the database: %w", failed(err))
+		return nil, fmt.Errorf("anchor in the database: %w", err)
 	}
 	return body, nil
 }
@@ -84,23 +82,19 @@ func (a *Anchor) Advance(ctx context.Context, prev, next []byte) error {
 	if len(next) == 0 || len(next) > 4000 {
 		return fmt.Errorf("an anchor holds 1 to 4,000 bytes, not %d", len(next))
 	}
-	conn, err := a.pool.Acquire(ctx)
-	if err != nil {
+	var advanced bool
+	err := durably(ctx, a.pool, func(conn *pgx.Conn) error {
+		tag, err := conn.Exec(ctx, "UPDATE anchor SET body = $2 WHERE body = $1", notNull(prev), next)
+		advanced = tag.RowsAffected() == 1
 		return err
-	}
-	defer conn.Release()
-	delete(conn.Conn().PgConn().CustomData(), warned)
-	tag, err := conn.Exec(ctx, "UPDATE anchor SET body = $2 WHERE body = $1", notNull(prev), next)
+	})
 	if err != nil {
-		return fmt.Errorf("anchor in the database: %w", failed(err))
+		return fmt.Errorf("anchor in the database: %w", err)
 	}
-	if err := withoutWarning(conn.Conn()); err != nil {
-		return err
-	}
-	if tag.RowsAffected() == 1 {
+	if advanced {
 		return nil
 	}
-	held, err := load(ctx, conn)
+	held, err := a.Load(ctx)
 	if err != nil {
 		return err
 	}

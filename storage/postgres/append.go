@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -51,6 +50,7 @@ func (l *Ledger) Append(ctx context.Context, lookups notary.Lookups, build func(
 		abandon(conn.Conn())
 		return failed(err)
 	}
+	raise(&l.durable, batch.Head.Size)
 	if int64(batch.Head.Size) > l.extended.Load()-extendBefore {
 		// The batch is committed, whatever becomes of the next partition; the append that
 		// needs it tries again.
@@ -179,13 +179,6 @@ func commit(ctx context.Context, conn *pgx.Conn, old uint64, batch *notary.Batch
 func committed(tag pgconn.CommandTag) error {
 	if tag.String() != "COMMIT" {
 		return fmt.Errorf("COMMIT was answered with %s", tag)
-	}
-	return nil
-}
-
-func withoutWarning(conn *pgx.Conn) error {
-	if conn.PgConn().CustomData()[warned] != nil {
-		return errors.New("COMMIT was answered with a warning: it may be on one machine only")
 	}
 	return nil
 }

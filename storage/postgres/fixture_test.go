@@ -21,11 +21,18 @@ var (
 // laid out whose login is app.
 func newDatabase(t *testing.T) *servers.Postgres {
 	t.Helper()
-	p, err := servers.StartPostgres(filepath.Join(t.TempDir(), "postgres"), servers.PostgresOptions{})
-	must(t, err)
-	t.Cleanup(p.Close)
+	p, _ := newCluster(t)
 	layOut(t, p)
 	return p
+}
+
+func newCluster(t *testing.T) (p *servers.Postgres, dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "postgres")
+	p, err := servers.StartPostgres(dir, servers.PostgresOptions{})
+	must(t, err)
+	t.Cleanup(p.Close)
+	return p, dir
 }
 
 func layOut(t *testing.T, p *servers.Postgres) {
@@ -43,6 +50,7 @@ func openAs(t *testing.T, url string) *Ledger {
 // run executes statements in the depository's schema.
 func run(t *testing.T, url string, statements ...string) {
 	t.Helper()
+	// Its schema is named, and need not be there yet.
 	c := superuser(t, Config{URL: url, Schema: defaultSchema})
 	defer c.Close(t.Context())
 	for _, s := range statements {

@@ -27,7 +27,7 @@ func TestLostCommits(t *testing.T) {
 		key := term(fmt.Sprint("key ", i))
 		// A new connection prepares its statements first: a commit of one that has is sent whole.
 		c.mustAppend(t, l, fmt.Sprint("warm ", i))
-		b := c.lose(t, l, w, key, 1+i%70, []string{cutAnswer, cutAnswer, fmt.Sprintf(cutRequest, 1+i*i), silentAnswer}[i%4])
+		b := c.lose(t, l, w, key, 1+i%70, []string{cutAnswer, cutAnswer, fmt.Sprintf(cutRequest, 1+i*i%800), silentAnswer}[i%4])
 		if i%2 == 0 { // another process comes in between
 			c.mustAppend(t, other, fmt.Sprint("other ", i))
 		}
@@ -50,13 +50,15 @@ func TestLostCommits(t *testing.T) {
 // lose appends a batch and lets the wire fail between the look-ups and the commit.
 func (c *chain) lose(t *testing.T, l *Ledger, w *wire, key notary.Term, rows int, toxic string) *notary.Batch {
 	t.Helper()
-	// What is silent is given up by the caller.
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var b *notary.Batch
 	err := l.Append(ctx, notary.Lookups{Operations: []notary.Operation{{Tenant: alice, Key: key}}}, func(s notary.State) (built *notary.Batch, err error) {
 		if b, err = c.build(s, key, rows); err != nil {
 			return nil, err
+		}
+		if toxic == silentAnswer { // which the caller gives up
+			time.AfterFunc(500*time.Millisecond, cancel)
 		}
 		return b, w.spoil(toxic)
 	})
@@ -74,24 +76,23 @@ func (c *chain) lose(t *testing.T, l *Ledger, w *wire, key notary.Term, rows int
 func (c *chain) findOrAppend(t *testing.T, l *Ledger, key notary.Term, b *notary.Batch, committed bool) {
 	t.Helper()
 	if !committed {
-		for deadline := time.Now().Add(10 * time.Second); ; {
+		// The wire that was cut may have had other connections of the pool on it.
+		eventually(t, "appended again", func() bool {
 			done, err := c.append(t.Context(), l, key, len(b.Rows))
-			if err != nil || time.Now().After(deadline) {
-				t.Fatalf("trying again: %v, %v", done, err)
-			}
-			if done {
-				return
-			}
-			// The wire that was cut may have had other connections of the pool on it.
-		}
+			must(t, err)
+			return done
+		})
+		return
 	}
 	lookups := notary.Lookups{Operations: []notary.Operation{{Tenant: alice, Key: key}}}
-	must(t, l.Append(t.Context(), lookups, func(s notary.State) (*notary.Batch, error) {
-		if s.Operations[0] != b.Operations[0] {
-			t.Errorf("trying again finds %+v, want %+v", s.Operations[0], b.Operations[0])
-		}
-		return nil, nil
-	}))
+	eventually(t, "the lock is had again", func() bool { // on a connection that is not cut
+		return nil == l.Append(t.Context(), lookups, func(s notary.State) (*notary.Batch, error) {
+			if s.Operations[0] != b.Operations[0] {
+				t.Errorf("trying again finds %+v, want %+v", s.Operations[0], b.Operations[0])
+			}
+			return nil, nil
+		})
+	})
 }
 
 // TestFrozenWriter: a process that holds the lock of the head and says nothing more, be

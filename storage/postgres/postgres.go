@@ -77,7 +77,8 @@ type Ledger struct {
 	work    *pgxpool.Pool // the role of append, for everything else
 	reads   *pgxpool.Pool // the role of read
 
-	extended atomic.Int64 // where the partitions of deposits end
+	extended atomic.Int64  // where the partitions of deposits end
+	durable  atomic.Uint64 // a size at which the log is known to be on the standby too
 	peers    listener
 }
 
@@ -187,10 +188,6 @@ func forPoints(c *pgx.ConnConfig) {
 	}
 	c.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 }
-
-// warned is set in a connection's custom data when the server warned: a COMMIT with a
-// warning is durable on one machine only, or not known to be.
-const warned = "warned"
 
 // checkServer refuses a server that does not keep what it acknowledges. It is asked on
 // every connection, since another server may have taken over.

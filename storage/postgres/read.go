@@ -22,10 +22,22 @@ func (l *Ledger) Now(ctx context.Context) (now time.Time, err error) {
 	return now.UTC(), nil
 }
 
-// Head implements notary.Ledger.
+// Head implements notary.Ledger. What is sealed begins here, so that a head which another
+// process committed is not handed out before the standby has it.
 func (l *Ledger) Head(ctx context.Context) (notary.Head, error) {
 	h, _, err := readHead(l.work.QueryRow(ctx, selectHead))
-	return h, err
+	if err != nil || h.Size <= l.durable.Load() {
+		return h, err
+	}
+	err = durably(ctx, l.work, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SELECT "+settled)
+		return err
+	})
+	if err != nil {
+		return notary.Head{}, fmt.Errorf("head at %d, not known to be on the standby: %w", h.Size, err)
+	}
+	raise(&l.durable, h.Size)
+	return h, nil
 }
 
 // checkRange tells a range that may never be asked for from one beyond the end.
