@@ -23,7 +23,7 @@ func BenchmarkDeposit(b *testing.B) {
 			c := d.config()
 			c.Fatal = func(err error) { panic(err) }
 			dir := b.TempDir()
-			if err := storage.Create(dir, notary.Unsealed(origin)); err != nil {
+			if err := storage.Create(b.Context(), storage.Config{Dir: dir}, notary.Unsealed(origin)); err != nil {
 				b.Fatal(err)
 			}
 			store, err := storage.Open(b.Context(), storage.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler), Fatal: c.Fatal})
@@ -32,7 +32,7 @@ func BenchmarkDeposit(b *testing.B) {
 			}
 			defer store.Close()
 			commits := &commitCounter{Ledger: store.Ledger}
-			c.Ledger, c.Blobs, c.Anchors = commits, store.Blobs, []notary.Anchor{store.Anchor}
+			c.Ledger, c.Blobs, c.Anchors = commits, store.Blobs, store.Anchors
 			if err := notary.Init(b.Context(), c); err != nil {
 				b.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -47,6 +48,11 @@ func (s *server) status(ctx context.Context) api.Health {
 	if s.Canary != nil && s.Canary() != nil {
 		body.Problems = append(body.Problems, "canary")
 	}
+	if s.SingleCopy != nil {
+		if single, err := s.SingleCopy(ctx); err == nil && single {
+			body.Notes = []string{"single-copy"}
+		}
+	}
 	if len(body.Problems) > 0 {
 		body.Status = "unready"
 	}
@@ -59,6 +65,19 @@ func (s *server) readiness() float64 {
 		return 0
 	}
 	return 1
+}
+
+// singleCopy is the note as a number.
+func (s *server) singleCopy() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), readinessTimeout)
+	defer cancel()
+	switch single, err := s.SingleCopy(ctx); {
+	case err != nil:
+		return math.NaN()
+	case single:
+		return 1
+	}
+	return 0
 }
 
 func health(w http.ResponseWriter, status int, body api.Health) {

@@ -4,6 +4,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -39,6 +40,8 @@ type Config struct {
 	Metrics *prometheus.Registry
 	// Canary, unless nil, is asked for the verdict of the last self-deposit.
 	Canary func() error
+	// SingleCopy, unless nil, tells whether what is acknowledged is on one machine only.
+	SingleCopy func(ctx context.Context) (bool, error)
 }
 
 type server struct {
@@ -74,6 +77,12 @@ func New(c Config) http.Handler {
 		Name: "muniment_ready",
 		Help: "1 while /readyz says ready, 0 while it does not.",
 	}, s.readiness))
+	if c.SingleCopy != nil {
+		c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "muniment_single_copy",
+			Help: "1 while what is acknowledged is on one machine only, 0 while a standby has it too; NaN while it cannot be asked.",
+		}, s.singleCopy))
+	}
 	r := chi.NewRouter()
 	r.Use(s.exchange, s.authenticate, combine, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notary.ErrNotFound) })

@@ -1,10 +1,12 @@
-// Package storage opens the engines behind the notary's three interfaces. The
-// embedded default keeps everything in one directory, with no service beside it:
+// Package storage opens the engines behind the notary's interfaces. The embedded default keeps
+// everything in one directory, with no service beside it:
 //
 //	DIR/ledger   Pebble
 //	DIR/blobs    sealed documents
 //	DIR/anchor   the register of the newest sealed head
 //	DIR/snapshot while a backup is taken of an open store: links to the ledger's files
+//
+// PostgreSQL takes the place of the first, S3 of the second, either of the third.
 package storage
 
 import (
@@ -44,72 +46,178 @@ type AnchorConfig struct {
 	Postgres bool // in the ledger's database
 }
 
-// Store is the engines of one depository, open and locked against a second process.
+// Store is the engines of one depository, open. What is in a directory is locked against
+// a second process.
 type Store struct {
 	Ledger   notary.Ledger
 	Accounts notary.Accounts
 	Blobs    notary.Blobs
-	Anchor   notary.Anchor
+	Anchors  []notary.Anchor
+	// Peers are the other processes on the same ledger; nil: it can have none.
+	Peers notary.Peers
+	// SingleCopy reports whether what is acknowledged is on one machine only. nil: it is,
+	// as befits one directory.
+	SingleCopy func(ctx context.Context) (bool, error)
 	// Room refuses with notary.ErrNoRoom while the disk under the ledger is nearly
-	// full: what is committed must still find room for its seal.
+	// full: what is committed must still find room for its seal. nil: the ledger is on no
+	// disk of this machine's.
 	Room func() error
-	// Space returns how many bytes are free there, and at how many Room begins to refuse.
+	// Space returns how many bytes are free there, and at how many Room begins to refuse;
+	// nil as Room is.
 	Space func() (free, keep uint64, err error)
 
 	root     string
-	snapshot func(ctx context.Context, dir string) error
+	snapshot func(ctx context.Context, dir string) error // nil: the ledger cannot be copied so
 	close    []func() error
 }
 
-// Create lays out an empty directory tree with an anchor that holds body. It is
-// durable on return. What is there already is an error.
-func Create(root string, body []byte) error {
-	for _, d := range []string{"ledger", "blobs", "anchor"} {
-		if err := os.Mkdir(filepath.Join(root, d), 0o700); err != nil {
+// anchors returns where the registers are.
+func (c Config) anchors() []AnchorConfig {
+	if len(c.Anchors) == 0 {
+		return []AnchorConfig{{Dir: filepath.Join(c.Dir, "anchor")}}
+	}
+	return c.Anchors
+}
+
+// Create lays out empty engines, with anchors that hold body. It is durable on return.
+// What is there already is an error: a log that is begun anew over an old one would fork.
+func Create(ctx context.Context, c Config, body []byte) error {
+	if err := Migrate(ctx, c); err != nil {
+		return err
+	}
+	if c.Postgres == nil {
+		if err := os.Mkdir(filepath.Join(c.Dir, "ledger"), 0o700); err != nil {
 			return err
 		}
 	}
-	return dir.CreateAnchor(filepath.Join(root, "anchor"), body)
+	if c.S3 == nil {
+		if err := os.Mkdir(filepath.Join(c.Dir, "blobs"), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.anchors() {
+		if err := c.createAnchor(ctx, a, body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Migrate brings the schema of a ledger in PostgreSQL up to date, and makes one that is
+// missing. The embedded ledger has none.
+func Migrate(ctx context.Context, c Config) error {
+	if c.Postgres == nil {
+		return nil
+	}
+	return postgres.Migrate(ctx, *c.Postgres)
+}
+
+func (c Config) createAnchor(ctx context.Context, a AnchorConfig, body []byte) error {
+	switch {
+	case a.S3 != nil:
+		return s3.CreateAnchor(ctx, *a.S3, body)
+	case a.Postgres:
+		return postgres.CreateAnchor(ctx, *c.Postgres, body)
+	}
+	if err := os.Mkdir(a.Dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return dir.CreateAnchor(a.Dir, body)
 }
 
 // Open opens what Create laid out.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{root: c.Dir}
-	anchor, err := dir.OpenAnchor(filepath.Join(c.Dir, "anchor"))
-	if err != nil {
+	for _, a := range c.anchors() {
+		if err := s.openAnchor(ctx, c, a); err != nil {
+			return nil, s.fail(err)
+		}
+	}
+	if err := s.openBlobs(ctx, c); err != nil {
 		return nil, s.fail(err)
 	}
-	anchor.Fatal = c.Fatal
-	s.close = append(s.close, anchor.Close)
-	blobs, err := dir.OpenBlobs(dir.Config{Dir: filepath.Join(c.Dir, "blobs"), Fatal: c.Fatal})
-	if err != nil {
-		return nil, s.fail(err)
-	}
-	s.close = append(s.close, blobs.Close)
-	ledger, err := pebble.Open(ctx, pebble.Config{
-		Dir: filepath.Join(c.Dir, "ledger"), Now: c.Now, Logger: c.Logger, Fatal: c.Fatal,
-	})
-	if err != nil {
-		return nil, s.fail(err)
-	}
-	s.close = append(s.close, ledger.Close)
-	s.Ledger, s.Accounts, s.Blobs, s.Anchor, s.Room = ledger, ledger, blobs, anchor, ledger.Room
-	s.Space = ledger.Space
-	s.snapshot = ledger.Snapshot
-	// The links of a backup that died keep the room of tables that are long gone.
-	if err := s.DropSnapshot(); err != nil {
+	if err := s.openLedger(ctx, c); err != nil {
 		return nil, s.fail(err)
 	}
 	return s, nil
 }
 
+func (s *Store) openAnchor(ctx context.Context, c Config, a AnchorConfig) error {
+	var anchor interface {
+		notary.Anchor
+		Close() error
+	}
+	var err error
+	switch {
+	case a.S3 != nil:
+		anchor, err = s3.OpenAnchor(ctx, *a.S3)
+	case a.Postgres:
+		anchor, err = postgres.OpenAnchor(ctx, *c.Postgres)
+	default:
+		var file *dir.Anchor
+		if file, err = dir.OpenAnchor(a.Dir); err == nil {
+			file.Fatal = c.Fatal
+		}
+		anchor = file
+	}
+	if err != nil {
+		return err
+	}
+	s.Anchors = append(s.Anchors, anchor)
+	s.close = append(s.close, anchor.Close)
+	return nil
+}
+
+func (s *Store) openBlobs(ctx context.Context, c Config) error {
+	if c.S3 != nil {
+		blobs, err := s3.OpenBlobs(ctx, *c.S3)
+		if err != nil {
+			return err
+		}
+		s.Blobs, s.close = blobs, append(s.close, blobs.Close)
+		return nil
+	}
+	blobs, err := dir.OpenBlobs(dir.Config{Dir: filepath.Join(c.Dir, "blobs"), Fatal: c.Fatal})
+	if err != nil {
+		return err
+	}
+	s.Blobs, s.close = blobs, append(s.close, blobs.Close)
+	return nil
+}
+
+func (s *Store) openLedger(ctx context.Context, c Config) error {
+	if c.Postgres != nil {
+		ledger, err := postgres.Open(ctx, *c.Postgres)
+		if err != nil {
+			return err
+		}
+		s.close = append(s.close, ledger.Close)
+		s.Ledger, s.Accounts, s.Peers, s.SingleCopy = ledger, ledger, ledger, ledger.SingleCopy
+		return nil
+	}
+	ledger, err := pebble.Open(ctx, pebble.Config{
+		Dir: filepath.Join(c.Dir, "ledger"), Now: c.Now, Logger: c.Logger, Fatal: c.Fatal,
+	})
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, ledger.Close)
+	s.Ledger, s.Accounts, s.Room, s.Space = ledger, ledger, ledger.Room, ledger.Space
+	s.snapshot = ledger.Snapshot
+	// The links of a backup that died keep the room of tables that are long gone.
+	return s.DropSnapshot()
+}
+
 // SnapshotDir is where Snapshot copies the ledger of the depository in root.
 func SnapshotDir(root string) string { return filepath.Join(root, "snapshot") }
 
-// Snapshot copies the ledger as it is now to SnapshotDir, durably. It costs no room but
-// what its links to tables keep from being given back. It is there until DropSnapshot,
-// the next Snapshot or the next Open. One caller at a time.
+// Snapshot copies the embedded ledger as it is now to SnapshotDir, durably. It costs no
+// room but what its links to tables keep from being given back. It is there until
+// DropSnapshot, the next Snapshot or the next Open. One caller at a time.
 func (s *Store) Snapshot(ctx context.Context) error {
+	if s.snapshot == nil {
+		return errors.New("the ledger is not in the directory: PostgreSQL has backups of its own")
+	}
 	if err := s.DropSnapshot(); err != nil {
 		return err
 	}

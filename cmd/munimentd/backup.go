@@ -68,6 +68,14 @@ A backup is as good as a restore of it: try one now and then.
 Exit code 0: TARGET holds this backup. 1: it does, but DIR has lost documents.
 2: it does not, and what it held stands.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err == nil {
+				err = cfg.inDirectory("backup")
+			}
+			if err != nil {
+				return err
+			}
+			o.Dir = cfg.Dir
 			bar := newBar(c.ErrOrStderr())
 			made, err := backup(c.Context(), o, bar)
 			bar.end()
@@ -77,7 +85,7 @@ Exit code 0: TARGET holds this backup. 1: it does, but DIR has lost documents.
 			return made.print(c.OutOrStdout(), o.Dir, asJSON)
 		},
 	}
-	dirFlag(c, &o.Dir)
+	settingFlags(c, onlyDir)
 	c.Flags().StringVar(&o.To, "to", "", "directory of the backup (required)")
 	c.MarkFlagRequired("to")
 	c.Flags().BoolVar(&o.WithKeys, "with-keys", false, "put the key files into the backup: whoever has it can then read every document and sign for the log")

@@ -218,15 +218,7 @@ func (c *canary) account(ctx context.Context) (apiKey string, err error) {
 	if err != nil {
 		return "", err
 	}
-	path := canaryKeyPath(c.dir)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		apiKey, _ = auth.NewKey()
-		err = writeFile(path, []byte(apiKey+"\n"), 0o600)
-	} else if apiKey = strings.TrimSpace(string(data)); err == nil {
-		err = private(path)
-	}
-	if err != nil {
+	if apiKey, err = c.apiKey(); err != nil {
 		return "", err
 	}
 	_, err = c.accounts.APIKey(ctx, auth.Hash(apiKey))
@@ -235,18 +227,42 @@ func (c *canary) account(ctx context.Context) (apiKey string, err error) {
 			Hash: auth.Hash(apiKey), Tenant: canaryTenant.ID, Role: notary.Depositor, Created: time.Now().UTC().Truncate(time.Millisecond),
 		})
 	}
-	return apiKey, err
+	return apiKey, unlessThere(err, notary.ErrExists)
+}
+
+// apiKey reads the file of the API key, and makes one that is missing.
+func (c *canary) apiKey() (string, error) {
+	path := canaryKeyPath(c.dir)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		key, _ := auth.NewKey()
+		if err := unlessThere(newFile(path, []byte(key+"\n")), os.ErrExist); err != nil {
+			return "", err
+		}
+	}
+	if err := private(path); err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(path)
+	return strings.TrimSpace(string(data)), err
+}
+
+// unlessThere forgives that another process was faster: what it made will do.
+func unlessThere(err, exists error) error {
+	if errors.Is(err, exists) {
+		return nil
+	}
+	return err
 }
 
 // enrol makes the tenant. A key file that a crash left without its tenant will do: a
 // new one in the place of one that is in use would make what is stored unreadable.
 func (c *canary) enrol(ctx context.Context) error {
 	if _, err := os.Stat(tenantKeyPath(c.dir, canaryTenant.ID)); errors.Is(err, os.ErrNotExist) {
-		if err := newTenantKey(c.dir, canaryTenant.ID); err != nil {
+		if err := unlessThere(newTenantKey(c.dir, canaryTenant.ID), os.ErrExist); err != nil {
 			return err
 		}
 	}
 	t := canaryTenant
 	t.Created = time.Now().UTC().Truncate(time.Millisecond)
-	return c.accounts.CreateTenant(ctx, t)
+	return unlessThere(c.accounts.CreateTenant(ctx, t), notary.ErrExists)
 }

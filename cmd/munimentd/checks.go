@@ -205,7 +205,7 @@ func (e *examination) fsck(ctx context.Context) (*notary.Report, error) {
 	if e.Running {
 		return askFsck(ctx, e.dir, progress)
 	}
-	d, err := open(ctx, e.dir, slog.New(slog.DiscardHandler), func(err error) {
+	d, err := open(ctx, e.config, slog.New(slog.DiscardHandler), func(err error) {
 		fmt.Fprintln(os.Stderr, "munimentd:", err)
 		os.Exit(exitFatal)
 	})

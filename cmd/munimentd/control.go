@@ -117,7 +117,7 @@ func (c *control) holdSnapshot(w http.ResponseWriter, r *http.Request) {
 	}
 	defer c.backingUp.Unlock()
 	// The anchor first: whatever it says is sealed, stands in a ledger read later.
-	anchor, err := c.store.Anchor.Load(r.Context())
+	anchor, err := c.store.Anchors[0].Load(r.Context())
 	if err != nil {
 		tell(held{Error: err.Error()})
 		return

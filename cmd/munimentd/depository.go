@@ -17,7 +17,7 @@ import (
 
 // depository is a directory opened: its store, and the notary's configuration on it.
 type depository struct {
-	lock   *os.File // held on the directory for as long as it is open
+	lock   *os.File // held on the directory for as long as it is open; nil: it is shared
 	store  *storage.Store
 	config notary.Config
 }
@@ -50,16 +50,24 @@ func take(dir string) (*os.File, error) {
 
 // close gives the depository up.
 func (d *depository) close() error {
-	return errors.Join(d.store.Close(), d.lock.Close())
+	err := d.store.Close()
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	return err
 }
 
-// open opens the depository in dir, which no other process may have open.
-func open(ctx context.Context, dir string, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	lock, err := take(dir)
+// open opens the depository, which no other process may have open unless all that they
+// would write is kept elsewhere.
+func open(ctx context.Context, cfg *config, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	if cfg.shared() {
+		return openTaken(ctx, cfg, logger, fatal)
+	}
+	lock, err := take(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	d, err := openTaken(ctx, dir, logger, fatal)
+	d, err := openTaken(ctx, cfg, logger, fatal)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -67,13 +75,13 @@ func open(ctx context.Context, dir string, logger *slog.Logger, fatal func(error
 	return d, nil
 }
 
-// openTaken opens what is locked already.
-func openTaken(ctx context.Context, dir string, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	policy, err := readPolicy(dir)
+// openTaken opens what is locked already, or shared.
+func openTaken(ctx context.Context, cfg *config, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	policy, err := readPolicy(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	return openUnder(ctx, dir, policy, logger, fatal)
+	return openUnder(ctx, cfg, policy, logger, fatal)
 }
 
 // readPolicy reads the policy, without which a directory holds no depository.
@@ -97,12 +105,12 @@ func readPolicy(dir string) (proofs.Policy, error) {
 }
 
 // openUnder opens what is locked already under a policy that is not, or not yet, in it.
-func openUnder(ctx context.Context, dir string, policy proofs.Policy, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	signer, err := loadLogKey(dir)
+func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *slog.Logger, fatal func(error)) (*depository, error) {
+	signer, err := loadLogKey(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	store, err := storage.Open(ctx, storage.Config{Dir: dir, Logger: logger, Fatal: fatal})
+	store, err := storage.Open(ctx, cfg.storage(logger, fatal))
 	if err != nil {
 		return nil, &storeError{err}
 	}
@@ -111,8 +119,9 @@ func openUnder(ctx context.Context, dir string, policy proofs.Policy, logger *sl
 		Signer:    signer,
 		Ledger:    store.Ledger,
 		Blobs:     store.Blobs,
-		Anchors:   []notary.Anchor{store.Anchor},
-		TenantKey: tenantKeys(dir),
+		Anchors:   store.Anchors,
+		Peers:     store.Peers,
+		TenantKey: tenantKeys(cfg.Dir),
 		Room:      store.Room,
 		Logger:    logger,
 		Fatal:     fatal,

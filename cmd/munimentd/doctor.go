@@ -38,7 +38,7 @@ type diagnosis struct {
 }
 
 func doctorCommand() *cobra.Command {
-	var dir, server string
+	var server string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "doctor --dir DIR",
@@ -52,8 +52,12 @@ wrong is mended; "mend:" says how.
 
 Exit code 0: nothing is wrong. 1: something is. 2: it could not look.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
 			bar := newBar(c.ErrOrStderr())
-			d, err := diagnose(c.Context(), dir, server, bar)
+			d, err := diagnose(c.Context(), cfg, server, bar)
 			bar.end()
 			if err != nil {
 				return err
@@ -61,7 +65,7 @@ Exit code 0: nothing is wrong. 1: something is. 2: it could not look.`,
 			return d.print(c.OutOrStdout(), asJSON)
 		},
 	}
-	dirFlag(c, &dir)
+	settingFlags(c, onlyDir)
 	c.Flags().StringVar(&server, "server", "", "address by which clients reach it, to ask whether it is ready there")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
@@ -110,8 +114,9 @@ func (d *diagnosis) print(w io.Writer, asJSON bool) error {
 // examination is one run of all checks. Later ones build on what earlier ones saw.
 type examination struct {
 	diagnosis
-	dir string
-	bar *bar
+	config *config
+	dir    string // the config's
+	bar    *bar
 	facts
 }
 
@@ -121,8 +126,9 @@ func (e *examination) add(check string, l level, mend, format string, args ...an
 }
 
 // diagnose runs every check. The error is that nothing could be looked at.
-func diagnose(ctx context.Context, dir, server string, bar *bar) (*diagnosis, error) {
-	e := &examination{diagnosis: diagnosis{Dir: dir, Findings: []finding{}}, dir: dir, bar: bar}
+func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagnosis, error) {
+	dir := cfg.Dir
+	e := &examination{diagnosis: diagnosis{Dir: dir, Findings: []finding{}}, config: cfg, dir: dir, bar: bar}
 	info, err := os.Stat(dir)
 	if os.IsNotExist(err) {
 		return nil, fmt.Errorf("%s does not exist; munimentd init lays a depository out", dir)

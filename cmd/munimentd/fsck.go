@@ -18,7 +18,6 @@ import (
 )
 
 func fsckCommand() *cobra.Command {
-	var dir string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "fsck --dir DIR",
@@ -30,8 +29,12 @@ depository is asked through its control socket and goes on working meanwhile.
 Exit code 0: everything fits. 1: something does not, and is named. 2: the check
 could not be made.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
 			bar := newBar(c.ErrOrStderr())
-			report, err := fsck(c.Context(), dir, func(done, total uint64) { bar.show("entries", done, total) })
+			report, err := fsck(c.Context(), cfg, func(done, total uint64) { bar.show("entries", done, total) })
 			bar.end()
 			if err != nil {
 				return err
@@ -39,18 +42,18 @@ could not be made.`,
 			return printReport(c.OutOrStdout(), report, asJSON)
 		},
 	}
-	dirFlag(c, &dir)
+	settingFlags(c, onlyDir)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
 
-func fsck(ctx context.Context, dir string, progress func(done, total uint64)) (*notary.Report, error) {
-	d, err := open(ctx, dir, slog.New(slog.DiscardHandler), func(err error) {
+func fsck(ctx context.Context, cfg *config, progress func(done, total uint64)) (*notary.Report, error) {
+	d, err := open(ctx, cfg, slog.New(slog.DiscardHandler), func(err error) {
 		fmt.Fprintln(os.Stderr, "munimentd:", err)
 		os.Exit(exitFatal)
 	})
 	if errors.Is(err, errTaken) {
-		return askFsck(ctx, dir, progress)
+		return askFsck(ctx, cfg.Dir, progress)
 	}
 	if damaged := new(storeError); errors.As(err, &damaged) {
 		// What cannot even be opened is the first thing to report.

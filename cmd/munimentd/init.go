@@ -43,7 +43,6 @@ type created struct {
 }
 
 func initCommand() *cobra.Command {
-	var dir string
 	var asJSON bool
 	var o initOptions
 	c := &cobra.Command{
@@ -53,14 +52,18 @@ func initCommand() *cobra.Command {
 key, and the policy file by which receipts are verified. The API key is shown
 once and kept as a hash. Everything is durable when the command ends.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			made, err := initialise(c.Context(), dir, o)
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			made, err := initialise(c.Context(), cfg, o)
 			if err != nil {
 				return err
 			}
 			return made.print(c.OutOrStdout(), asJSON)
 		},
 	}
-	dirFlag(c, &dir)
+	settingFlags(c, onlyDir)
 	c.Flags().StringVar(&o.Origin, "origin", "", "name of the log, <dns name>/<dev|test|prod>/<label> (default localhost/dev/<random>)")
 	c.Flags().StringVar(&o.TenantName, "tenant-name", "Default tenant", "legal name of the first tenant, as it stands in each record")
 	c.Flags().StringVar(&o.Registration, "tenant-registration", "", "its registered number (USCC, LEI)")
@@ -93,15 +96,18 @@ func empty(dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	vacant := true
 	for _, n := range names {
 		if n.Name() == unfinished {
 			return true, nil
 		}
+		vacant = vacant && n.Name() == configName // who says how to lay it out has laid nothing out
 	}
-	return len(names) == 0, nil
+	return vacant, nil
 }
 
-func initialise(ctx context.Context, dir string, o initOptions) (*created, error) {
+func initialise(ctx context.Context, cfg *config, o initOptions) (*created, error) {
+	dir := cfg.Dir
 	if o.Origin == "" {
 		var label [8]byte
 		rand.Read(label[:]) // never fails (crypto/rand)
@@ -137,7 +143,7 @@ func initialise(ctx context.Context, dir string, o initOptions) (*created, error
 	if err := clear(dir); err != nil {
 		return nil, err
 	}
-	made, err := layOut(ctx, dir, o)
+	made, err := layOut(ctx, cfg, o)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +192,8 @@ func clear(dir string) error {
 	return syncDir(dir)
 }
 
-func layOut(ctx context.Context, dir string, o initOptions) (*created, error) {
+func layOut(ctx context.Context, cfg *config, o initOptions) (*created, error) {
+	dir := cfg.Dir
 	signer, err := newLogKey(dir)
 	if err != nil {
 		return nil, err
@@ -208,11 +215,11 @@ func layOut(ctx context.Context, dir string, o initOptions) (*created, error) {
 			return nil, err
 		}
 	}
-	if err := storage.Create(dir, notary.Unsealed(o.Origin)); err != nil {
+	if err := storage.Create(ctx, cfg.storage(slog.New(slog.DiscardHandler), nil), notary.Unsealed(o.Origin)); err != nil {
 		return nil, err
 	}
 	tenant := notary.Tenant{ID: tenantID, Name: o.TenantName, Registration: o.Registration, Created: time.Now().UTC().Truncate(time.Millisecond)}
-	key, err := populate(ctx, dir, tenant)
+	key, err := populate(ctx, cfg, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -225,12 +232,19 @@ func layOut(ctx context.Context, dir string, o initOptions) (*created, error) {
 
 // populate writes the genesis entry, the tenant and its API key. The directory is
 // locked.
-func populate(ctx context.Context, dir string, tenant notary.Tenant) (apiKey string, err error) {
-	d, err := openTaken(ctx, dir, slog.New(slog.DiscardHandler), func(err error) { panic(err) })
+func populate(ctx context.Context, cfg *config, tenant notary.Tenant) (apiKey string, err error) {
+	d, err := openTaken(ctx, cfg, slog.New(slog.DiscardHandler), func(err error) { panic(err) })
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, d.store.Close()) }()
+	head, err := d.store.Ledger.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	if head.Size > 0 {
+		return "", errors.New("the database holds a log already: init never writes over a depository; name another ledger.postgres.schema")
+	}
 	if err := notary.Init(ctx, d.config); err != nil {
 		return "", err
 	}

@@ -71,7 +71,7 @@ func newTenantKey(dir string, tenant notary.ID) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(tenantKeyPath(dir, tenant), k.Marshal(), 0o600)
+	return newFile(tenantKeyPath(dir, tenant), k.Marshal())
 }
 
 // tenantKeys reads each tenant's key file once.
@@ -126,6 +126,27 @@ func private(path string) error {
 		return fmt.Errorf("%s may be read by others; run chmod 600 on it", path)
 	}
 	return nil
+}
+
+// newFile writes a file for its owner alone, durable on return; os.ErrExist if there is
+// one, which then is durable too. Several processes may try: all find the same one, whole.
+func newFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err = os.Link(f.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return errors.Join(err, syncDir(filepath.Dir(path)))
 }
 
 // writeFile writes a whole file, durable on return.

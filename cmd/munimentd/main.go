@@ -7,6 +7,8 @@
 //	munimentd backup  --dir DIR --to TARGET   copy it, running or stopped
 //	munimentd restore --from TARGET --dir DIR bring a backup back
 //	munimentd doctor  --dir DIR               say what is wrong and how to mend it
+//	munimentd config  --dir DIR               show the settings in effect
+//	munimentd migrate --dir DIR               bring the database's schema up to date
 package main
 
 import (
@@ -39,7 +41,8 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), configCommand(), migrateCommand())
+	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError
 	switch {
@@ -56,10 +59,3 @@ func run() int {
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
-
-// dirFlag adds the flag that every command has.
-func dirFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "dir", "", "directory of the depository (required)")
-	c.MarkFlagRequired("dir")
-	c.Args = cobra.NoArgs
-}

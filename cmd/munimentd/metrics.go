@@ -11,8 +11,8 @@ import (
 )
 
 // newRegistry returns a registry that measures the process and the disks under the
-// depository. Notary, service and canary add what they measure.
-func newRegistry(d *depository) *prometheus.Registry {
+// depository, where it is on any. Notary, service and canary add what they measure.
+func newRegistry(cfg *config, d *depository) *prometheus.Registry {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "muniment_build_info",
 		Help:        "1; its labels say which program this is.",
@@ -24,8 +24,12 @@ func newRegistry(d *depository) *prometheus.Registry {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		build,
-		&disks{ledger: d.store.Space, blobs: filepath.Join(d.lock.Name(), "blobs")},
 	)
+	gauges := &disks{ledger: d.store.Space}
+	if cfg.Blobs == "dir" {
+		gauges.blobs = filepath.Join(cfg.Dir, "blobs")
+	}
+	r.MustRegister(gauges)
 	return r
 }
 
@@ -41,8 +45,8 @@ func version() string {
 // disks measures the room that is left, whenever somebody asks. A disk that cannot be
 // measured has no series then.
 type disks struct {
-	ledger func() (free, keep uint64, err error)
-	blobs  string
+	ledger func() (free, keep uint64, err error) // nil: it is on none
+	blobs  string                                // empty: they are on none
 }
 
 var (
@@ -61,9 +65,14 @@ func (d *disks) Collect(out chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, v uint64, store string) {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(v), store)
 	}
-	if free, keep, err := d.ledger(); err == nil {
-		gauge(descFree, free, "ledger")
-		gauge(descReserve, keep, "ledger")
+	if d.ledger != nil {
+		if free, keep, err := d.ledger(); err == nil {
+			gauge(descFree, free, "ledger")
+			gauge(descReserve, keep, "ledger")
+		}
+	}
+	if d.blobs == "" {
+		return
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(d.blobs, &st); err == nil {

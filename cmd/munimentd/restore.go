@@ -68,6 +68,14 @@ say --nothing-newer instead.
 Exit code 0: DIR can be served. 1: DIR is there, but behind what --newest shows, or
 without documents that were lost before. 2: nothing was restored.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err == nil {
+				err = cfg.inDirectory("restore")
+			}
+			if err != nil {
+				return err
+			}
+			o.Dir = cfg.Dir
 			bar := newBar(c.ErrOrStderr())
 			made, err := restore(c.Context(), o, bar)
 			bar.end()
@@ -77,7 +85,7 @@ without documents that were lost before. 2: nothing was restored.`,
 			return made.print(c.OutOrStdout(), asJSON)
 		},
 	}
-	dirFlag(c, &o.Dir)
+	settingFlags(c, onlyDir)
 	c.Flags().StringVar(&o.From, "from", "", "directory of the backup (required)")
 	c.MarkFlagRequired("from")
 	c.Flags().StringVar(&o.Keys, "keys", "", "directory of the key files, as DIR/keys was (default: the keys in the backup)")
@@ -316,7 +324,7 @@ func (r *restoring) bring(ctx context.Context, o restoreOptions, bar *bar) error
 	if err := r.bringKeys(ctx, o.Keys); err != nil {
 		return err
 	}
-	if err := storage.Create(r.path, []byte(r.anchor.String())); err != nil {
+	if err := storage.Create(ctx, storage.Config{Dir: r.path}, []byte(r.anchor.String())); err != nil {
 		return err
 	}
 	for i, f := range r.manifest.Files {
@@ -376,7 +384,9 @@ func (r *restoring) bringKeys(ctx context.Context, from string) error {
 // Then the anchor is set to the newest state that is known.
 func (r *restoring) check(ctx context.Context, newest known, all []known, bar *bar) (made *restored, err error) {
 	// A store that cannot be trusted any more refuses every call, and Close with them.
-	d, err := openUnder(ctx, r.path, r.policy, slog.New(slog.DiscardHandler), func(error) {})
+	cfg := newConfig()
+	cfg.Dir = r.path
+	d, err := openUnder(ctx, cfg, r.policy, slog.New(slog.DiscardHandler), func(error) {})
 	if err != nil {
 		return nil, err
 	}
@@ -406,7 +416,7 @@ func (r *restoring) check(ctx context.Context, newest known, all []known, bar *b
 		return nil, fmt.Errorf("the backup has %d documents of %d bytes, its manifest says %d of %d",
 			c.all.Count, c.all.Bytes, r.manifest.Documents.Count, r.manifest.Documents.Bytes)
 	}
-	if err := d.store.Anchor.Advance(ctx, []byte(r.anchor.String()), []byte(newest.checkpoint.String())); err != nil {
+	if err := d.store.Anchors[0].Advance(ctx, []byte(r.anchor.String()), []byte(newest.checkpoint.String())); err != nil {
 		return nil, err
 	}
 	made = &restored{

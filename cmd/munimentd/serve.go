@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,17 +26,7 @@ const stopWithin = 10 * time.Second
 // openapi.yaml.
 var newHandler = service.New
 
-type serveOptions struct {
-	Dir         string
-	Listen      string
-	AcceptClock bool
-	MaxDocument int64
-	LogFormat   string
-	Canary      time.Duration
-}
-
 func serveCommand() *cobra.Command {
-	var o serveOptions
 	c := &cobra.Command{
 		Use:   "serve --dir DIR",
 		Short: "Run the depository (an empty DIR is initialised first)",
@@ -51,32 +42,27 @@ succeeds again /readyz says unready.
 Exit code 0: stopped as asked. 2: it could not start, or not stop in time.
 3: it stopped itself, since going on might have signed what is not so; the log
 line before says why.`,
-		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), c.OutOrStdout(), o) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			return serve(c.Context(), c.OutOrStdout(), cfg)
+		},
 	}
-	dirFlag(c, &o.Dir)
-	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address to serve HTTP on")
-	c.Flags().BoolVar(&o.AcceptClock, "accept-clock", false, "start although the clock is over 24 hours past the newest entry")
-	c.Flags().Int64Var(&o.MaxDocument, "max-document", 1<<30, "largest document accepted, in bytes")
-	c.Flags().DurationVar(&o.Canary, "canary", 5*time.Minute, "how often the depository deposits with itself, 1s or more; 0: never")
-	c.Flags().StringVar(&o.LogFormat, "log-format", "text", "text or json, on standard error")
+	settingFlags(c, func(name string) bool { return !strings.Contains(name, ".") && name != "anchors" })
 	return c
 }
 
-func serve(ctx context.Context, out io.Writer, o serveOptions) error {
-	logger, err := newLogger(o.LogFormat)
-	if err != nil {
-		return err
-	}
-	if o.Canary != 0 && o.Canary < time.Second {
-		return fmt.Errorf("--canary %v is neither 0 nor 1s or more", o.Canary)
-	}
+func serve(ctx context.Context, out io.Writer, cfg *config) error {
+	logger := newLogger(cfg.LogFormat)
 	tuneMemory()
-	fresh, err := empty(o.Dir)
+	fresh, err := empty(cfg.Dir)
 	if err != nil {
 		return err
 	}
 	if fresh {
-		made, err := initialise(ctx, o.Dir, initOptions{TenantName: "Default tenant"})
+		made, err := initialise(ctx, cfg, initOptions{TenantName: "Default tenant"})
 		if err != nil {
 			return err
 		}
@@ -85,51 +71,54 @@ func serve(ctx context.Context, out io.Writer, o serveOptions) error {
 		}
 	}
 	// Listen first: a port that is taken must not cost a start-up audit.
-	listener, err := net.Listen("tcp", o.Listen)
+	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	d, err := open(ctx, o.Dir, logger, func(err error) {
+	d, err := open(ctx, cfg, logger, func(err error) {
 		logger.Error("the process ends now", "error", err)
 		os.Exit(exitFatal)
 	})
 	if err != nil {
 		return err
 	}
-	d.config.AcceptClock = o.AcceptClock
-	metrics := newRegistry(d)
+	d.config.AcceptClock = cfg.AcceptClock
+	metrics := newRegistry(cfg, d)
 	d.config.Metrics = metrics
 	n, err := notary.Open(ctx, d.config)
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	return errors.Join(d.serve(ctx, out, listener, n, metrics, o, logger), d.close())
+	return errors.Join(d.serve(ctx, out, listener, n, metrics, cfg, logger), d.close())
 }
 
 // serve runs until ctx ends, and then stops in the order of the data's way: HTTP,
 // notary, storage.
-func (d *depository) serve(ctx context.Context, out io.Writer, listener net.Listener, n *notary.Notary, metrics *prometheus.Registry, o serveOptions, logger *slog.Logger) error {
-	control, err := listenControl(d.lock)
-	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
+func (d *depository) serve(ctx context.Context, out io.Writer, listener net.Listener, n *notary.Notary, metrics *prometheus.Registry, cfg *config, logger *slog.Logger) error {
+	if d.lock != nil { // else fsck and doctor open the same stores beside it
+		control, err := listenControl(d.lock)
+		if err != nil {
+			return fmt.Errorf("control socket: %w", err)
+		}
+		go serveControl(ctx, control, n, d.store, logger)
 	}
-	go serveControl(ctx, control, n, d.store, logger)
 	edge := service.Config{
 		Notary:      n,
 		Accounts:    d.store.Accounts,
 		Policy:      d.config.Policy,
-		MaxDocument: o.MaxDocument,
+		MaxDocument: cfg.MaxDocument,
 		Logger:      logger,
 		Version:     version(),
 		Metrics:     metrics,
+		SingleCopy:  d.store.SingleCopy,
 	}
 	singing, hush := context.WithCancel(ctx)
 	var song sync.WaitGroup
 	defer song.Wait()
 	defer hush()
-	if o.Canary > 0 {
-		c := newCanary(o.Dir, listener.Addr(), d.store.Accounts, o.Canary, metrics, logger)
+	if cfg.Canary > 0 {
+		c := newCanary(cfg.Dir, listener.Addr(), d.store.Accounts, cfg.Canary, metrics, logger)
 		edge.Canary = c.verdict
 		song.Go(func() { c.run(singing) })
 	}
@@ -137,18 +126,15 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	fmt.Fprintf(out, "serving %s on http://%s\n", d.config.Policy.Logs[0].Name, listener.Addr())
 	tellSystemd("READY=1")
 	defer context.AfterFunc(ctx, func() { tellSystemd("STOPPING=1") })()
-	err = service.Serve(ctx, listener, handler, stopWithin/2)
+	err := service.Serve(ctx, listener, handler, stopWithin/2)
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin/2)
 	defer cancel()
 	return errors.Join(err, n.Close(stop))
 }
 
-func newLogger(format string) (*slog.Logger, error) {
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, nil)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, nil)), nil
+func newLogger(format string) *slog.Logger {
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	}
-	return nil, fmt.Errorf("--log-format %q is not text or json", format)
+	return slog.New(slog.NewTextHandler(os.Stderr, nil))
 }

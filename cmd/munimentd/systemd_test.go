@@ -45,7 +45,7 @@ func TestUnit(t *testing.T) {
 	if err := flags.Parse(words[2:]); err != nil {
 		t.Errorf("ExecStart=%s: %v", u["ExecStart"], err)
 	}
-	if _, err := newLogger(flags.Lookup("log-format").Value.String()); err != nil {
+	if _, err := readConfig(flags, nil); err != nil {
 		t.Error(err)
 	}
 	if dir := flags.Lookup("dir").Value.String(); !strings.HasPrefix(dir, "/var/lib/"+u["StateDirectory"]+"/") {

@@ -247,6 +247,10 @@ type Health struct {
 	// Example: 812
 	Committed uint64 `json:"committed,omitempty"`
 
+	// Notes What works, and the operator should know. `single-copy`: the database has no synchronous
+	// standby, so that what is acknowledged is on one machine only.
+	Notes []string `json:"notes,omitempty"`
+
 	// Origin The log.
 	//
 	// Example: log.example.org/prod/1

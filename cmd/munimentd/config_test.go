@@ -1,0 +1,387 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+)
+
+// samples are three values of each setting, as text: for the file, the environment and
+// the flag. A setting that has none here fails the test.
+var samples = map[string][3]string{
+	"dir":                         {"/a", "/b", "/c"},
+	"listen":                      {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
+	"max-document":                {"1", "2", "3"},
+	"accept-clock":                {"true", "false", "true"},
+	"canary":                      {"1s", "2s", "0s"},
+	"log-format":                  {"json", "text", "json"},
+	"ledger.engine":               {"postgres", "pebble", "postgres"},
+	"ledger.postgres.url":         {"postgres://a", "host=b", "postgres://c"},
+	"ledger.postgres.schema":      {"a", "b", "c"},
+	"ledger.postgres.connections": {"5", "6", "7"},
+	"blobs.engine":                {"s3", "dir", "s3"},
+	"blobs.s3.endpoint":           {"http://a", "https://b", "http://c:9000"},
+	"blobs.s3.region":             {"a", "b", "c"},
+	"blobs.s3.bucket":             {"a", "b", "c"},
+	"blobs.s3.prefix":             {"a/", "b/", "c/d/"},
+	"blobs.s3.access-key":         {"a", "b", "c"},
+	"blobs.s3.secret-key":         {"a", "b", "c"},
+	"blobs.s3.retention":          {"10y", "3650d", "1d"},
+	"blobs.s3.retention-mode":     {"GOVERNANCE", "COMPLIANCE", "GOVERNANCE"},
+	"blobs.s3.legal-hold":         {"true", "false", "true"},
+	"blobs.s3.tenants": {
+		"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: a}}",
+		"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: b}}",
+		"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: c}}",
+	},
+	"anchors":              {"[s3]", "[dir:/b]", "[s3, postgres]"},
+	"anchor.s3.endpoint":   {"http://a", "https://b", "http://c:9000"},
+	"anchor.s3.region":     {"a", "b", "c"},
+	"anchor.s3.bucket":     {"a", "b", "c"},
+	"anchor.s3.prefix":     {"a/", "b/", "c/"},
+	"anchor.s3.access-key": {"a", "b", "c"},
+	"anchor.s3.secret-key": {"a", "b", "c"},
+}
+
+// whole is every other setting that a value of one may ask for.
+const whole = `
+dir: /whole
+ledger: {engine: postgres, postgres: {url: "postgres://u@h/d"}}
+blobs: {s3: {endpoint: "http://h", bucket: b, access-key: k, secret-key: s}}
+anchor: {s3: {bucket: w}}
+`
+
+// told is the text of a file with one setting besides the others.
+func told(t *testing.T, name, text string) string {
+	t.Helper()
+	var all map[string]any
+	if err := yaml.Unmarshal([]byte(whole), &all); err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	words, at := strings.Split(name, "."), all
+	for _, w := range words[:len(words)-1] {
+		if _, ok := at[w]; !ok {
+			at[w] = map[string]any{}
+		}
+		at = at[w].(map[string]any)
+	}
+	at[words[len(words)-1]] = v
+	data, err := yaml.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// configOf reads a configuration as a command does.
+func configOf(t *testing.T, file string, environ []string, args ...string) (*config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "settings.yaml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := &cobra.Command{Use: "test"}
+	settingFlags(c, onlyDir)
+	if err := c.ParseFlags(append([]string{"--config", path}, args...)); err != nil {
+		return nil, nearestFlag(c, err)
+	}
+	return readConfig(c.Flags(), environ)
+}
+
+func settingOf(t *testing.T, c *config, name string) (any, origin) {
+	t.Helper()
+	for _, s := range c.settings {
+		if s.name == name {
+			return s.value.get(), c.origin(s)
+		}
+	}
+	t.Fatalf("no setting %s", name)
+	return nil, ""
+}
+
+// TestPrecedence: of every setting the file wins over the default, the environment over
+// the file, and the flag over both.
+func TestPrecedence(t *testing.T) {
+	for _, s := range newConfig().settings {
+		t.Run(s.name, func(t *testing.T) {
+			sample, ok := samples[s.name]
+			if !ok {
+				t.Fatal("no samples of it")
+			}
+			file, env, flag := told(t, s.name, sample[0]), s.env()+"="+sample[1], "--"+s.flag()+"="+sample[2]
+			for _, c := range []struct {
+				from   origin
+				text   string
+				env    []string
+				flags  []string
+				inFile string
+			}{
+				{fromFile, sample[0], nil, nil, file},
+				{fromEnvironment, sample[1], []string{env}, nil, file},
+				{fromFlag, sample[2], []string{env}, []string{flag}, file},
+				{fromFlag, sample[2], nil, []string{flag}, file},
+				{fromEnvironment, sample[1], []string{env}, nil, whole},
+				{fromFlag, sample[2], nil, []string{flag}, whole},
+			} {
+				got, err := configOf(t, c.inFile, c.env, c.flags...)
+				if err != nil {
+					t.Fatalf("%s: %v", c.from, err)
+				}
+				want := newConfig()
+				for _, w := range want.settings {
+					if w.name == s.name {
+						if err := w.value.set(c.text); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				wanted, _ := settingOf(t, want, s.name)
+				if v, from := settingOf(t, got, s.name); !reflect.DeepEqual(v, wanted) || from != c.from {
+					t.Errorf("%v from %s, want %v from %s", v, from, wanted, c.from)
+				}
+			}
+		})
+	}
+}
+
+// TestConfigIsAFile: what munimentd config prints can be the file, and says the same.
+func TestConfigIsAFile(t *testing.T) {
+	for name, sample := range samples {
+		c, err := configOf(t, strings.ReplaceAll(told(t, name, sample[0]), "secret-key: s", "secret-key: \"\""), []string{"MUNIMENT_BLOBS_S3_SECRET_KEY=s"})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		var out bytes.Buffer
+		if err := c.printYAML(&out); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if line = strings.TrimRight(line, "\n"); !strings.HasSuffix(line, ":") && !strings.Contains(line, " # ") {
+				t.Errorf("a line does not say where it comes from: %s", line)
+			}
+		}
+		again, err := configOf(t, strings.ReplaceAll(out.String(), mask, "s"), nil)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out.String())
+		}
+		for _, s := range c.settings {
+			was, _ := settingOf(t, c, s.name)
+			is, from := settingOf(t, again, s.name)
+			if strings.Contains(s.name, "secret-key") {
+				continue
+			}
+			if !reflect.DeepEqual(was, is) || from != fromFile {
+				t.Errorf("%s: %v, was %v\n%s", s.name, is, was, out.String())
+			}
+		}
+	}
+}
+
+// TestUnknownSettings: what is no setting is refused wherever it stands, with the name
+// that is nearest.
+func TestUnknownSettings(t *testing.T) {
+	for _, c := range []struct {
+		file  string
+		env   []string
+		flags []string
+		want  string
+	}{
+		{"ledger: {postgres: {ulr: x}}", nil, nil, `line 1: there is no setting "ledger.postgres.ulr"; did you mean ledger.postgres.url?`},
+		{"ledger: postgres", nil, nil, `"ledger"; did you mean ledger.engine?`},
+		{"leger: {engine: postgres}", nil, nil, `"leger.engine"; did you mean ledger.engine?`},
+		{"Listen: x", nil, nil, `"Listen"; did you mean listen?`},
+		{"anchors: []\nanchor: {s4: {bucket: x}}", nil, nil, `line 2: there is no setting "anchor.s4.bucket"; did you mean anchor.s3.bucket?`},
+		{"ledger.engine: postgres\nledger: {engine: pebble}", nil, nil, "stands here a second time"},
+		{"listen: a\nlisten: b", nil, nil, "stands here a second time"},
+		{"<<: {listen: a}", nil, nil, "there is no setting"},
+		{"[listen]", nil, nil, "not a map of settings"},
+		{"listen: a\n---\nlisten: b", nil, nil, "more than one document"},
+		{"listen: [a]", nil, nil, "listen is one value"},
+		{"listen:", nil, nil, "listen has no value"},
+		{"blobs: {s3: {tenants: {01a2070d-4e2f-7d00-87c7-be68003ebf3d: {buckt: b}}}}", nil, nil, `"buckt"; did you mean bucket?`},
+		{"", []string{"MUNIMENT_LEDGER_ENGIN=x"}, nil, `"MUNIMENT_LEDGER_ENGIN"; did you mean MUNIMENT_LEDGER_ENGINE?`},
+		{"", []string{"MUNIMENT_CONFG=x"}, nil, "did you mean MUNIMENT_CONFIG?"},
+		{"", nil, []string{"--ledger-postgres-ulr=x"}, "unknown flag: --ledger-postgres-ulr; did you mean --ledger-postgres-url?"},
+	} {
+		_, err := configOf(t, c.file, append(c.env, "MUNIMENT_DIR=d"), c.flags...)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q %q %q: %v, want %s", c.file, c.env, c.flags, err, c.want)
+		}
+	}
+	for _, name := range foreign {
+		if _, err := configOf(t, "", []string{"MUNIMENT_DIR=d", name + "=1"}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestWrongSettings: a value that is not allowed is refused with what is, and two that do
+// not go together with why.
+func TestWrongSettings(t *testing.T) {
+	const store = "blobs: {engine: s3, s3: {endpoint: 'http://h', bucket: b, access-key: k, secret-key: s}}\n"
+	const database = "ledger: {engine: postgres, postgres: {url: host=h}}\n"
+	for _, c := range []struct{ file, want string }{
+		{"max-document: lots", `settings.yaml: max-document "lots" is not a whole number from 1 to`},
+		{"accept-clock: maybe", `"maybe" is not true or false`},
+		{"canary: 10ms", "canary 10ms is neither 0 nor 1s or more"},
+		{"canary: 10", `"10" is not a time, as in 30s or 5m`},
+		{"ledger: {engine: mysql}", `ledger.engine "mysql" is not pebble or postgres`},
+		{"ledger: {engine: postgres}", "ledger.postgres.url must be set"},
+		{"ledger: {postgres: {schema: 'a; drop'}}", "ledger.postgres.schema is not a name of lower-case letters"},
+		{"blobs: {engine: s3}", "blobs.s3: endpoint must be set"},
+		{"blobs: {s3: {endpoint: 'ftp://h'}}", "blobs.s3.endpoint is not a URL"},
+		{"blobs: {s3: {endpoint: 'https://user:word@h'}}", "blobs.s3.endpoint is not a URL"},
+		{"blobs: {s3: {prefix: a}}", "end in one /"},
+		{"blobs: {s3: {retention: 10}}", `"10" is not a number of years or days`},
+		{"blobs: {s3: {retention: 101y}}", "is more than 100 years"},
+		{"blobs: {s3: {retention-mode: NONE}}", "is not COMPLIANCE or GOVERNANCE"},
+		{"blobs: {s3: {tenants: [a]}}", "is not a map"},
+		{"blobs: {s3: {tenants: {x: {bucket: b}}}}", "that is no tenant id"},
+		{store + "anchors: s3", "anchors is not a list"},
+		{store + "anchors: [s4]", `anchors names "s4"`},
+		{store + "anchors: ['dir:relative']", "absolute path"},
+		{store + "anchors: [s3]", "anchor.s3: bucket must be set"},
+		{store + "anchors: ['dir:/a', 'dir:/a']", "twice"},
+		{"anchors: [postgres]", "ledger.engine is not postgres"},
+		{database + "anchors: [postgres]", "anchors names only postgres"},
+		{database + "anchors: [s3]\nanchor: {s3: {bucket: a, endpoint: 'http://other'}}\nblobs: {s3: {endpoint: 'http://h', access-key: k, secret-key: s}}", "anchor.s3: access-key must be set"},
+		{"ledger: {postgres: {url: 'postgres://u:********@h/d'}}", "is masked"},
+	} {
+		if _, err := configOf(t, c.file, []string{"MUNIMENT_DIR=d"}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %s", c.file, err, c.want)
+		}
+	}
+	if _, err := configOf(t, "", nil); err == nil || !strings.Contains(err.Error(), "required flag --dir") {
+		t.Errorf("without a directory: %v", err)
+	}
+	if _, err := configOf(t, database+store+"anchors: [s3, postgres]\nanchor: {s3: {bucket: a}}", []string{"MUNIMENT_DIR=d"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSecretsAreMasked: wherever a secret stands, neither what is shown of the settings
+// nor an error has it in it.
+func TestSecretsAreMasked(t *testing.T) {
+	const word = "hunter2"
+	for _, u := range []string{
+		"postgres://user:%s@host/db", "postgres://user:%s@h1:5432,h2:5432/db?sslmode=disable", "postgresql://:%s@/db?host=/run",
+		"postgres://user:1/%s@host/db", "postgres://user:@%s@host/db", "postgres://user:a:%s@host/db", "postgres://user:#%s@host/db",
+		"postgres://host/db?password=%s", "postgres://host/db?user=u&p%%61ssword=%s&sslmode=disable", "postgres://host/db?sslpassword=%s",
+		"postgres://host/db?password=%%zz%s", "postgres://user:?%s@host/db",
+		"host=h password=%s dbname=d", "host=h PASSWORD = %s", "password='a %s' host=h", `password='a\'%s' host=h`, `password=a\ %s host=h`,
+		"password='%s", "sslpassword=%s host=h",
+	} {
+		url := fmt.Sprintf(u, word)
+		if shown := maskURL(url); strings.Contains(shown, word) {
+			t.Errorf("%s is shown as %s", url, shown)
+		}
+	}
+	if got := maskURL("postgres://u:p@h1:5432,h2:5432/d?sslmode=require"); got != "postgres://u:"+mask+"@h1:5432,h2:5432/d?sslmode=require" {
+		t.Errorf("more than the password is masked: %s", got)
+	}
+	secrets := map[string]string{
+		"ledger.postgres.url":  "postgres://u:" + word + "@h/d",
+		"blobs.s3.secret-key":  word,
+		"anchor.s3.secret-key": word,
+		"blobs.s3.tenants":     "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: a, access-key: k, secret-key: " + word + "}}",
+	}
+	for _, s := range newConfig().settings {
+		text, ok := secrets[s.name]
+		if ok != (s.value.masked != nil) {
+			t.Fatalf("%s: whether it is secret is not what this test knows", s.name)
+		}
+		if !ok {
+			continue
+		}
+		c, err := configOf(t, told(t, s.name, text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := c.printYAML(&out); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.printJSON(&out); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), word) || !strings.Contains(out.String(), mask) {
+			t.Errorf("%s is shown:\n%s", s.name, out.String())
+		}
+		// Errors, too.
+		for _, bad := range []string{word + "\x01", "*" + word, "[" + word, "{" + word + ": " + word, "- " + word, "'" + word, "&" + word + " *" + word, "!!int " + word, "!" + word} {
+			for _, file := range []string{told(t, s.name, `"x"`), ""} {
+				name := s.name
+				if file == "" {
+					words := strings.Split(name, ".")
+					for i, w := range words {
+						file += strings.Repeat(" ", i) + w + ":" + map[bool]string{true: " " + bad, false: "\n"}[i == len(words)-1]
+					}
+				}
+				for _, env := range [][]string{nil, {s.env() + "=" + bad}} {
+					if _, err := configOf(t, file, env); err != nil && strings.Contains(err.Error(), word) && !strings.Contains(err.Error(), "tenant") {
+						t.Errorf("%q %q: %v", file, env, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestOpenConfigIsRefused: a file with a secret in it is for its owner alone, one without
+// may be read by all.
+func TestOpenConfigIsRefused(t *testing.T) {
+	for file, want := range map[string]bool{
+		"blobs: {s3: {secret-key: hunter2}}":                    false,
+		"ledger: {postgres: {url: 'postgres://u:hunter2@h'}}":   false,
+		"ledger: {postgres: {url: 'postgres://u@h'}}":           true,
+		"blobs: {s3: {secret-key: ''}}\nlisten: '127.0.0.1:80'": true,
+	} {
+		path := filepath.Join(t.TempDir(), configName)
+		if err := os.WriteFile(path, []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c := &cobra.Command{Use: "test"}
+		settingFlags(c, onlyDir)
+		if err := c.ParseFlags([]string{"--dir", filepath.Dir(path)}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readConfig(c.Flags(), nil)
+		if want != (err == nil) || err != nil && !strings.Contains(err.Error(), "may be read by others; run chmod 600 on it") {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// TestConfigJSON: the settings as a program reads them.
+func TestConfigJSON(t *testing.T) {
+	c, err := configOf(t, "anchors: []", []string{"MUNIMENT_DIR=d", "MUNIMENT_MAX_DOCUMENT=7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := c.printJSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]struct {
+		Value any
+		From  origin
+	}
+	if err := json.Unmarshal(out.Bytes(), &all); err != nil {
+		t.Fatal(err)
+	}
+	if got := all["max-document"]; got.Value != 7.0 || got.From != fromEnvironment || len(all) != len(c.settings) {
+		t.Errorf("%s", out.String())
+	}
+}

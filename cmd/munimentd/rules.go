@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/storage"
+	"github.com/muniment/muniment/storage/s3"
+)
+
+// check holds the settings against one another.
+func (c *config) check() error {
+	if c.Dir == "" {
+		return errors.New("required flag --dir not set, nor is " + envPrefix + "DIR, nor dir in a file that --config names")
+	}
+	if c.Ledger == "postgres" && c.Postgres.URL == "" {
+		return errors.New("ledger.engine is postgres, so ledger.postgres.url must be set")
+	}
+	if c.Blobs == "s3" {
+		if err := complete("blobs.s3", c.S3.Bucket); err != nil {
+			return err
+		}
+	}
+	for id, b := range c.S3.Tenants {
+		if err := complete("blobs.s3.tenants of "+id.String(), inherit(b, c.S3.Bucket)); err != nil {
+			return err
+		}
+	}
+	return c.checkAnchors()
+}
+
+func (c *config) checkAnchors() error {
+	for i, a := range c.Anchors {
+		path, isDir := strings.CutPrefix(a, "dir:")
+		switch {
+		case slices.Contains(c.Anchors[:i], a):
+			return fmt.Errorf("anchors names %q twice", a)
+		case isDir && filepath.IsAbs(path), a == "postgres" && c.Ledger == "postgres":
+		case a == "s3":
+			if err := complete("anchor.s3", inherit(c.AnchorS3, c.S3.Bucket)); err != nil {
+				return err
+			}
+		case a == "postgres":
+			return errors.New("anchors names postgres, which is the ledger's database, but ledger.engine is not postgres")
+		default:
+			return fmt.Errorf("anchors names %q, which is not postgres, s3 or dir: with an absolute path", a)
+		}
+	}
+	if slices.Equal(c.Anchors, []string{"postgres"}) {
+		return errors.New("anchors names only postgres: who rolls the ledger's database back would roll the anchor back with it; add one elsewhere, as in [s3, postgres]")
+	}
+	return nil
+}
+
+func complete(where string, b s3.Bucket) error {
+	for _, f := range []struct{ name, text string }{
+		{"endpoint", b.Endpoint}, {"bucket", b.Bucket}, {"access-key", b.AccessKey}, {"secret-key", b.SecretKey},
+	} {
+		if f.text == "" {
+			return fmt.Errorf("%s: %s must be set", where, f.name)
+		}
+	}
+	return nil
+}
+
+// inherit returns a bucket in the store of base, unless it has a store of its own: a
+// secret goes to no store but the one that it was given for.
+func inherit(b, base s3.Bucket) s3.Bucket {
+	if b.Endpoint != "" && b.Endpoint != base.Endpoint {
+		return b
+	}
+	b.Endpoint = base.Endpoint
+	if b.Region == "" {
+		b.Region = base.Region
+	}
+	if b.AccessKey == "" && b.SecretKey == "" {
+		b.AccessKey, b.SecretKey = base.AccessKey, base.SecretKey
+	}
+	return b
+}
+
+// inDirectory refuses a command that copies the directory where not everything is in it.
+func (c *config) inDirectory(command string) error {
+	const keys = "; keep a copy of DIR/keys and DIR/policy apart from both"
+	switch {
+	case c.Ledger == "postgres":
+		return errors.New("munimentd " + command + " copies a directory, and the ledger is in PostgreSQL: use its own backup with write-ahead log archiving (pg_basebackup, point-in-time recovery), and the object store's versions" + keys)
+	case c.Blobs == "s3":
+		return errors.New("munimentd " + command + " copies a directory, and the documents are in S3: use the object store's own replication or versions for them, and copy the directory whole while it is stopped" + keys)
+	case len(c.Anchors) > 0:
+		return errors.New("munimentd " + command + " copies a directory with its own anchor, and anchors names others: stop the depository and copy the directory whole" + keys)
+	}
+	return nil
+}
+
+// shared reports whether the directory holds nothing but keys and policy, so that any
+// number of processes may have it open.
+func (c *config) shared() bool {
+	return c.Ledger == "postgres" && c.Blobs == "s3" && len(c.Anchors) > 0 &&
+		!slices.ContainsFunc(c.Anchors, func(a string) bool { return strings.HasPrefix(a, "dir:") })
+}
+
+// storage is what the settings say to storage.
+func (c *config) storage(logger *slog.Logger, fatal func(error)) storage.Config {
+	s := storage.Config{Dir: c.Dir, Logger: logger, Fatal: fatal}
+	if c.Ledger == "postgres" {
+		p := c.Postgres
+		p.Logger = logger
+		s.Postgres = &p
+	}
+	if c.Blobs == "s3" {
+		b := c.S3
+		b.Tenants = nil
+		for id, t := range c.S3.Tenants {
+			if b.Tenants == nil {
+				b.Tenants = make(map[notary.ID]s3.Bucket)
+			}
+			b.Tenants[id] = inherit(t, c.S3.Bucket)
+		}
+		s.S3 = &b
+	}
+	for _, a := range c.Anchors {
+		path, _ := strings.CutPrefix(a, "dir:")
+		switch a {
+		case "postgres":
+			s.Anchors = append(s.Anchors, storage.AnchorConfig{Postgres: true})
+		case "s3":
+			b := inherit(c.AnchorS3, c.S3.Bucket)
+			s.Anchors = append(s.Anchors, storage.AnchorConfig{S3: &b})
+		default:
+			s.Anchors = append(s.Anchors, storage.AnchorConfig{Dir: path})
+		}
+	}
+	return s
+}

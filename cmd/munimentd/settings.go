@@ -1,0 +1,99 @@
+package main
+
+import (
+	"time"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/storage/postgres"
+	"github.com/muniment/muniment/storage/s3"
+)
+
+// config is what the settings say.
+type config struct {
+	Dir         string
+	Listen      string
+	MaxDocument int64
+	AcceptClock bool
+	Canary      time.Duration
+	LogFormat   string
+
+	Ledger   string // engine
+	Postgres postgres.Config
+	Blobs    string // engine
+	S3       s3.Config
+	Anchors  []string
+	AnchorS3 s3.Bucket
+
+	settings []setting
+	from     map[string]origin // of each setting that is not at its default
+}
+
+// A setting is one key of the configuration, under one name: dotted as in the file;
+// MUNIMENT_LEDGER_ENGINE in the environment, and --ledger-engine as a flag, are
+// ledger.engine.
+type setting struct {
+	name  string
+	value value
+	def   string
+	help  string
+}
+
+// newConfig returns every setting at its default. This table is the only place that
+// knows of a setting by its name.
+func newConfig() *config {
+	c := &config{from: map[string]origin{}}
+	c.settings = []setting{
+		{"dir", text(&c.Dir), "", "directory of the depository (required)"},
+		{"listen", text(&c.Listen), "127.0.0.1:8080", "address to serve HTTP on"},
+		{"max-document", number(&c.MaxDocument, 1, 1<<40), "1073741824", "largest document accepted, in bytes"},
+		{"accept-clock", boolean(&c.AcceptClock), "false", "start although the clock is over 24 hours past the newest entry"},
+		{"canary", interval(&c.Canary), "5m0s", "how often the depository deposits with itself, 1s or more; 0: never"},
+		{"log-format", choice(&c.LogFormat, "text", "json"), "text", "text or json, on standard error"},
+
+		{"ledger.engine", choice(&c.Ledger, "pebble", "postgres"), "pebble", "what keeps the ledger: pebble, in the directory, or postgres"},
+		{"ledger.postgres.url", databaseURL(&c.Postgres.URL), "", "connection URI, or keyword string, of the database"},
+		{"ledger.postgres.schema", identifier(&c.Postgres.Schema), "muniment", "schema of the depository's tables"},
+		{"ledger.postgres.connections", number(&c.Postgres.Connections, 5, 1000), "16", "most connections that this process opens"},
+
+		{"blobs.engine", choice(&c.Blobs, "dir", "s3"), "dir", "what keeps documents: dir, in the directory, or s3"},
+	}
+	c.settings = append(c.settings, bucketSettings("blobs.s3.", "of documents", &c.S3.Bucket)...)
+	c.settings = append(c.settings,
+		setting{"blobs.s3.retention", period(&c.S3.Retention), "", "how long each document is locked against deletion (Object Lock), as in 10y or 3650d; empty: not at all"},
+		setting{"blobs.s3.retention-mode", choice(&c.S3.Retention.Mode, "COMPLIANCE", "GOVERNANCE"), "COMPLIANCE", "COMPLIANCE: nobody can lift it; GOVERNANCE: who has the right to can"},
+		setting{"blobs.s3.legal-hold", boolean(&c.S3.Retention.LegalHold), "false", "put a legal hold on each document"},
+		setting{"blobs.s3.tenants", tenantBuckets(&c.S3.Tenants), "", "buckets of tenants whose documents are kept elsewhere, by tenant id: {ID: {endpoint, region, bucket, prefix, access-key, secret-key}}"},
+		setting{"anchors", list(&c.Anchors), "", "registers of the newest sealed head, the first first: dir:PATH, postgres, s3, as in [s3, postgres]; none: the one in the directory"},
+	)
+	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
+	for _, s := range c.settings {
+		if err := s.value.set(s.def); err != nil {
+			panic(s.name + ": " + err.Error()) // this table is wrong: every test says so
+		}
+	}
+	return c
+}
+
+// bucketSettings are those of one bucket.
+func bucketSettings(prefix, whose string, b *s3.Bucket) []setting {
+	return []setting{
+		{prefix + "endpoint", endpoint(&b.Endpoint), "", "URL of the object store " + whose},
+		{prefix + "region", text(&b.Region), "", "its region; empty: us-east-1"},
+		{prefix + "bucket", text(&b.Bucket), "", "the bucket"},
+		{prefix + "prefix", folder(&b.Prefix), "", "beginning of all names in it; it ends in /"},
+		{prefix + "access-key", text(&b.AccessKey), "", "who asks"},
+		{prefix + "secret-key", secret(&b.SecretKey), "", "the secret of access-key; a flag is seen by all users of the machine, the environment and a file are not"},
+	}
+}
+
+// tenantBuckets are settings within a setting: each tenant's own bucket.
+func tenantBuckets(p *map[notary.ID]s3.Bucket) value {
+	return value{
+		kind: "yaml", structured: true,
+		set: func(text string) (err error) { *p, err = parseTenants(text); return err },
+		get: func() any { return showTenants(*p, false) },
+		masked: func() any {
+			return showTenants(*p, true)
+		},
+	}
+}
