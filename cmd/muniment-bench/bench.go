@@ -30,13 +30,13 @@ func newBench(d *depository, o loadOptions, scratch string, r *report) (*bench, 
 		auditor: newAuditor(w, d.policy),
 		report:  r,
 	}
-	b.drv.observe = func() sample { return sample{server: d.usage(), client: usageOfSelf()} }
+	b.drv.observe = func() sample { return sample{server: d.usage(), stores: d.stores.usage(), client: usageOfSelf()} }
 	return b, nil
 }
 
 // drive runs a load, and then verifies every answer to it.
 func (b *bench) drive(ctx context.Context, l load) (measured, error) {
-	b.drv.addr = b.addr
+	b.drv.addrs = b.addrs()
 	m, err := b.drv.drive(ctx, l)
 	if err == nil {
 		err = b.audit(ctx)
@@ -90,10 +90,8 @@ func (b *bench) loadRow(ctx context.Context, r *row, o loadOptions) error {
 	} else if err != nil { // nobody is there: the figures are not void, there are none
 		return err
 	}
-	if b.process != nil {
-		if err := forgetPeak(b.process.cmd.Process.Pid); err != nil {
-			return err
-		}
+	if err := b.forgetPeaks(); err != nil {
+		return err
 	}
 	got, err := b.drive(ctx, load{
 		mix: m, clients: o.Clients, rate: o.Rate, warmup: o.Warmup, duration: o.Duration, count: o.Count, step: stepOf(o.Duration),

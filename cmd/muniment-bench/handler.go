@@ -88,7 +88,7 @@ func (b *baselines) measureHandler(ctx context.Context, w *workload, m mix, clie
 	}
 	// Its answers are no receipts: they are counted and thrown away.
 	blank := &workload{loans: w.loans, host: w.host, key: w.key, run: w.run, lines: w.lines, whole: w.whole, size: w.size, known: [][16]byte{{}}}
-	drain := &driver{workload: blank, addr: strings.TrimSpace(line), observe: func() sample {
+	drain := &driver{workload: blank, addrs: []string{strings.TrimSpace(line)}, observe: func() sample {
 		u, err := usageOf(cmd.Process.Pid)
 		if err != nil {
 			return sample{}

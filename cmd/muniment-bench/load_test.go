@@ -103,7 +103,7 @@ func drivenBy(t *testing.T, h http.HandlerFunc) *driver {
 	t.Cleanup(s.Close)
 	return &driver{
 		workload: &workload{loans: newLoans(1, 0), lines: 10, key: "k", host: "h", run: "r"},
-		addr:     s.Listener.Addr().String(), observe: func() sample { return sample{} },
+		addrs:    []string{s.Listener.Addr().String()}, observe: func() sample { return sample{} },
 	}
 }
 

@@ -60,14 +60,15 @@ func perUnit(cpu time.Duration, n int64) float64 {
 
 // A sample is what the machine's counters say at one moment.
 type sample struct {
-	server usage // of the depository's process; zero when it is not ours
+	server usage // of the depository's processes; zero when they are not ours
+	stores usage // of the servers that keep what it holds; zero when there are none of ours
 	client usage // of the bench itself
 }
 
 // driver runs loads against one depository.
 type driver struct {
 	*workload
-	addr    string
+	addrs   []string // of the replicas, among which the clients are divided
 	spool   *spool
 	observe func() sample
 }
@@ -84,8 +85,8 @@ func (d *driver) drive(ctx context.Context, l load) (measured, error) {
 	rec := newRecorder(l.step, l.count)
 	due := d.schedule(l, stop)
 	var clients sync.WaitGroup
-	for range l.clients {
-		c := &client{driver: d, load: l, rec: rec, wire: newWire(d.addr, patience), writer: writer{workload: d.workload}, drawer: drawer{spool: d.spool, room: roomOf(l.clients)}}
+	for i := range l.clients {
+		c := &client{driver: d, load: l, rec: rec, wire: newWire(d.addrs[i%len(d.addrs)], patience), writer: writer{workload: d.workload}, drawer: drawer{spool: d.spool, room: roomOf(l.clients)}}
 		clients.Go(func() {
 			if err := errors.Join(c.work(ctx, due, stop), c.flush()); err != nil {
 				fail(err)

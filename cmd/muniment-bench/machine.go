@@ -87,28 +87,21 @@ type usage struct {
 	peak     int64 // bytes at most since the last forgetPeak
 }
 
+func (u usage) plus(o usage) usage {
+	return usage{u.cpu + o.cpu, u.resident + o.resident, u.peak + o.peak}
+}
+
 // tick is the unit of times in /proc: USER_HZ, a hundredth of a second on every Linux.
 const tick = 10 * time.Millisecond
 
 // usageOf reads what a process has used so far.
 func usageOf(pid int) (usage, error) {
 	var u usage
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	stat, err := readStat(pid)
 	if err != nil {
 		return u, err
 	}
-	// The second field is the command in brackets, which may itself hold brackets.
-	rest := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(rest) < 13 {
-		return u, fmt.Errorf("/proc/%d/stat is cut off", pid)
-	}
-	for _, s := range rest[11:13] { // utime, stime
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return u, err
-		}
-		u.cpu += time.Duration(n) * tick
-	}
+	u.cpu = stat.own
 	status := fmt.Sprintf("/proc/%d/status", pid)
 	for name, into := range map[string]*int64{"VmRSS": &u.resident, "VmHWM": &u.peak} {
 		kib, err := strconv.ParseInt(strings.TrimSuffix(field(status, name), " kB"), 10, 64)
@@ -118,6 +111,53 @@ func usageOf(pid int) (usage, error) {
 		*into = kib << 10
 	}
 	return u, nil
+}
+
+// stat is what /proc/PID/stat tells.
+type stat struct {
+	parent int
+	own    time.Duration // of CPU
+	ended  time.Duration // of children that have ended
+}
+
+func readStat(pid int) (stat, error) {
+	var s stat
+	path := fmt.Sprintf("/proc/%d/stat", pid)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return s, err
+	}
+	// The second field is the command in brackets, which may itself hold brackets.
+	rest := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(rest) < 15 {
+		return s, fmt.Errorf("%s is cut off", path)
+	}
+	var n [5]int
+	for i, at := range [...]int{1, 11, 12, 13, 14} { // ppid, utime, stime, cutime, cstime
+		if n[i], err = strconv.Atoi(rest[at]); err != nil {
+			return s, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return stat{n[0], time.Duration(n[1]+n[2]) * tick, time.Duration(n[3]+n[4]) * tick}, nil
+}
+
+// cpuOfFamily is the CPU that a process and all its children have used, those that have
+// ended too.
+func cpuOfFamily(pid int) time.Duration {
+	dirs, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well formed
+	children, of := map[int][]int{}, map[int]stat{}
+	for _, dir := range dirs {
+		child, _ := strconv.Atoi(filepath.Base(dir))
+		if s, err := readStat(child); err == nil { // else it has ended meanwhile
+			of[child], children[s.parent] = s, append(children[s.parent], child)
+		}
+	}
+	var cpu time.Duration
+	for all := []int{pid}; len(all) > 0; all = all[1:] {
+		cpu += of[all[0]].own + of[all[0]].ended
+		all = append(all, children[all[0]]...)
+	}
+	return cpu
 }
 
 // forgetPeak makes the peak of a process begin anew (proc(5), clear_refs).

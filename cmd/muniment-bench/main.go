@@ -7,6 +7,7 @@
 //	muniment-bench suite                      measure the standard rows, one after another
 //	muniment-bench growth --to 1000000        measure one as its log grows
 //	muniment-bench overload                   ask one for twice what it can do
+//	muniment-bench production                 measure replicas on PostgreSQL and S3
 package main
 
 import (
@@ -41,7 +42,7 @@ func run() int {
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(localCommand(), runCommand(), suiteCommand(), growthCommand(), overloadCommand(), emptyCommand())
+	root.AddCommand(localCommand(), runCommand(), suiteCommand(), growthCommand(), overloadCommand(), productionCommand(), emptyCommand())
 	err := root.ExecuteContext(ctx)
 	switch {
 	case errors.Is(err, errVoid), errors.Is(err, errOverload):

@@ -162,7 +162,7 @@ func (b *bench) overload(ctx context.Context, o loadOptions, v overloadOptions, 
 	var calm, many measured
 	var calmErr, manyErr error
 	var both sync.WaitGroup
-	b.drv.addr = b.addr
+	b.drv.addrs = b.addrs()
 	ctx, fail := context.WithCancelCause(ctx) // what ends one, ends the other
 	defer fail(nil)
 	both.Go(func() {

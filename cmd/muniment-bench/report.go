@@ -24,6 +24,7 @@ type report struct {
 	When     string    `json:"verified_when"`
 	Steps    []step    `json:"growth,omitempty"`
 	Overload *overload `json:"overload,omitempty"`
+	Stores   *bare     `json:"stores,omitempty"`
 	Void     string    `json:"void,omitempty"`   // why no figure counts
 	Failed   string    `json:"failed,omitempty"` // what the figures should not have been
 }
@@ -44,6 +45,7 @@ type row struct {
 	Kinds     []line  `json:"kinds,omitempty"`
 	Unsent    int64   `json:"unsent,omitempty"` // due in an open loop, and without a free connection to the end
 	Server    *cost   `json:"server,omitempty"` // of a depository of the bench's own
+	Stores    *cost   `json:"stores,omitempty"` // of the servers that keep it
 	BenchCPU  float64 `json:"bench_cpu_us_per_request"`
 
 	Offline   []offline  `json:"offline,omitempty"`
@@ -139,18 +141,26 @@ func (r *row) fill(m measured) {
 	}
 	all := m.total()
 	r.BenchCPU = perUnit(m.after.client.cpu-m.before.client.cpu, all.requests+all.refused)
-	if cpu := m.after.server.cpu - m.before.server.cpu; m.before.server.cpu > 0 {
-		r.Server = &cost{
-			PerRequest: perUnit(cpu, all.requests+all.refused), PerDeposit: perUnit(cpu, all.deposits),
-			Cores: cpu.Seconds() / m.elapsed.Seconds(),
-			Peak:  m.after.server.peak, Resident: m.after.server.resident,
-		}
-	}
+	r.Server = costOf(m.before.server, m.after.server, all, m.elapsed)
+	r.Stores = costOf(m.before.stores, m.after.stores, all, m.elapsed)
 	size := r.LogBefore + uint64(m.early)
 	for i, in := range m.intervals {
 		step := min(m.step, m.elapsed-time.Duration(i)*m.step)
 		size += uint64(in.deposits)
 		r.Points = append(r.Points, point{size, float64(in.deposits) / step.Seconds(), ms(in.latency.ValueAtQuantile(50)), ms(in.latency.ValueAtQuantile(99))})
+	}
+}
+
+// costOf is nil for what is not there.
+func costOf(before, after usage, all tally, elapsed time.Duration) *cost {
+	cpu := after.cpu - before.cpu
+	if before.cpu == 0 {
+		return nil
+	}
+	return &cost{
+		PerRequest: perUnit(cpu, all.requests+all.refused), PerDeposit: perUnit(cpu, all.deposits),
+		Cores: cpu.Seconds() / elapsed.Seconds(),
+		Peak:  after.peak, Resident: after.resident,
 	}
 }
 
@@ -200,6 +210,9 @@ func (r *report) print(out io.Writer) {
 	}
 	if r.Overload != nil {
 		r.Overload.print(out)
+	}
+	if r.Stores != nil {
+		r.Stores.print(out)
 	}
 	if len(r.Steps) > 0 {
 		printGrowth(out, r.Steps)
@@ -254,6 +267,9 @@ func (r *row) print(out io.Writer) {
 	}
 	if s := r.Server; s != nil {
 		fmt.Fprintf(out, "  server: %s, %.2f cores busy; memory %s, at most %s\n", s.cpu(), s.Cores, mib(s.Resident), mib(s.Peak))
+	}
+	if s := r.Stores; s != nil {
+		fmt.Fprintf(out, "  stores: %s, %.2f cores busy\n", s.cpu(), s.Cores)
 	}
 	if b := r.Baselines; b != nil {
 		fmt.Fprintf(out, "  bench:  %.1f µs CPU a request\n", r.BenchCPU)

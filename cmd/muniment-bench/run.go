@@ -155,22 +155,11 @@ func (l *localOptions) flags(c *cobra.Command) {
 
 // open makes a depository and starts it. done ends it and takes it away.
 func (l *localOptions) open(ctx context.Context) (d *depository, done func() error, err error) {
-	binary := l.Binary
-	if binary == "" {
-		binary = beside("munimentd")
-	}
-	home, err := os.MkdirTemp(l.Dir, "muniment-bench-*")
+	home, clear, err := l.home()
 	if err != nil {
 		return nil, nil, err
 	}
-	clear := func() error {
-		if l.Keep {
-			_, err := fmt.Fprintln(os.Stderr, "the depository is kept in", home)
-			return err
-		}
-		return os.RemoveAll(home)
-	}
-	if d, err = layOut(ctx, binary, filepath.Join(home, "depository")); err == nil {
+	if d, err = layOut(ctx, l.binary(), filepath.Join(home, "depository")); err == nil {
 		d.flags = l.Serve
 		err = d.start(ctx)
 	}
@@ -181,6 +170,25 @@ func (l *localOptions) open(ctx context.Context) (d *depository, done func() err
 		d.kill()
 		return clear()
 	}, nil
+}
+
+// home makes a directory for one run. clear takes it away.
+func (l *localOptions) home() (home string, clear func() error, err error) {
+	home, err = os.MkdirTemp(l.Dir, "muniment-bench-*")
+	return home, func() error {
+		if l.Keep {
+			_, err := fmt.Fprintln(os.Stderr, "the depository is kept in", home)
+			return err
+		}
+		return os.RemoveAll(home)
+	}, err
+}
+
+func (l *localOptions) binary() string {
+	if l.Binary != "" {
+		return l.Binary
+	}
+	return beside("munimentd")
 }
 
 // beside finds a command beside this one, or else in PATH.

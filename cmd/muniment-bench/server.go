@@ -28,6 +28,32 @@ type depository struct {
 	binary, dir string
 	flags       []string // of serve, beside those that say where
 	process     *process
+	replicas    []*depository // others that serve the same
+	stores      *stores       // what they keep it in; nil: the directory
+}
+
+// addrs are those of all replicas.
+func (d *depository) addrs() []string {
+	addrs := []string{d.addr}
+	for _, r := range d.replicas {
+		addrs = append(addrs, r.addr)
+	}
+	return addrs
+}
+
+// replicate starts one more replica of a depository whose stores can be shared.
+func (d *depository) replicate(ctx context.Context) error {
+	r := &depository{binary: d.binary, dir: d.dir, key: d.key, policy: d.policy, flags: d.flags}
+	d.replicas = append(d.replicas, r)
+	return r.start(ctx)
+}
+
+// alone ends all replicas but the first, without a warning.
+func (d *depository) alone() {
+	for _, r := range d.replicas {
+		r.kill()
+	}
+	d.replicas = nil
 }
 
 // process is one munimentd serve.
@@ -118,8 +144,9 @@ func alive(addr string) bool {
 	return err == nil && a.status == 200
 }
 
-// kill ends the server without a warning.
+// kill ends the server, and its other replicas, without a warning.
 func (d *depository) kill() {
+	d.alone()
 	if d.process == nil {
 		return
 	}
@@ -148,7 +175,8 @@ func (d *depository) stop() error {
 	return nil
 }
 
-// usage is what the server has used; zero when it is not ours to look at.
+// usage is what the server and its other replicas have used; zero when it is not ours to
+// look at.
 func (d *depository) usage() usage {
 	if d.process == nil {
 		return usage{}
@@ -157,7 +185,22 @@ func (d *depository) usage() usage {
 	if err != nil {
 		return usage{} // it has ended, and the load says so
 	}
+	for _, r := range d.replicas {
+		u = u.plus(r.usage())
+	}
 	return u
+}
+
+// forgetPeaks makes the peak of each replica begin anew.
+func (d *depository) forgetPeaks() error {
+	if d.process == nil {
+		return nil
+	}
+	err := forgetPeak(d.process.cmd.Process.Pid)
+	for _, r := range d.replicas {
+		err = errors.Join(err, r.forgetPeaks())
+	}
+	return err
 }
 
 // tail keeps the beginning of what a process says, which has its address, and the

@@ -57,7 +57,7 @@ func TestImportLaw(t *testing.T) {
 		{"./notary", module + "service", ""},
 		{"./cmd/muniment", module + "storage", ""},
 		{"./cmd/muniment", module + "notary", module + "notary/witness"},
-		{"./cmd/muniment-bench", module + "storage", ""},
+		{"./cmd/muniment-bench", module + "storage", module + "storage/storagetest/servers"},
 		{"./cmd/muniment-bench", module + "notary", ""},
 		{"./cmd/muniment-bench", module + "service", module + "service/api"},
 	} {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -213,6 +214,9 @@ func queueRows(b *pgx.Batch, batch *notary.Batch) {
 			prevs[i] = r.CasePrev[:]
 		}
 		for j := range batch.Terms[i] {
+			if slices.Contains(batch.Terms[i][:j], batch.Terms[i][j]) {
+				continue // a row may have a term twice, and is found by it once
+			}
 			terms, termTenants, termIndexes = append(terms, batch.Terms[i][j][:]), append(termTenants, r.Tenant[:]), append(termIndexes, int64(r.Index))
 		}
 	}
@@ -224,8 +228,7 @@ func queueRows(b *pgx.Batch, batch *notary.Batch) {
 	b.Queue("INSERT INTO deposit_id (id, tenant, index) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])",
 		ids.uuids(), tenants.uuids(), indexes)
 	if len(terms) > 0 {
-		// A row may have a term twice, and is found by it once.
-		b.Queue("INSERT INTO terms (tenant, term, index) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bigint[]) ON CONFLICT DO NOTHING",
+		b.Queue("INSERT INTO terms (tenant, term, index) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bigint[])",
 			termTenants.uuids(), terms.bytes(), termIndexes)
 	}
 	queueOperations(b, batch.Operations)
@@ -246,19 +249,39 @@ func queueOperations(b *pgx.Batch, operations []notary.Operation) {
 		tenants.uuids(), keys.bytes(), firsts, counts)
 }
 
+// queueCases adds the cases that begin, and moves the others on. Most begin, and an insert
+// that may not meet another row costs half of one that may.
 func queueCases(b *pgx.Batch, cases []notary.Case) {
-	if len(cases) == 0 {
-		return
-	}
-	n := len(cases)
-	tenants, contracts, seqs, leaves := make(column, n), make(column, n), make([]int64, n), make(column, n)
+	begun, moved := caseRows{}, caseRows{}
 	for i := range cases {
-		c := &cases[i]
-		tenants[i], contracts[i], seqs[i], leaves[i] = c.Tenant[:], c.Contract[:], int64(c.Seq), c.Leaf[:]
+		rows := &moved
+		if cases[i].Seq == 1 {
+			rows = &begun
+		}
+		rows.add(&cases[i])
 	}
-	b.Queue(`INSERT INTO cases (tenant, contract, seq, leaf) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bytea[])
-		ON CONFLICT (tenant, contract) DO UPDATE SET seq = excluded.seq, leaf = excluded.leaf`,
-		tenants.uuids(), contracts.bytes(), seqs, leaves.bytes())
+	if len(begun.seqs) > 0 {
+		begun.queue(b, "")
+	}
+	if len(moved.seqs) > 0 { // some of them began in this batch
+		moved.queue(b, " ON CONFLICT (tenant, contract) DO UPDATE SET seq = excluded.seq, leaf = excluded.leaf")
+	}
+}
+
+// caseRows are columns of the table cases.
+type caseRows struct {
+	tenants, contracts, leaves column
+	seqs                       []int64
+}
+
+func (r *caseRows) add(c *notary.Case) {
+	r.tenants, r.contracts = append(r.tenants, c.Tenant[:]), append(r.contracts, c.Contract[:])
+	r.seqs, r.leaves = append(r.seqs, int64(c.Seq)), append(r.leaves, c.Leaf[:])
+}
+
+func (r *caseRows) queue(b *pgx.Batch, conflict string) {
+	b.Queue("INSERT INTO cases (tenant, contract, seq, leaf) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bytea[])"+conflict,
+		r.tenants.uuids(), r.contracts.bytes(), r.seqs, r.leaves.bytes())
 }
 
 // queueTiles lets the last tile of each level grow, and adds those that begin.

@@ -14,7 +14,7 @@ import (
 // a crash may forget it, and another sealer then begins sooner.
 func (l *Ledger) Lead(ctx context.Context, holder notary.ID, lease time.Duration) (bool, error) {
 	var b pgx.Batch
-	b.Queue("SET LOCAL synchronous_commit = off")
+	b.Queue(forgettable)
 	var leads bool
 	b.Queue(`UPDATE lease SET holder = $1, until = clock_timestamp() + $2::bigint * interval '1 microsecond'
 		WHERE holder = $1 OR until <= clock_timestamp() RETURNING true`, uuid(holder), lease.Microseconds()).
@@ -33,10 +33,10 @@ func (l *Ledger) Resign(ctx context.Context, holder notary.ID) error {
 }
 
 // Announce implements notary.Peers, by NOTIFY in a transaction of its own: within the one
-// that commits, its lock would let no other commit at the same time.
+// that commits, its lock would let no other commit at the same time. It is held for as
+// long as the commit takes, so no flush is waited for; nothing is kept of it anyway.
 func (l *Ledger) Announce(ctx context.Context) error {
-	_, err := l.work.Exec(ctx, "SELECT pg_notify($1, '')", l.channel())
-	return failed(err)
+	return l.lightly(ctx, "SELECT pg_notify($1, '')", l.channel())
 }
 
 func (l *Ledger) channel() string { return "muniment_" + l.schema }

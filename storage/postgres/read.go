@@ -364,11 +364,23 @@ func ceilMilli(t time.Time) int64 {
 	return ms
 }
 
-// Publish implements notary.Ledger.
+// Publish implements notary.Ledger. Its commit is seen by all at once, and its flush is
+// not waited for: the contract lets a crash take the note, and no other waits so often.
 func (l *Ledger) Publish(ctx context.Context, size uint64, note []byte) error {
-	_, err := l.work.Exec(ctx, "UPDATE published SET size = $1, note = $2 WHERE size < $1", int64(size), note)
-	return failed(err)
+	return l.lightly(ctx, "UPDATE published SET size = $1, note = $2 WHERE size < $1", int64(size), note)
 }
+
+// lightly executes a statement whose commit a crash may forget.
+func (l *Ledger) lightly(ctx context.Context, sql string, args ...any) error {
+	var b pgx.Batch
+	b.Queue(forgettable)
+	b.Queue(sql, args...)
+	return failed(l.work.SendBatch(ctx, &b).Close())
+}
+
+// forgettable begins a transaction whose flush is not waited for. SET LOCAL would do the
+// same and have the server log a warning each time.
+const forgettable = "SELECT set_config('synchronous_commit', 'off', true)"
 
 // Published implements notary.Ledger.
 func (l *Ledger) Published(ctx context.Context) ([]byte, error) {

@@ -145,6 +145,9 @@ func (p *Postgres) url(login, database string) string {
 // Addr is where it listens, host and port: what a proxy before it is told.
 func (p *Postgres) Addr() string { return fmt.Sprintf("127.0.0.1:%d", p.port) }
 
+// PID is that of the running server, the parent of its other processes.
+func (p *Postgres) PID() int { return p.process.Process.Pid }
+
 // Start starts the stopped server again and waits until it takes connections.
 func (p *Postgres) Start() error {
 	log, err := os.OpenFile(p.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -55,6 +55,9 @@ func StartS3(dir string) (*S3, error) {
 	return s, nil
 }
 
+// PID is that of the server's process.
+func (s *S3) PID() int { return s.process.Process.Pid }
+
 // Start starts the server again after Stop or Kill: same port, same keys, same data.
 func (s *S3) Start() error {
 	binary, err := minioBinary()

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// productionOptions say how the log grows in a run of production.
+type productionOptions struct {
+	From, To uint64
+}
+
+func productionCommand() *cobra.Command {
+	var o loadOptions
+	var l localOptions
+	var p productionOptions
+	c := &cobra.Command{
+		Use:   "production",
+		Short: "Measure one and three replicas on PostgreSQL and S3 of their own",
+		Long: `Start PostgreSQL, with fsync on, an S3 server and one replica; fill the log to --from
+entries; measure digests by 256 clients, the same over three replicas, batches of 1,000
+by 8 clients, and documents by 64, beside what the bare servers do. With --to, fill the
+log on and measure the digests once more. --mix, --clients and --batch belong to the
+rows and are not looked at.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := errors.Join(o.check(), p.check()); err != nil {
+				return err
+			}
+			d, done, err := l.openProduction(c.Context())
+			if err != nil {
+				return err
+			}
+			r := newReport(o.Seed, l.Dir)
+			err = r.production(c.Context(), d, o, p)
+			return errors.Join(r.tell(c.OutOrStdout(), o, err), done())
+		},
+	}
+	o.flags(c)
+	l.flags(c)
+	c.Flags().Uint64Var(&p.From, "from", 10_000, "size of the log at which the rows begin")
+	c.Flags().Uint64Var(&p.To, "to", 0, "size of the log at which the single digests are measured again; 0: they are not")
+	return c
+}
+
+func (p productionOptions) check() error {
+	if p.From < 100 || p.To != 0 && p.To <= p.From || p.To > 100_000_000 {
+		return errors.New("--from is at least 100, and --to 0, or above it and at most 100,000,000")
+	}
+	return nil
+}
+
+// production measures the rows, and the bare servers before and after them.
+func (r *report) production(ctx context.Context, d *depository, o loadOptions, p productionOptions) error {
+	b, err := newBench(d, o, d.dir, r)
+	if err != nil {
+		return err
+	}
+	defer b.spool.close()
+	r.Stores = &bare{PutSize: o.DocumentSize, Putters: 64}
+	if err := r.Stores.measure(ctx, d.stores, o.Duration/4); err != nil {
+		return err
+	}
+	if err := b.productionRows(ctx, o, p); err != nil {
+		return err
+	}
+	after := *r.Stores
+	if err := after.measure(ctx, d.stores, o.Duration/4); err != nil {
+		return err
+	}
+	r.Stores.mean(after)
+	r.Stores.compare(r.Rows)
+	return nil
+}
+
+// productionRows measures the rows, in the order in which compare expects them.
+func (b *bench) productionRows(ctx context.Context, o loadOptions, p productionOptions) error {
+	fill := growthOptions{Fill: "batch", FillClients: 8}
+	at := func(size uint64, clients int, mix, name string) error {
+		if _, err := b.fill(ctx, size, fill); err != nil {
+			return err
+		}
+		o.Mix, o.Clients = mix, clients
+		_, err := b.row(ctx, name, o)
+		return err
+	}
+	if err := at(p.From, 256, "single", "single"); err != nil {
+		return err
+	}
+	for range 2 {
+		if err := b.replicate(ctx); err != nil {
+			return void(err)
+		}
+	}
+	if err := at(p.From, 256, "single", "three replicas"); err != nil {
+		return err
+	}
+	b.alone()
+	if err := at(p.From, 8, "batch", "batches"); err != nil {
+		return err
+	}
+	if err := at(p.From, 64, "document", "documents"); err != nil || p.To == 0 {
+		return err
+	}
+	return at(p.To, 256, "single", fmt.Sprintf("single at %s", grouped(float64(p.To))))
+}
+
+// compare takes the ratios from the rows.
+func (b *bare) compare(rows []*row) {
+	rate := func(i int) float64 { return rows[i].Kinds[0].Lines }
+	b.Single, b.Three = rate(0)/b.Unnest, rate(1)/rate(0)
+	b.Batches, b.Documents = rate(2)/b.Unnest, rate(3)/b.Put
+	if len(rows) > 4 {
+		b.Grown = rate(4) / rate(0)
+	}
+}
