@@ -23,10 +23,14 @@ REDOCLY  := $(CACHE)/redocly-1.34.20
 SPECTRAL := $(CACHE)/spectral-6.16.3
 NPM      := timeout 600 npm install --no-audit --no-fund --loglevel=error --prefix
 
-.PHONY: demo build test check openapi generate bench torture deps node
+.PHONY: demo demo-production build test check openapi generate bench torture deps node
 
 demo: build ## from nothing to a verified contract
 	@cmd/munimentd/demo.sh
+
+demo-production: deps build ## the same on PostgreSQL, S3 and three replicas, one of them killed
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./storage/storagetest/servers/stand
+	@cmd/munimentd/demo-production.sh
 
 build: ## the binaries into bin/
 	@mkdir -p bin
@@ -64,6 +68,7 @@ torture: deps ## the attacks at full size: hours
 
 deps: $(MINIO) ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
+	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
 		apt-get update -qq && apt-get install -qq -y postgresql-common && \
 		echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf && \
