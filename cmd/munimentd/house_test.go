@@ -53,6 +53,8 @@ func TestImportLaw(t *testing.T) {
 		{"./storage", module + "service", ""},
 		{"./storage/pebble", module + "service", ""},
 		{"./storage/dir", module + "service", ""},
+		{"./storage/postgres", module + "service", ""},
+		{"./storage/s3", module + "service", ""},
 		{"./notary", module + "storage", ""},
 		{"./notary", module + "service", ""},
 		{"./cmd/muniment", module + "storage", ""},
