@@ -25,6 +25,10 @@ type journal struct {
 	kept []*acknowledged
 }
 
+func (d *laidOut) keeping() *journal {
+	return &journal{d: d, verifier: proofs.NewVerifier(d.policy)}
+}
+
 // acknowledged is one deposit with the first receipt that came for it.
 type acknowledged struct {
 	key, contract, text string
@@ -152,6 +156,8 @@ type recorder struct {
 	roots  map[uint64]proofs.Hash
 	newest uint64
 	wrong  error
+	// patient with a replica that says that the ledger cannot be asked at the moment.
+	patient bool
 }
 
 // watch asks for the checkpoint again and again, of whichever process serves now.
@@ -164,7 +170,8 @@ func (r *recorder) watch(ctx context.Context, now *atomic.Pointer[client]) {
 		}
 		cp, err := c.checkpoint()
 		if err != nil {
-			if !errors.Is(err, errNotServed) {
+			p := new(problem)
+			if !errors.Is(err, errNotServed) && (!r.patient || !errors.As(err, &p) || !p.Retry) {
 				r.wrong = err
 			}
 			time.Sleep(time.Millisecond)
@@ -200,7 +207,7 @@ type lenders struct {
 func (d *laidOut) lend(t testing.TB) *lenders {
 	ctx, enough := context.WithCancel(t.Context())
 	l := &lenders{
-		journal: &journal{d: d, verifier: proofs.NewVerifier(d.policy)},
+		journal: d.keeping(),
 		enough:  enough,
 		failed:  make(chan error, writers),
 	}
