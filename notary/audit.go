@@ -116,9 +116,15 @@ func (n *Notary) auditEdge(ctx context.Context, head Head) error {
 // the stored tiles give next's root by the definition of RFC 6962, and from is a
 // prefix of next. Start-up, sealing and fsck are all this one function.
 func (n *Notary) auditGrowth(stored *storedTiles, from, next proofs.Checkpoint) error {
+	// First, so that the tiles of the right edge are read once, as wide as all need them.
+	root, unread := proofs.RootAt(next.Size, stored)
 	for lo := from.Size; lo < next.Size; {
 		hi := min(next.Size, (lo/proofs.TileWidth+1)*proofs.TileWidth)
-		if err := n.auditLeaves(stored.ctx, lo, hi); err != nil {
+		leaves, err := stored.hashes(0, lo, hi)
+		if err == nil {
+			err = n.auditEntries(stored.ctx, lo, leaves)
+		}
+		if err != nil {
 			return err
 		}
 		if hi%proofs.TileWidth == 0 {
@@ -128,9 +134,8 @@ func (n *Notary) auditGrowth(stored *storedTiles, from, next proofs.Checkpoint) 
 		}
 		lo = hi
 	}
-	root, err := proofs.RootAt(next.Size, stored)
-	if err != nil {
-		return err
+	if unread != nil {
+		return unread
 	}
 	if root != next.Root {
 		return contradiction("stored tiles give root %s at size %d, the head says %s", root, next.Size, next.Root)
@@ -147,19 +152,28 @@ func (n *Notary) auditGrowth(stored *storedTiles, from, next proofs.Checkpoint) 
 
 // auditLeaves checks entries lo to hi, within one tile, against their leaf hashes.
 func (n *Notary) auditLeaves(ctx context.Context, lo, hi uint64) error {
+	leaves, err := n.config.Ledger.Hashes(ctx, 0, lo, hi)
+	if err != nil {
+		return fmt.Errorf("leaf hashes %d to %d: %w", lo, hi, err)
+	}
+	if uint64(len(leaves)) != hi-lo {
+		return contradiction("leaf hashes %d to %d are not all there", lo, hi)
+	}
+	return n.auditEntries(ctx, lo, leaves)
+}
+
+// auditEntries checks the entries from lo on against leaf hashes that are stored for them.
+func (n *Notary) auditEntries(ctx context.Context, lo uint64, leaves []proofs.Hash) error {
+	hi := lo + uint64(len(leaves))
 	entries, err := n.config.Ledger.Entries(ctx, lo, hi)
 	if err != nil {
 		return fmt.Errorf("entries %d to %d: %w", lo, hi, err)
 	}
-	hashes, err := n.config.Ledger.Hashes(ctx, 0, lo, hi)
-	if err != nil {
-		return fmt.Errorf("leaf hashes %d to %d: %w", lo, hi, err)
-	}
-	if len(entries) != len(hashes) || uint64(len(entries)) != hi-lo {
+	if len(entries) != len(leaves) {
 		return contradiction("entries %d to %d are not all there", lo, hi)
 	}
 	for i, e := range entries {
-		if proofs.LeafHash(e) != hashes[i] {
+		if proofs.LeafHash(e) != leaves[i] {
 			return contradiction("the bytes of entry %d do not hash to its stored leaf", lo+uint64(i))
 		}
 	}
@@ -171,11 +185,11 @@ func (n *Notary) auditLeaves(ctx context.Context, lo, hi uint64) error {
 func auditParents(stored *storedTiles, size uint64) error {
 	for level := 0; size%proofs.TileWidth == 0; level++ {
 		size /= proofs.TileWidth // now: full tiles of this level, hashes of the next
-		hashes, err := stored.ledger.Hashes(stored.ctx, level, (size-1)*proofs.TileWidth, size*proofs.TileWidth)
+		hashes, err := stored.hashes(level, (size-1)*proofs.TileWidth, size*proofs.TileWidth)
 		if err != nil {
 			return err
 		}
-		parent, err := stored.ledger.Hashes(stored.ctx, level+1, size-1, size)
+		parent, err := stored.hashes(level+1, size-1, size)
 		if err != nil {
 			return err
 		}

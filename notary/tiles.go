@@ -3,6 +3,7 @@ package notary
 import (
 	"container/list"
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -145,4 +146,23 @@ func (r *storedTiles) ReadTile(level int, index uint64, width int) (*proofs.Tile
 	t := proofs.NewTile(hashes)
 	r.read[id] = t
 	return t, nil
+}
+
+// hashes returns the hashes of a level from lo to hi, within one tile: the very bytes that
+// the rest of the audit works with, read with it in one go.
+func (r *storedTiles) hashes(level int, lo, hi uint64) ([]proofs.Hash, error) {
+	first := lo / proofs.TileWidth * proofs.TileWidth
+	tile, err := r.ReadTile(level, lo/proofs.TileWidth, int(hi-first))
+	if err != nil {
+		return nil, fmt.Errorf("hashes %d to %d of level %d: %w", lo, hi, level, err)
+	}
+	stored := tile.Marshal()
+	if uint64(len(stored)) < (hi-first)*proofs.HashSize {
+		return nil, contradiction("hashes %d to %d of level %d are not all there", lo, hi, level)
+	}
+	hashes := make([]proofs.Hash, hi-lo)
+	for i := range hashes {
+		hashes[i] = proofs.Hash(stored[(lo-first+uint64(i))*proofs.HashSize:])
+	}
+	return hashes, nil
 }
