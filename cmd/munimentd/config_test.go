@@ -348,10 +348,10 @@ func TestSecretsAreMasked(t *testing.T) {
 // may be read by all.
 func TestOpenConfigIsRefused(t *testing.T) {
 	for file, want := range map[string]bool{
-		"blobs: {engine: dir, s3: {secret-key: hunter2}}":                    false,
-		"ledger: {engine: postgres, postgres: {url: 'postgres://u:hunter2@h'}}":   false,
-		"ledger: {engine: postgres, postgres: {url: 'postgres://u@h'}}":           true,
-		"blobs: {engine: dir, s3: {secret-key: ''}}\nlisten: '127.0.0.1:80'": true,
+		"blobs: {engine: dir, s3: {secret-key: hunter2}}":                       false,
+		"ledger: {engine: postgres, postgres: {url: 'postgres://u:hunter2@h'}}": false,
+		"ledger: {engine: postgres, postgres: {url: 'postgres://u@h'}}":         true,
+		"blobs: {engine: dir, s3: {secret-key: ''}}\nlisten: '127.0.0.1:80'":    true,
 	} {
 		path := filepath.Join(t.TempDir(), configName)
 		if err := os.WriteFile(path, []byte(file), 0o644); err != nil {
