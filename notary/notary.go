@@ -129,11 +129,13 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	}
 	signal(n.wake)
 	if _, err := n.published(ctx, head.Size-1); err != nil {
-		return nil, errors.Join(fmt.Errorf("sealing what was committed before: %w", err), n.ready.failure(), n.stop())
+		n.stop()
+		return nil, errors.Join(fmt.Errorf("sealing what was committed before: %w", err), n.ready.failure())
 	}
 	if c.Metrics != nil {
 		if err := c.Metrics.Register(n.metrics); err != nil {
-			return nil, errors.Join(err, n.stop())
+			n.stop()
+			return nil, err
 		}
 	}
 	n.start(n.runSequencer)
@@ -149,13 +151,12 @@ func (n *Notary) start(run func()) {
 }
 
 // stop ends the workers.
-func (n *Notary) stop() error {
+func (n *Notary) stop() {
 	n.halt()
 	n.workers.Wait()
 	if n.config.Peers != nil {
 		n.resign()
 	}
-	return nil
 }
 
 // prepare checks the configuration and fills its gaps.

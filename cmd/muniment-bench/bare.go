@@ -93,7 +93,9 @@ func unnest(ctx context.Context, url string, connections int, d time.Duration) (
 	if _, err := conns[0].Exec(ctx, "CREATE TABLE bare (index bigint PRIMARY KEY, data bytea NOT NULL)"); err != nil {
 		return 0, err
 	}
-	defer conns[0].Exec(context.WithoutCancel(ctx), "DROP TABLE bare") // of a cluster that goes with the run
+	defer func() {
+		_, _ = conns[0].Exec(context.WithoutCancel(ctx), "DROP TABLE bare") // of a cluster that goes with the run
+	}()
 	var next atomic.Int64
 	return together(connections, d, func(i int) (int, error) {
 		indexes, data := make([]int64, unnestRows), make([][]byte, unnestRows)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,7 +63,7 @@ func readHeadAt(row pgx.Row, now *time.Time) (notary.Head, []proofs.Hash, error)
 	var root, peaks []byte
 	var batch pgtype.UUID
 	if err := row.Scan(&size, &root, &ms, &batch, &peaks, now); err != nil {
-		if err == pgx.ErrNoRows {
+		if errors.Is(err, pgx.ErrNoRows) {
 			err = corrupt("there is no head")
 		}
 		return notary.Head{}, nil, failed(err)

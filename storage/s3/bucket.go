@@ -128,10 +128,10 @@ func moving(bytes int64) time.Duration { return time.Duration(bytes/slowest) * t
 // content. An end of the caller's ctx stays what it is; the end of a bound set here must
 // not look like one.
 func (b *bucket) failed(ctx context.Context, what string, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && (ctx.Err() == nil || context.Cause(ctx) == errNoAnswer) {
+	if errors.Is(err, context.DeadlineExceeded) && (ctx.Err() == nil || errors.Is(context.Cause(ctx), errNoAnswer)) {
 		return fmt.Errorf("s3: %s: %s: %w", what, b.endpoint, errNoAnswer)
 	}
-	if err := ctx.Err(); err != nil && context.Cause(ctx) != errNoAnswer {
+	if err := ctx.Err(); err != nil && !errors.Is(context.Cause(ctx), errNoAnswer) {
 		return fmt.Errorf("s3: %s: %w", what, err)
 	}
 	if refused, ok := errors.AsType[minio.ErrorResponse](err); ok {
@@ -187,7 +187,7 @@ func (b *bucket) get(ctx context.Context, key, version string, off, end, size in
 	body, info, header, err := b.core.GetObject(ctx, b.name, key, opts)
 	late.Stop()
 	if err != nil {
-		if context.Cause(ctx) == errNoAnswer {
+		if errors.Is(context.Cause(ctx), errNoAnswer) {
 			err = errNoAnswer
 		}
 		cancel(nil)

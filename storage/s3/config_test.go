@@ -138,7 +138,7 @@ func TestSequentialRead(t *testing.T) {
 		for off := from; off < len(content); off += pack {
 			for _, at := range []int{max(from, off-pack), off} {
 				k, err := o.ReadAt(got, int64(at))
-				if err != nil && !(err == io.EOF && at+k == len(content)) || !bytes.Equal(got[:k], content[at:at+k]) {
+				if err != nil && (err != io.EOF || at+k != len(content)) || !bytes.Equal(got[:k], content[at:at+k]) {
 					t.Fatalf("%s: %d bytes at %d: %v", what, k, at, err)
 				}
 			}

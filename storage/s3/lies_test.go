@@ -147,14 +147,14 @@ func alters(which func(*http.Request) bool, alter func(http.Header, []byte) []by
 		if !which(r) {
 			return false
 		}
-		true_ := httptest.NewRecorder()
-		l.proxy.ServeHTTP(true_, r)
-		body := alter(true_.Header(), true_.Body.Bytes())
-		for name, values := range true_.Header() {
+		honest := httptest.NewRecorder()
+		l.proxy.ServeHTTP(honest, r)
+		body := alter(honest.Header(), honest.Body.Bytes())
+		for name, values := range honest.Header() {
 			w.Header()[name] = values
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		w.WriteHeader(true_.Code)
+		w.WriteHeader(honest.Code)
 		w.Write(body)
 		return true
 	}

@@ -88,7 +88,7 @@ func (o *object) read(p []byte, off int64) (n int, err error) {
 		if !o.stream.holds(off) && (off == 0 || off <= o.jumped && o.jumped-off <= window) {
 			o.open(off)
 		}
-		if n, err = o.stream.read(p, off); n == len(p) {
+		if n, _ = o.stream.read(p, off); n == len(p) {
 			return n, nil
 		}
 		defer func() { o.jumped = off + int64(n) }()
@@ -121,7 +121,7 @@ func (o *object) request(p []byte, off int64) (int, error) {
 	}
 	defer body.Close()
 	n, err := io.ReadFull(body, p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

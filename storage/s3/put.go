@@ -50,7 +50,7 @@ func (b *Blobs) Put(ctx context.Context, name string, r io.Reader) (int64, error
 	defer smallBuffers.Put(small)
 	n, err := fill(ctx, r, small[:])
 	u.take(small[:n])
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return u.done(u.single(ctx, small[:n]))
 	}
 	if err != nil {
@@ -64,10 +64,9 @@ func (b *Blobs) Put(ctx context.Context, name string, r io.Reader) (int64, error
 	copy(part, small[:])
 	n, err = fill(ctx, r, part[smallSize:])
 	u.take(part[smallSize : smallSize+n])
-	switch {
-	case err == io.EOF:
+	if errors.Is(err, io.EOF) {
 		err = u.single(ctx, part[:smallSize+n])
-	case err == nil:
+	} else if err == nil {
 		err = u.multipart(ctx, r, part)
 	}
 	return u.done(err)
@@ -301,7 +300,7 @@ func (u *upload) send(ctx context.Context, id string, r io.Reader, buf []byte) (
 		if end != nil {
 			break
 		}
-		if n, end = fill(ctx, r, buf); end != nil && end != io.EOF {
+		if n, end = fill(ctx, r, buf); end != nil && !errors.Is(end, io.EOF) {
 			return nil, end
 		}
 		u.take(buf[:n])
