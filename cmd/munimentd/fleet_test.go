@@ -95,7 +95,7 @@ func (d *laidOut) fleet(t *testing.T, replicas int) *fleet {
 func (f *fleet) start(t *testing.T, i int) {
 	t.Helper()
 	f.processes[i] = f.serve(t)
-	f.up[i].Store(f.laidOut.client(f.processes[i]))
+	f.up[i].Store(f.client(f.processes[i]))
 }
 
 // kill ends a replica without a warning.

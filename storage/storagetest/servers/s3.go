@@ -127,7 +127,7 @@ func (s *S3) ready() error {
 	for range 300 {
 		resp, err := client.Get(s.Endpoint + "/minio/health/ready")
 		if err == nil {
-			io.Copy(io.Discard, resp.Body)
+			_, _ = io.Copy(io.Discard, resp.Body) // its end is all that matters
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
