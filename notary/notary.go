@@ -94,6 +94,7 @@ type Notary struct {
 
 	frontier *proofs.Range // the sequencer's; nil when memory is in doubt
 	sealer   sealer        // the sealing goroutine's
+	term     uint64        // likewise: of replica, while this process seals
 }
 
 // view is the newest published checkpoint. next is closed when a newer one is.

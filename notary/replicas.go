@@ -33,7 +33,10 @@ type replica struct {
 	// until is the end of the lease by this process's monotonic clock, counted from
 	// before it was asked for; nil: it has none.
 	until atomic.Pointer[time.Time]
-	// led holds a token when the lease has become this process's.
+	// term counts how often the lease became this process's after it had run out.
+	term atomic.Uint64
+	// led holds a token when the lease was had a moment ago. It is left there each time, since
+	// the sealer may have seen the old lease run out while the new one came.
 	led chan struct{}
 	// tell holds a token when peers are to be told something.
 	tell chan struct{}
@@ -62,6 +65,12 @@ func (n *Notary) leading() bool {
 	return until != nil && time.Now().Before(*until)
 }
 
+// sealing reports whether this process still seals in the term that its sealer began: what
+// it knows of the anchors is from then.
+func (n *Notary) sealing() bool {
+	return n.leading() && (n.replica == nil || n.term == n.replica.term.Load())
+}
+
 // sleep waits that long, unless the notary stops.
 func (n *Notary) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
@@ -86,10 +95,11 @@ func (n *Notary) runLease() {
 		switch was := n.leading(); {
 		case err == nil && leads:
 			until := asked.Add(lease)
-			n.replica.until.Store(&until)
 			if !was {
-				signal(n.replica.led)
+				n.replica.term.Add(1)
 			}
+			n.replica.until.Store(&until)
+			signal(n.replica.led)
 		case err == nil:
 			n.replica.until.Store(nil)
 		} // after an error the lease runs on to its end, and not beyond

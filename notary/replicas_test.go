@@ -426,3 +426,27 @@ func TestRolledBackUnderReplicas(t *testing.T) {
 		}
 	})
 }
+
+// TestLapsedLease: a replica whose lease ran out, because nobody could be asked for it,
+// seals again when it has it again, whatever the moment.
+func TestLapsedLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		processes, all := d.replicas(1)
+		for i := range 40 {
+			processes[0].peers.Faults.Set(notarytest.Fault{Call: "Lead", Kind: notarytest.Fails})
+			time.Sleep(time.Duration(1100+i*7) * time.Millisecond)
+			processes[0].peers.Faults.Reset()
+			begun := time.Now()
+			d.must(all[0], fmt.Sprint("k", i))
+			if took := time.Since(begun); took > time.Second {
+				t.Errorf("after %d: the next receipt took %v", i, took)
+			}
+		}
+		closeNotary(t, all[0])
+		if died := d.deaths(); len(died) > 0 {
+			t.Errorf("stopped: %v", died)
+		}
+		d.check()
+	})
+}

@@ -33,13 +33,17 @@ func (n *Notary) runSealer() {
 		case <-n.run.Done():
 			return
 		}
+		n.term = n.replica.term.Load()
+		if !n.sealing() {
+			continue // the token was from before
+		}
 		n.config.Logger.Info("this replica seals now")
 		if n.persist(n.takeOver) {
 			signal(n.wake) // what others committed waits
 			n.sealTerm()
 		}
 		if n.run.Err() == nil {
-			n.config.Logger.Info("another replica seals now")
+			n.config.Logger.Info("this replica seals no more")
 		}
 	}
 }
@@ -63,7 +67,7 @@ func (n *Notary) sealTerm() {
 // persist does a sealer's work until it is done, and reports whether it is: not if the
 // notary stops meanwhile, or is deposed.
 func (n *Notary) persist(work func(context.Context) error) bool {
-	for n.leading() {
+	for n.sealing() {
 		ctx, cancel := context.WithTimeout(n.run, callTimeout)
 		end := n.ready.begin(&n.ready.sealing)
 		err := work(ctx)
@@ -117,7 +121,7 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	// The signature exists in memory only. It leaves this function, let alone the
 	// process, after every anchor holds the checkpoint durably.
 	for i := range n.config.Anchors {
-		if !n.leading() {
+		if !n.sealing() {
 			return errDeposed
 		}
 		if err := n.advance(ctx, i, []byte(next.String())); err != nil {
