@@ -55,6 +55,9 @@ func StartS3(dir string) (*S3, error) {
 	return s, nil
 }
 
+// PID is that of the server's process.
+func (s *S3) PID() int { return s.process.Process.Pid }
+
 // Start starts the server again after Stop or Kill: same port, same keys, same data.
 func (s *S3) Start() error {
 	binary, err := minioBinary()
@@ -127,7 +130,7 @@ func (s *S3) ready() error {
 	for range 300 {
 		resp, err := client.Get(s.Endpoint + "/minio/health/ready")
 		if err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body) // its end is all that matters
+			_, _ = io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
