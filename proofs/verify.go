@@ -141,22 +141,26 @@ type checkedNote struct {
 	unknown     int
 }
 
-// NewVerifier returns a Verifier that judges by policy.
-func NewVerifier(policy Policy) *Verifier {
+// NewVerifier returns a Verifier that judges by policy, with what the options plug in.
+func NewVerifier(policy Policy, options ...Option) *Verifier {
 	// Its own copy: what is judged must stay what the fingerprint names.
 	policy.Logs, policy.Witnesses = slices.Clone(policy.Logs), slices.Clone(policy.Witnesses)
-	return &Verifier{
+	v := &Verifier{
 		policy:      policy,
 		fingerprint: policy.Fingerprint(),
 		remembered:  map[[sha256.Size]byte]*checkedNote{},
 	}
+	for _, o := range options {
+		o(v)
+	}
+	return v
 }
 
 // NewFoundVerifier returns a Verifier for a policy that came with the evidence or
 // from the depository itself. Such a policy shows whether the evidence is consistent,
 // and nothing about who signed: what would be Verified is Undecided.
-func NewFoundVerifier(policy Policy) *Verifier {
-	v := NewVerifier(policy)
+func NewFoundVerifier(policy Policy, options ...Option) *Verifier {
+	v := NewVerifier(policy, options...)
 	v.found = true
 	return v
 }

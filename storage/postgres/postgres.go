@@ -44,8 +44,11 @@ const (
 	defaultSchema      = "muniment"
 	defaultConnections = 16
 	oldestServer       = 150000
-	// deadAfter is how soon the server gives up a client that says nothing, above all one
-	// that holds the lock of the head.
+	// idleAfter is how soon the server takes the lock of the head from a client that holds
+	// it and says nothing: one that is frozen, or gone without a word. It says something
+	// again within milliseconds otherwise.
+	idleAfter = "2000" // ms
+	// deadAfter is how soon the server gives up a client that acknowledges nothing.
 	deadAfter      = "5000" // ms
 	connectTimeout = 5 * time.Second
 )
@@ -168,7 +171,7 @@ func configure(c *pgx.ConnConfig, schema string) {
 	set := c.RuntimeParams
 	set["search_path"] = schema
 	set["application_name"] = "munimentd"
-	set["idle_in_transaction_session_timeout"] = deadAfter
+	set["idle_in_transaction_session_timeout"] = idleAfter
 	set["tcp_user_timeout"] = deadAfter
 	set["tcp_keepalives_idle"], set["tcp_keepalives_interval"], set["tcp_keepalives_count"] = "3", "1", "3"
 	set["default_transaction_isolation"] = "read committed"
