@@ -67,7 +67,9 @@ func (l *testLog) checkpoint(size int) proofs.Checkpoint {
 }
 
 // note is the checkpoint of a size, signed by the log.
-func (l *testLog) note(t testing.TB, size int) proofs.Note { return l.sign(t, l.checkpoint(size).String()) }
+func (l *testLog) note(t testing.TB, size int) proofs.Note {
+	return l.sign(t, l.checkpoint(size).String())
+}
 
 func (l *testLog) sign(t testing.TB, text string) proofs.Note {
 	t.Helper()

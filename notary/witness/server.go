@@ -32,7 +32,7 @@ const (
 	maxWaiting = 1024
 	maxOfOne   = 8
 	maxBatch   = 256
-	maxForks   = 100 // contradicting checkpoints kept of one log
+	maxForks   = 16 // contradicting checkpoints kept of one log
 )
 
 // ServerConfig is what a Server needs.
@@ -428,7 +428,10 @@ func (s *Server) keepFork(old record, sub *submission) {
 	note := proofs.Note{Text: sub.note.Text, Signatures: sub.signatures}
 	err := os.MkdirAll(dir, 0o700)
 	kept, err2 := os.ReadDir(dir)
-	if err = errors.Join(err, err2); err == nil && len(kept) < maxForks {
+	if len(kept) >= maxForks {
+		return
+	}
+	if err = errors.Join(err, err2); err == nil {
 		err = errors.Join(s.folder.system.write(path(old.Checkpoint), old.note.Marshal()),
 			s.folder.system.write(path(sub.Checkpoint), note.Marshal()))
 	}
