@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 // Bounds. Each can be met by an honest load; beyond it the caller is told to come
@@ -191,7 +192,7 @@ func prepare(c Config) (*Notary, error) {
 	if n.config.Room == nil {
 		n.config.Room = func() error { return nil }
 	}
-	n.verifier = proofs.NewVerifier(c.Policy)
+	n.verifier = proofs.NewVerifier(c.Policy, mldsa.Plugged())
 	n.tiles = newTileCache(c.Ledger)
 	n.lines = semaphore.NewWeighted(maxLines)
 	n.metrics = newMetrics(n)

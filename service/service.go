@@ -17,6 +17,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
 )
@@ -71,7 +72,7 @@ func New(c Config) http.Handler {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), fingerprint: c.Policy.Fingerprint(), metrics: newMetrics(c.Metrics), found: proofs.NewFoundVerifier(c.Policy)}
+	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), fingerprint: c.Policy.Fingerprint(), metrics: newMetrics(c.Metrics), found: proofs.NewFoundVerifier(c.Policy, mldsa.Plugged())}
 	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
 	c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "muniment_ready",
