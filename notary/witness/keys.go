@@ -28,6 +28,12 @@ const vkeysFile = "vkeys"
 
 var privateFile = map[byte]string{proofs.TypeEd25519Cosigner: "ed25519.pem", proofs.TypeMLDSA44Cosigner: "mldsa44.pem"}
 
+// ErrName: a witness's name is too long.
+var ErrName = fmt.Errorf("a name has at most %d bytes", maxName)
+
+// ErrExposed: others than its owner may read a private key.
+var ErrExposed = errors.New("others may read it")
+
 // A Key is one with which a witness cosigns.
 type Key struct {
 	proofs.VerifierKey // of type TypeEd25519Cosigner or TypeMLDSA44Cosigner
@@ -76,7 +82,7 @@ func Init(dir, name string, withMLDSA bool) ([]proofs.VerifierKey, error) {
 
 func newKeys(name string, withMLDSA bool) ([]Key, error) {
 	if len(name) > maxName {
-		return nil, fmt.Errorf("a name has at most %d bytes", maxName)
+		return nil, ErrName
 	}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -172,7 +178,7 @@ func loadKey(path string) (signer crypto.Signer, public string, err error) {
 		return nil, "", err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, "", fmt.Errorf("%s may be read by others; run chmod 600 on it", path)
+		return nil, "", fmt.Errorf("%s: %w; run chmod 600 on it", path, ErrExposed)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
