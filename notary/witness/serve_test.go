@@ -43,8 +43,7 @@ func TestServeStopsUnderLoad(t *testing.T) {
 		largest := make([]atomic.Int64, len(logs))
 		for i, l := range logs {
 			clients.Go(func() {
-				r, _ := s.newest(l.origin)
-				for old := int(r.Size); old < 2999; old++ {
+				for old := int(s.size(l.origin)); old < 2999; old++ {
 					resp, err := http.Post("http://"+address+"/add-checkpoint", "", strings.NewReader(l.request(t, old, old+1)))
 					if err != nil {
 						return // the connection was closed while nothing was under way

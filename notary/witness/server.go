@@ -202,12 +202,11 @@ func (s *Server) Close() error {
 	return s.lock.Close()
 }
 
-// newest is the newest checkpoint of a log that was cosigned, durably.
-func (s *Server) newest(origin string) (record, bool) {
+// size is that of the newest checkpoint of a log that was cosigned, durably; 0 if none was.
+func (s *Server) size(origin string) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.state[origin]
-	return r, ok
+	return s.state[origin].Size
 }
 
 // submit judges the body of an add-checkpoint request. What it answers is durable.
