@@ -30,6 +30,7 @@ type process struct {
 var errKilled = errors.New("the process was killed")
 
 func (d *depository) process() *process {
+	d.parallel = true
 	p := &process{recorder: recorder{d.ledger, d}, peers: d.peers.Replica(), running: make(chan struct{})}
 	close(p.running)
 	return p
