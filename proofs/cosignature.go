@@ -15,3 +15,6 @@ func (v *Verifier) Cosignature(text string, s Signature) (witness string, at tim
 	}
 	return "", time.Time{}, false
 }
+
+// Witnessed reports whether the verifier's policy demands cosignatures.
+func (v *Verifier) Witnessed() bool { return v.policy.Witnessed() }
