@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 // Bounds. Each can be met by an honest load; beyond it the caller is told to come
@@ -231,7 +232,7 @@ func prepare(c Config) (*Notary, error) {
 	if n.config.Room == nil {
 		n.config.Room = func() error { return nil }
 	}
-	n.verifier = proofs.NewVerifier(c.Policy)
+	n.verifier = proofs.NewVerifier(c.Policy, mldsa.Plugged())
 	n.logAlone = n.verifier
 	if c.Policy.Witnessed() {
 		n.logAlone = proofs.NewVerifier(c.Policy.LogAlone())

@@ -10,7 +10,7 @@ func (v *Verifier) Cosignature(text string, s Signature) (witness string, at tim
 		if !w.Key.signed(s) {
 			continue
 		}
-		posix, valid, _ := w.Key.verify(text, s.Bytes)
+		posix, valid, _ := v.algorithms.verify(w.Key, text, s.Bytes)
 		return w.Name, time.Unix(posix, 0).UTC(), valid
 	}
 	return "", time.Time{}, false

@@ -17,6 +17,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
 )
@@ -77,7 +78,7 @@ func New(c Config) http.Handler {
 	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}}
 	for _, p := range append([]proofs.Policy{c.Policy}, c.Earlier...) {
 		s.policies[p.Fingerprint()] = p
-		s.found = append(s.found, proofs.NewFoundVerifier(p))
+		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged()))
 	}
 	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
 	c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/api"
 )
 
@@ -132,7 +133,7 @@ func (s *server) answer(q question) (api.Verification, error) {
 		if err != nil {
 			return api.Verification{}, refuse(invalidVerification, "The policy is not a C2SP tlog-policy: "+reason(err))
 		}
-		verifier = proofs.NewVerifier(policy)
+		verifier = proofs.NewVerifier(policy, mldsa.Plugged())
 	}
 	var document io.Reader
 	if q.document != nil {

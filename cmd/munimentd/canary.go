@@ -20,6 +20,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/auth"
 	stranger "github.com/muniment/muniment/service/client"
 )
@@ -178,7 +179,7 @@ func (c *canary) try(ctx context.Context, key string) error {
 	caller := stranger.Client{
 		Server:   c.server,
 		APIKey:   apiKey,
-		Verifier: proofs.NewVerifier(policy),
+		Verifier: proofs.NewVerifier(policy, mldsa.Plugged()),
 		// A connection of its own each time, as a stranger has, and none left to wait for.
 		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}

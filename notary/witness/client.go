@@ -13,6 +13,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 // Bounds of the client's patience.
@@ -29,9 +30,7 @@ const (
 
 // ClientConfig is what a Client is made of.
 type ClientConfig struct {
-	Policy proofs.Policy
-	// Options plug algorithms into the check of cosignatures, as into proofs.NewVerifier.
-	Options   []proofs.Option
+	Policy    proofs.Policy
 	Logger    *slog.Logger      // nil: slog.Default
 	Transport http.RoundTripper // nil: one of its own
 }
@@ -87,8 +86,8 @@ func NewClient(c ClientConfig) (*Client, error) {
 	}
 	client := &Client{
 		policy:   c.Policy,
-		verifier: proofs.NewVerifier(c.Policy, c.Options...),
-		logAlone: proofs.NewVerifier(c.Policy.LogAlone(), c.Options...),
+		verifier: proofs.NewVerifier(c.Policy, mldsa.Plugged()),
+		logAlone: proofs.NewVerifier(c.Policy.LogAlone()),
 		http: &http.Client{
 			Transport: c.Transport,
 			// A redirection is an answer that is none.

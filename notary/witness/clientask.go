@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -57,7 +56,7 @@ func (c *Client) ask(ctx context.Context, p *peer, s notary.Sealed) (map[string]
 			}
 			return signatures, err
 		case http.StatusConflict:
-			size, err := parseSize(body)
+			size, err := conflicting(body)
 			if err != nil {
 				return nil, err
 			}
@@ -74,11 +73,11 @@ func (c *Client) ask(ctx context.Context, p *peer, s notary.Sealed) (map[string]
 	return nil, errChanging
 }
 
-// parseSize reads what a 409 says.
-func parseSize(body []byte) (uint64, error) {
+// conflicting reads what a 409 says.
+func conflicting(body []byte) (uint64, error) {
 	digits, ok := strings.CutSuffix(string(body), "\n")
-	size, err := strconv.ParseUint(digits, 10, 63)
-	if !ok || err != nil || strconv.FormatUint(size, 10) != digits {
+	size, err := parseSize(digits)
+	if !ok || err != nil {
 		return 0, fmt.Errorf("%w: a conflict without the size", errAnswer)
 	}
 	return size, nil

@@ -23,11 +23,11 @@ func newClientMetrics(c *Client) *clientMetrics {
 	m := &clientMetrics{
 		c: c,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "muniment_witness_requests_total",
+			Name: "muniment_witness_asked_total",
 			Help: "Requests to witnesses by how they ended: cosigned, dissent (it knows the log as another), refused, invalid (an answer or cosignature that is none), unreachable.",
 		}, []string{"witness", "result"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "muniment_witness_request_duration_seconds",
+			Name:    "muniment_witness_answer_duration_seconds",
 			Help:    "How long a witness took to cosign a checkpoint, or to fail to.",
 			Buckets: []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"witness"}),
@@ -65,7 +65,7 @@ func (m *clientMetrics) answered(p *peer, err error, elapsed time.Duration) {
 }
 
 var (
-	descUp       = prometheus.NewDesc("muniment_witness_up", "1 while a witness cosigns within a second, 0 while it fails or is slow.", []string{"witness"}, nil)
+	descCosigns  = prometheus.NewDesc("muniment_witness_cosigns", "1 while a witness cosigns within a second, 0 while it fails or is slow.", []string{"witness"}, nil)
 	descDissents = prometheus.NewDesc("muniment_witness_dissents", "1 while a witness knows the log as another than this depository does, else 0.", []string{"witness"}, nil)
 )
 
@@ -73,7 +73,7 @@ var (
 func (c *Client) Describe(out chan<- *prometheus.Desc) {
 	c.metrics.requests.Describe(out)
 	c.metrics.took.Describe(out)
-	out <- descUp
+	out <- descCosigns
 	out <- descDissents
 }
 
@@ -91,7 +91,7 @@ func (c *Client) Collect(out chan<- prometheus.Metric) {
 		if p.dissent != nil {
 			dissents = 1
 		}
-		out <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, up, p.label())
+		out <- prometheus.MustNewConstMetric(descCosigns, prometheus.GaugeValue, up, p.label())
 		out <- prometheus.MustNewConstMetric(descDissents, prometheus.GaugeValue, dissents, p.label())
 	}
 }
