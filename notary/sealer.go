@@ -232,7 +232,7 @@ func (n *Notary) publish(stored *storedTiles, v *view) error {
 	}
 	v.edge = stored.read
 	n.show(v)
-	n.announce()
+	n.announce(NewsPublished)
 	return nil
 }
 
