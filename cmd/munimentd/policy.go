@@ -45,7 +45,6 @@ func policyShowCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show --dir DIR",
 		Short: "Print the policy in force, and the fingerprints of earlier ones",
-		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
@@ -96,7 +95,6 @@ that cannot be reached, or that does not know this log yet, is named, and refuse
 
 While serve has --witness required (the default), nothing is published without the new
 quorum, not even what was published before: have the witnesses configured first.`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
@@ -106,6 +104,7 @@ quorum, not even what was published before: have the witnesses configured first.
 		},
 	}
 	settingFlags(c, onlyDir)
+	c.Args = cobra.ExactArgs(1)
 	return c
 }
 
