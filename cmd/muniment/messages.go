@@ -494,6 +494,7 @@ var problemTitles = map[string]phrase{
 	"invalid-search":           {"The search cannot be made", "无法按此查询"},
 	"invalid-batch":            {"Lines of the batch cannot be deposited", "批次中有不能存证的行"},
 	"invalid-verification":     {"The policy sent along is not a policy", "随附的信任策略无效"},
+	"invalid-assurance":        {"The depository has no witnesses to give that assurance", "存证机构没有见证方，无法提供所求的保证级别"},
 	"digest-mismatch":          {"The document is not the one that was announced", "文件与所声明的不一致"},
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},
 	"internal":                 {"Internal error of the depository", "存证机构内部错误"},
@@ -503,6 +504,7 @@ var problemTitles = map[string]phrase{
 	"clock":                    {"The depository does not trust its clock", "存证机构的时钟不可信"},
 	"unavailable":              {"The depository's storage did not answer", "存证机构的存储没有应答"},
 	"sealing-delayed":          {"The deposit is committed and waits for its seal", "存证已提交，等待封存"},
+	"witness-quorum":           {"Too few witnesses cosign the log", "联署日志的见证方数量不足"},
 	"stopping":                 {"The depository is stopping", "存证机构正在停止服务"},
 	"insufficient-storage":     {"The depository has no room left", "存证机构的存储空间不足"},
 }

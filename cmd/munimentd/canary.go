@@ -46,6 +46,7 @@ type canary struct {
 	accounts notary.Accounts
 	every    time.Duration
 	within   time.Duration // bounds one attempt
+	advisory bool          // the witnesses' quorum is not waited for
 	logger   *slog.Logger
 
 	failed atomic.Pointer[error] // the last verdict; nil: it succeeded, or has not been tried
@@ -167,6 +168,9 @@ func (c *canary) try(ctx context.Context, key string) error {
 	policy, err := proofs.ParsePolicy(file)
 	if err != nil {
 		return err
+	}
+	if c.advisory {
+		policy = policy.LogAlone()
 	}
 	claims, err := canaryClaims(key)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package witness has both ends of C2SP tlog-witness: the server that a court, a notary's
-// office, a regulator or another bank runs, and the client with which a log asks it.
+// Package witness is the server of C2SP tlog-witness that a court, a notary's office, a
+// regulator or another bank runs.
 //
 // A witness says of a log: this is the newest state that I have seen, and it holds all
 // that I have seen before. Server never says two things that contradict each other, not
