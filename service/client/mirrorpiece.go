@@ -19,14 +19,15 @@ func (c *Client) fetchPiece(ctx context.Context, p piece) ([]byte, error) {
 	if p.level == entriesLevel {
 		room = 2 + maxBundled
 	}
-	data, _, err := c.piece(ctx, p.name(), p.index, p.width, room)
+	data, got, err := c.piece(ctx, p.name(), p.index, p.width, room)
 	if err != nil {
 		return nil, err
 	}
-	if end, ok := p.end(data); ok {
-		return data[:end], nil
+	if full := (piece{p.level, p.index, got}); !full.whole(data) {
+		return nil, fmt.Errorf("%w: it does not have %d items", ErrAnswer, got)
 	}
-	return nil, fmt.Errorf("%w: it does not have %d items", ErrAnswer, p.width)
+	end, _ := p.end(data)
+	return data[:end], nil
 }
 
 // whole reports whether data has the piece, and nothing behind it.
