@@ -123,7 +123,11 @@ func (r *audited) trouble(at string, err error) {
 	case errors.As(err, &p) && p.Refused():
 		a.Alarm = alarmMissing
 	}
-	r.raise(a, sayMemberWrong.with(at, err))
+	says := sayMemberWrong.with(at, err)
+	if own != nil && own.phrase == sayCheckpointFails { // it names the place itself
+		says = own.remark
+	}
+	r.raise(a, says)
 }
 
 // pieceCause is what is wrong with a piece, without the address again.

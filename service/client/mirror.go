@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,10 @@ type Mirror struct {
 	lock  *os.File
 	state mirrorState
 	whole mirrored // what checkpoint states; its size is 0 without one
+
+	tiles   map[piece]*proofs.Tile // read since the last Fill, a few
+	bundle  piece                  // the one read last
+	entries []string               // of it
 }
 
 // mirrored is a checkpoint that is mirrored whole.
@@ -166,6 +171,9 @@ func (m *Mirror) Newest() ([]byte, error) {
 // Remember keeps a note that the caller believes, durably: what is shown later is to be
 // held against it, whatever becomes of the mirror.
 func (m *Mirror) Remember(note []byte) error {
+	if there, err := m.Newest(); err == nil && bytes.Equal(there, note) {
+		return nil
+	}
 	return replaceFile(m.private(newestFile), note)
 }
 
@@ -199,6 +207,9 @@ func (m *Mirror) ReadTile(level int, index uint64, width int) (*proofs.Tile, err
 		return nil, fmt.Errorf("tile %d of level %d is not in the mirror: it has %d entries", index, level, m.whole.Size)
 	}
 	p := piece{level: level, index: index, width: int(min(have-index*proofs.TileWidth, proofs.TileWidth))}
+	if t := m.tiles[p]; t != nil {
+		return t, nil
+	}
 	data, err := os.ReadFile(m.file(p))
 	if err != nil {
 		return nil, err
@@ -210,6 +221,10 @@ func (m *Mirror) ReadTile(level int, index uint64, width int) (*proofs.Tile, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.file(p), err)
 	}
+	if m.tiles == nil || len(m.tiles) == keptTiles {
+		m.tiles = map[piece]*proofs.Tile{}
+	}
+	m.tiles[p] = t
 	return t, nil
 }
 
@@ -221,15 +236,18 @@ func (m *Mirror) Entry(index uint64) (string, error) {
 	}
 	bundle := index / proofs.TileWidth
 	p := piece{level: entriesLevel, index: bundle, width: int(min(m.whole.Size-bundle*proofs.TileWidth, proofs.TileWidth))}
-	data, err := os.ReadFile(m.file(p))
-	if err != nil {
-		return "", err
+	if p != m.bundle || m.entries == nil {
+		data, err := os.ReadFile(m.file(p))
+		if err != nil {
+			return "", err
+		}
+		entries, ok := unbundle(data)
+		if !ok || len(entries) != p.width {
+			return "", fmt.Errorf("%s: %w: it is no bundle of %d entries", m.file(p), ErrMirror, p.width)
+		}
+		m.bundle, m.entries = p, entries
 	}
-	entries, ok := unbundle(data)
-	if !ok || len(entries) != p.width {
-		return "", fmt.Errorf("%s: %w: it is no bundle of %d entries", m.file(p), ErrMirror, p.width)
-	}
-	entry := entries[index%proofs.TileWidth]
+	entry := m.entries[index%proofs.TileWidth]
 	path, err := proofs.InclusionProof(index, m.whole.Size, m)
 	if err != nil {
 		return "", err

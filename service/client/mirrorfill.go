@@ -61,8 +61,10 @@ func (m *Mirror) Fill(ctx context.Context, note []byte, cp proofs.Checkpoint, ho
 		return fmt.Errorf("a mirror of %d entries cannot be filled up to %d", m.whole.Size, cp.Size)
 	case cp.Size == 0:
 		return nil
+	case !how.Again && bytes.Equal(note, m.whole.note) && m.state.Full == cp.Size-cp.Size%proofs.TileWidth:
+		return nil
 	}
-	m.state.Origin = cp.Origin
+	m.state.Origin, m.tiles, m.entries = cp.Origin, nil, nil
 	if how.Again {
 		m.state.Full, m.state.Time, m.state.Breaches, m.state.Public = 0, time.Time{}, nil, nil
 	}
