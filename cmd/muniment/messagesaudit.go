@@ -84,7 +84,7 @@ JSON 字段：outcome、origin、size、root、policy、mirror、fresh、newest�
 	sayNoAddress       = phrase{`"%s" is no address: it begins with https:// or http://`, "“%s”不是网址：应以 https:// 或 http:// 开头"}
 	sayMirrorInUse     = phrase{"%s: another audit is at work there", "%s：另一核验正在使用"}
 	sayNotMirror       = phrase{"%s is not the mirror of this log: %s", "%s 不是该日志的镜像：%s"}
-	sayMirrorOfAnother = phrase{"what %s remembers is not of the policy's log (%s); each log needs a folder of its own", "%s 所记录的并非信任策略所列的日志（%s）；每个日志须各用一个文件夹"}
+	sayMirrorOfAnother = phrase{"what %s remembers is not of the policy's log (%s); each log needs a folder of its own, and where the log's key changed, the policy must name both", "%s 所记录的并非信任策略所列的日志（%s）；每个日志须各用一个文件夹；若日志密钥已更换，信任策略须同时列出新旧两个"}
 	sayMirrorEmpty     = phrase{"the mirror is empty; give --log URL to fill it", "镜像为空；请给出 --log URL"}
 	sayMirrorShort     = phrase{"the mirror has %d entries, and this is about %d", "镜像有 %d 个条目，而此处涉及 %d 个"}
 	sayWebhookSays     = phrase{"it answered %s", "其应答为 %s"}

@@ -111,6 +111,7 @@ func OpenMirror(dir string) (*Mirror, error) {
 func (m *Mirror) Close() error { return m.lock.Close() }
 
 func (m *Mirror) load() error {
+	m.sweep()
 	data, err := os.ReadFile(m.private(stateFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -134,6 +135,18 @@ func (m *Mirror) load() error {
 	}
 	m.whole = mirrored{note, cp}
 	return nil
+}
+
+// sweep removes what a process that was killed had not finished writing.
+func (m *Mirror) sweep() {
+	for _, dir := range []string{m.dir, m.private(".")} {
+		entries, _ := os.ReadDir(dir) // what cannot be read stays, and does no harm
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), unfinished) && e.Type().IsRegular() {
+				_ = os.Remove(filepath.Join(dir, e.Name()))
+			}
+		}
+	}
 }
 
 func (m *Mirror) private(name string) string { return filepath.Join(m.dir, mirrorFolder, name) }

@@ -149,6 +149,13 @@ func (f *filling) write(p piece, data []byte) error {
 			return err
 		}
 	}
+	// A partial piece that no checkpoint of the mirror needs goes when the full one comes;
+	// what the present one needs goes when the next one stands.
+	if p.width == proofs.TileWidth && p.index > f.m.edgeOf(p.level) {
+		if err := os.RemoveAll(path + ".p"); err != nil {
+			return err
+		}
+	}
 	err := writeNew(path, data)
 	if errors.Is(err, os.ErrExist) {
 		err = replaceFile(path, data) // someone may read the one that is there
@@ -169,9 +176,12 @@ func writeNew(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
+// unfinished begins the name of a file that is being written.
+const unfinished = ".unfinished-"
+
 // replaceFile writes a file whole or not at all, durably.
 func replaceFile(path string, data []byte) error {
-	f, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".muniment-"+rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(path), unfinished+rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (m *Mirror) Fill(ctx context.Context, note []byte, cp proofs.Checkpoint, ho
 		return fmt.Errorf("a mirror of %d entries cannot be filled up to %d", m.whole.Size, cp.Size)
 	case cp.Size == 0:
 		return nil
-	case !how.Again && bytes.Equal(note, m.whole.note) && m.state.Full == cp.Size-cp.Size%proofs.TileWidth:
+	case !how.Again && cp == m.whole.Checkpoint && bytes.Equal(note, m.whole.note) && m.state.Full == cp.Size-cp.Size%proofs.TileWidth:
 		return nil
 	}
 	m.state.Origin, m.tiles, m.entries = cp.Origin, nil, nil
@@ -71,7 +71,10 @@ func (m *Mirror) Fill(ctx context.Context, note []byte, cp proofs.Checkpoint, ho
 	if how.Parallel == 0 {
 		how.Parallel = defaultParallel
 	}
-	before := m.whole.Size
+	edges := map[int]uint64{}
+	for level := entriesLevel; level <= 63/proofs.TileHeight; level++ {
+		edges[level] = m.edgeOf(level)
+	}
 	f := &filling{m: m, size: cp.Size, start: m.state.Full, how: how, folders: map[string]bool{}}
 	if err := f.run(ctx, cp); err != nil {
 		return err
@@ -80,21 +83,22 @@ func (m *Mirror) Fill(ctx context.Context, note []byte, cp proofs.Checkpoint, ho
 		return err
 	}
 	m.whole = mirrored{bytes.Clone(note), cp}
-	return m.prune(before)
+	return m.prune(edges)
 }
 
-// prune removes the partial pieces at the edge of an earlier size that are full now.
-// Those that are not full yet stay, for readers of the earlier checkpoint.
-func (m *Mirror) prune(before uint64) error {
+// edgeOf is the index of the newest piece of a level under Checkpoint.
+func (m *Mirror) edgeOf(level int) uint64 {
+	return m.whole.Size >> (max(level, 0) * proofs.TileHeight) / proofs.TileWidth
+}
+
+// prune removes the partial pieces at the edge of the checkpoint before that are full
+// now. Those that are not full yet stay, for its readers.
+func (m *Mirror) prune(edges map[int]uint64) error {
 	var err error
-	for level := entriesLevel; level <= 63/proofs.TileHeight; level++ {
-		shift := max(level, 0) * proofs.TileHeight
-		index := before >> shift / proofs.TileWidth
-		if m.whole.Size>>shift < (index+1)*proofs.TileWidth {
-			continue
+	for level, index := range edges {
+		if m.edgeOf(level) > index {
+			err = errors.Join(err, os.RemoveAll(m.file(piece{level, index, proofs.TileWidth})+".p"))
 		}
-		full := piece{level, index, proofs.TileWidth}
-		err = errors.Join(err, os.RemoveAll(m.file(full)+".p"))
 	}
 	return err
 }
