@@ -25,7 +25,7 @@ type other struct {
 }
 
 // others reads what the other sources show, several at once.
-func (a *auditor) others(ctx context.Context, found *audited) []other {
+func (a *auditor) others(ctx context.Context) []other {
 	out := make([]other, len(a.compare))
 	turn := make(chan struct{}, auditParallel)
 	var all sync.WaitGroup

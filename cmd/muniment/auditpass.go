@@ -20,7 +20,7 @@ func (a *auditor) pass(ctx context.Context) *audited {
 	began := a.now()
 	found := &audited{Policy: a.judged.Fingerprint, Mirror: a.dir, Alarms: []alarm{}, lang: a.lang}
 	// Others first: none of them can then be ahead of a log that hides nothing.
-	others := a.others(ctx, found)
+	others := a.others(ctx)
 	had := a.mirror.Size()
 	newest, ok := a.advance(ctx, found)
 	if ok {
