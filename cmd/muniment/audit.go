@@ -116,6 +116,9 @@ func (o *auditOptions) run(c *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	if len(policy.Logs) == 0 {
+		return sayPolicyNoLog.err(o.policy)
+	}
 	signed, err := logsAlone(policy)
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ func (o *auditOptions) run(c *cobra.Command) (err error) {
 	a := &auditor{
 		auditOptions: o, screen: newScreen(c, o.lang, o.json), mirror: m,
 		judged: &trusted{proofs.NewVerifier(policy), policy.Fingerprint()}, signed: signed,
-		now: time.Now, standing: map[string]alarm{},
+		origin: policy.Logs[0].Name, now: time.Now, standing: map[string]alarm{},
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = o.parallel
@@ -177,6 +180,7 @@ type auditor struct {
 	log    *client.Client // nil: only what is on disk is looked at
 	judged *trusted       // by the policy
 	signed *trusted       // by the log's signature alone
+	origin string         // of the policy's log
 	now    func() time.Time
 
 	standing map[string]alarm // that were told, by name

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -381,6 +382,28 @@ func TestAuditCompares(t *testing.T) {
 				t.Errorf("proof %q", files)
 			}
 		})
+	}
+}
+
+// TestAuditComparesWitnesses: a witness is named by its address, and has the log under the
+// hash of its origin, beside others.
+func TestAuditComparesWitnesses(t *testing.T) {
+	now := time.Now()
+	path := fmt.Sprintf("/w/%x/checkpoint", sha256.Sum256([]byte(auditOrigin)))
+	for fork, want := range map[int]string{600: "consistent", 7: "fork"} {
+		seen := newShownLog(t, 555, fork, now)
+		witness := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != path {
+				http.NotFound(w, r)
+				return
+			}
+			w.Write(seen.note())
+		}))
+		defer witness.Close()
+		code, found := auditOnce(t, "--log", newShownLog(t, 600, 600, now).url(t), "--policy", auditPolicy(t, false), "--dir", t.TempDir(), "--compare", witness.URL+"/w/")
+		if len(found.Compared) != 1 || found.Compared[0].Outcome != want || (code == 0) != (want == "consistent") {
+			t.Errorf("exit %d, %+v", code, found)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"sync"
 
@@ -33,16 +35,30 @@ func (a *auditor) others(ctx context.Context) []other {
 		all.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
-			o := other{url: url, reader: a.reader(strings.TrimSuffix(strings.TrimRight(url, "/"), "/checkpoint"))}
-			var note []byte
-			if note, o.err = o.reader.Checkpoint(ctx); o.err == nil {
-				o.head, o.err = judge(a.signed, url, note)
-			}
-			out[i] = o
+			out[i] = a.other(ctx, url)
 		})
 	}
 	all.Wait()
 	return out
+}
+
+// other reads what one source shows: checkpoint under its address or, where there is
+// none, what a witness has there of the policy's log, under the hex SHA-256 of its origin.
+func (a *auditor) other(ctx context.Context, url string) other {
+	address := strings.TrimSuffix(strings.TrimRight(url, "/"), "/checkpoint")
+	o := other{url: url, reader: a.reader(address)}
+	note, err := o.reader.Checkpoint(ctx)
+	if p, ok := problemOf(err); ok && p.Status == 404 {
+		sum := sha256.Sum256([]byte(a.origin))
+		o.reader = a.reader(address + "/" + hex.EncodeToString(sum[:]))
+		note, err = o.reader.Checkpoint(ctx)
+	}
+	if err != nil {
+		o.err = err
+		return o
+	}
+	o.head, o.err = judge(a.signed, url, note)
+	return o
 }
 
 // compareAll holds what others show against what the log shows, or else against what is

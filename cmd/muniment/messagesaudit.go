@@ -17,8 +17,8 @@ tile client read it. Stopped in any way, the same command goes on where it was; 
 audit fetches only what is new. Without --log nothing is fetched, and the mirror is checked
 as it lies on disk.
 
---compare names others that show the same log: replicas, mirrors, and witnesses at the
-address under which they keep "checkpoint". What one signed checkpoint says and another
+--compare names others that show the same log: replicas and mirrors, at the address under
+which "checkpoint" stands, and witnesses at theirs. What one signed checkpoint says and another
 contradicts is a fork: both notes, and the proof that ties them, are written to fork-… in
 MIRROR, and show it to anyone. --receipts holds your own receipts against the log.
 
@@ -42,7 +42,7 @@ there, or not what was signed. 5: stale. Of several, the first of 1, 4, 3, 5, 2.
 MIRROR 文件夹采用 C2SP tlog-tiles 的布局：任何网页服务器都可提供，任何数据块客户端都可读取。无论以何种方式中断，
 再次执行同一命令即可继续；以后只取新增部分。不给出 --log 时不联网，只核验磁盘上已有的镜像。
 
---compare 列出展示同一日志的其他来源：副本、镜像，以及见证方（其“checkpoint”所在的网址）。两个已签名的检查点互相
+--compare 列出展示同一日志的其他来源：副本与镜像（“checkpoint”所在的网址），以及见证方（其自身网址）。两个已签名的检查点互相
 矛盾即为分叉：双方原文及其关联证明写入 MIRROR 中的 fork-… 文件，可向任何人出示。--receipts 将自有回执与日志核对。
 
 --watch 反复核验，并报告变化。仅当日志被证明自相矛盾或违反自身规则时才自行结束；被停止时，退出码为最后一次核验的结果。
@@ -87,6 +87,7 @@ JSON 字段：outcome、origin、size、root、policy、mirror、fresh、newest�
 	sayMirrorOfAnother = phrase{"what %s remembers is not of the policy's log (%s); each log needs a folder of its own, and where the log's key changed, the policy must name both", "%s 所记录的并非信任策略所列的日志（%s）；每个日志须各用一个文件夹；若日志密钥已更换，信任策略须同时列出新旧两个"}
 	sayMirrorEmpty     = phrase{"the mirror is empty; give --log URL to fill it", "镜像为空；请给出 --log URL"}
 	sayMirrorShort     = phrase{"the mirror has %d entries, and this is about %d", "镜像有 %d 个条目，而此处涉及 %d 个"}
+	sayPolicyNoLog     = phrase{"the policy %s names no log", "信任策略 %s 未列出任何日志"}
 	sayWebhookSays     = phrase{"it answered %s", "其应答为 %s"}
 	sayEntriesOf       = phrase{"%d of %d entries", "%d/%d 个条目"}
 

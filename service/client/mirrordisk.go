@@ -136,8 +136,20 @@ func syncFolder(path string) {
 	}
 }
 
-// write keeps a piece. It is durable once it is settled; until then what is on disk is
-// checked before it is used.
+// keep has a piece on disk, where it may be already, left by a process that ended before
+// it was durable. It is durable once it is settled.
+func (f *filling) keep(p piece, data []byte, onDisk bool) error {
+	if !onDisk {
+		if err := f.write(p, data); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.written = append(f.written, f.m.file(p))
+	return nil
+}
+
 func (f *filling) write(p piece, data []byte) error {
 	path := f.m.file(p)
 	folder := filepath.Dir(path)
@@ -163,7 +175,6 @@ func (f *filling) write(p piece, data []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.folders[folder] = true
-	f.written = append(f.written, path)
 	return err
 }
 

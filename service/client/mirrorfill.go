@@ -221,10 +221,7 @@ func (f *filling) forget() bool {
 
 func (f *filling) keepEdges() error {
 	for _, e := range f.edge {
-		if e.onDisk {
-			continue
-		}
-		if err := f.write(e.piece, bytesOf(e.hashes)); err != nil {
+		if err := f.keep(e.piece, bytesOf(e.hashes), e.onDisk); err != nil {
 			return err
 		}
 	}
@@ -271,10 +268,8 @@ func (f *filling) descend(ctx context.Context, p piece, want proofs.Hash) error 
 	if err != nil {
 		return err
 	}
-	if !onDisk {
-		if err := f.write(p, data); err != nil {
-			return err
-		}
+	if err := f.keep(p, data, onDisk); err != nil {
+		return err
 	}
 	for i, h := range hashesOf(data) {
 		below := piece{p.level - 1, p.index*proofs.TileWidth + uint64(i), proofs.TileWidth}
@@ -313,20 +308,18 @@ func (f *filling) bundle(ctx context.Context, j job) (checked, error) {
 	if err != nil {
 		return checked{}, err
 	}
-	if !onDisk {
-		if err := f.write(j.piece, data); err != nil {
-			return checked{}, err
-		}
+	if err := f.keep(j.piece, data, onDisk); err != nil {
+		return checked{}, err
 	}
 	if j.edge != nil {
 		return c, nil // the edge is kept already
 	}
 	tile := piece{0, j.index, j.width}
 	_, onDisk, err = f.take(ctx, tile, func(data []byte) bool { return bytes.Equal(data, leaves) })
-	if err != nil || onDisk {
-		return c, err
+	if err != nil {
+		return checked{}, err
 	}
-	return c, f.write(tile, leaves)
+	return c, f.keep(tile, leaves, onDisk)
 }
 
 // take returns a piece that is as it must be: from disk if it is there, else from the
