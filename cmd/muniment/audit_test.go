@@ -51,7 +51,8 @@ type shownLog struct {
 	key      ed25519.PrivateKey
 	witness  time.Time // when the witness cosigned; zero: it did not
 	alter    func(path string, data []byte) []byte
-	absent   bool // nothing is shown
+	absent   bool   // nothing is shown
+	record   []byte // the public record of genesis
 	requests int
 }
 
@@ -144,6 +145,9 @@ func (l *shownLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (l *shownLog) piece(path string) []byte {
 	if path == "checkpoint" {
 		return l.note()
+	}
+	if path == "records/0" {
+		return l.record
 	}
 	parts := strings.Split(path, "/") // tile LEVEL INDEX[.p WIDTH]: the logs here are small
 	if len(parts) < 3 {
@@ -498,9 +502,8 @@ func TestAuditWatchStops(t *testing.T) {
 	}
 }
 
-// TestAuditReceipts: receipts that stand, and those that do not, each for its own reason.
-func TestAuditReceipts(t *testing.T) {
-	dir, receipts := t.TempDir(), t.TempDir()
+// provedLog is a log of 300 entries of which every record is known.
+func provedLog(t *testing.T) (*shownLog, []proofs.Receipt) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	l := &shownLog{t: t, key: auditKey, raw: map[int]string{}}
 	var proved []proofs.Receipt
@@ -517,26 +520,68 @@ func TestAuditReceipts(t *testing.T) {
 		l.entries, l.size = append(l.entries, e), i+1
 		proved = append(proved, proofs.Receipt{Entry: e, Disclosures: d, Index: uint64(i)})
 	}
+	return l, proved
+}
+
+// receipt is r under the log's checkpoint of that size.
+func (l *shownLog) receipt(size int, r proofs.Receipt) proofs.Receipt {
+	l.t.Helper()
+	was := l.size
+	l.size = size
+	defer func() { l.size = was }()
+	path, err := proofs.InclusionProof(r.Index, uint64(size), tilesOf(func(level int, index uint64, width int) []proofs.Hash {
+		return l.hashes(level)[index*proofs.TileWidth:][:width]
+	}))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	r.Path, r.Checkpoint = path, l.note()
+	return r
+}
+
+// TestAuditRecords: a public record is kept if it is its entry's, wholly disclosed; any
+// other is an alarm, and none at all is said.
+func TestAuditRecords(t *testing.T) {
+	l, proved := provedLog(t)
+	hidden := l.receipt(300, proved[0])
+	hidden.Disclosures = []proofs.Disclosure{{Name: proved[0].Disclosures[0].Name, Hidden: true, Hash: proved[0].Disclosures[0].Hash}}
+	altered := l.receipt(300, proved[0])
+	altered.Path[0][0]++
+	for what, c := range map[string]struct {
+		record          []byte
+		outcome         string
+		records, absent int
+	}{
+		"none":          {nil, "sound", 0, 1},
+		"its own":       {l.receipt(200, proved[0]).Marshal(), "sound", 1, 0},
+		"hidden":        {hidden.Marshal(), alarmMissing, 0, 0},
+		"altered":       {altered.Marshal(), alarmMissing, 0, 0},
+		"of another":    {l.receipt(300, proved[1]).Marshal(), alarmMissing, 0, 0},
+		"not a receipt": {[]byte("x"), alarmMissing, 0, 0},
+	} {
+		l.record = c.record
+		dir := t.TempDir()
+		_, found := auditOnce(t, "--log", l.url(t), "--policy", auditPolicy(t, false), "--dir", dir)
+		if found.Outcome != c.outcome || found.Records != c.records || found.Absent != c.absent {
+			t.Errorf("%s: %+v", what, found)
+		}
+		if kept, err := os.ReadFile(filepath.Join(dir, "records", "0")); (err == nil) != (c.records == 1) || err == nil && !bytes.Equal(kept, c.record) {
+			t.Errorf("%s: kept %q, %v", what, kept, err)
+		}
+	}
+}
+
+// TestAuditReceipts: receipts that stand, and those that do not, each for its own reason.
+func TestAuditReceipts(t *testing.T) {
+	dir, receipts := t.TempDir(), t.TempDir()
+	l, proved := provedLog(t)
 	keep := func(name string, r proofs.Receipt) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(receipts, name+receiptSuffix), r.Marshal(), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
-	under := func(l *shownLog, size int, r proofs.Receipt) proofs.Receipt {
-		t.Helper()
-		was := l.size
-		l.size = size
-		defer func() { l.size = was }()
-		path, err := proofs.InclusionProof(r.Index, uint64(size), tilesOf(func(level int, index uint64, width int) []proofs.Hash {
-			return l.hashes(level)[index*proofs.TileWidth:][:width]
-		}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Path, r.Checkpoint = path, l.note()
-		return r
-	}
+	under := func(l *shownLog, size int, r proofs.Receipt) proofs.Receipt { return l.receipt(size, r) }
 	args := []string{"--log", l.url(t), "--policy", auditPolicy(t, false), "--dir", dir, "--receipts", receipts}
 	if code, found := auditOnce(t, args...); code != exitFailure {
 		t.Errorf("no receipts: exit %d, %+v", code, found)
