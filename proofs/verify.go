@@ -68,6 +68,8 @@ type SignatureCheck struct {
 	Name string `json:"name"` // the key's name
 	Role string `json:"role"` // log or witness
 	Key  string `json:"key"`  // vkey
+	// Witness is the name that the policy gives the witness; empty for a log.
+	Witness string `json:"witness,omitempty"`
 	// Time is when a witness says it cosigned; zero for a log.
 	Time time.Time `json:"time,omitzero"`
 }
@@ -82,6 +84,7 @@ type Evidence struct {
 	Reason         Reason        // empty when verified
 	Document       DocumentCheck // the document against the record
 	DocumentSHA256 string        // hex, of the document as read; empty without one
+	Quorum         QuorumCheck   // the cosignatures against the policy's rule
 
 	Level       Level
 	Origin      string
@@ -128,6 +131,7 @@ type Verifier struct {
 	policy      Policy
 	fingerprint string
 	found       bool // the policy did not come from who relies on the evidence
+	algorithms  algorithms
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]*checkedNote // by SHA-256 of the verbatim note
@@ -184,6 +188,9 @@ func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
 		return e.refuse(ReasonGenesisPlaced), nil
 	}
 	note, outcome, reason := v.note(r.Checkpoint)
+	if outcome != Refused || reason == ReasonQuorum {
+		e.Quorum = v.quorum(note)
+	}
 	if outcome == Refused {
 		return e.refuse(reason), nil
 	}
@@ -287,7 +294,7 @@ func (v *Verifier) note(data []byte) (*checkedNote, Outcome, Reason) {
 	if ok {
 		return n, Verified, ""
 	}
-	n, outcome, reason := v.policy.judge(data)
+	n, outcome, reason := v.policy.judge(data, v.algorithms)
 	if outcome == Verified {
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -305,7 +312,7 @@ func (v *Verifier) note(data []byte) (*checkedNote, Outcome, Reason) {
 // judge checks a checkpoint note's signatures. A signature by an unknown key proves
 // nothing and harms nothing; one by a known key that does not verify condemns the
 // note, and so does a quorum that is not met.
-func (p Policy) judge(data []byte) (*checkedNote, Outcome, Reason) {
+func (p Policy) judge(data []byte, plugged algorithms) (*checkedNote, Outcome, Reason) {
 	note, err := ParseNote(data)
 	if err != nil {
 		return nil, Refused, ReasonNote
@@ -320,12 +327,12 @@ func (p Policy) judge(data []byte) (*checkedNote, Outcome, Reason) {
 	if !slices.ContainsFunc(p.Logs, func(k VerifierKey) bool { return k.Name == n.checkpoint.Origin }) {
 		return nil, Refused, ReasonUnknownLog
 	}
-	outcome, reason := p.tally(note, n)
+	outcome, reason := p.tally(note, n, plugged)
 	return n, outcome, reason
 }
 
 // tally checks the note's signatures, notes in n the ones that verify, and counts.
-func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
+func (p Policy) tally(note Note, n *checkedNote, plugged algorithms) (Outcome, Reason) {
 	sealed := false
 	// signed are the witnesses whose cosignatures verify; offered are those and the
 	// ones whose algorithm is not at hand, the log as "".
@@ -336,7 +343,11 @@ func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
 			n.unknown++
 			continue
 		}
-		posix, valid, algorithm := key.verify(note.Text, s.Bytes)
+		verify := plugged.verify
+		if witness == "" {
+			verify = plugged.verifyLog
+		}
+		posix, valid, algorithm := verify(key, note.Text, s.Bytes)
 		switch {
 		case !algorithm:
 			offered[witness] = true
@@ -351,7 +362,7 @@ func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
 		if witness == "" {
 			sealed = true
 		} else {
-			check.Role, check.Time = "witness", time.Unix(posix, 0).UTC()
+			check.Role, check.Witness, check.Time = "witness", witness, time.Unix(posix, 0).UTC()
 			signed[witness], offered[witness] = true, true
 		}
 		n.signatures = append(n.signatures, check)

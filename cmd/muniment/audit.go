@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/client"
 )
 
@@ -130,7 +131,7 @@ func (o *auditOptions) run(c *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, m.Close()) }()
 	a := &auditor{
 		auditOptions: o, screen: newScreen(c, o.lang, o.json), mirror: m,
-		judged: &trusted{proofs.NewVerifier(policy), policy.Fingerprint()}, signed: signed,
+		judged: &trusted{proofs.NewVerifier(policy, mldsa.Plugged()), policy.Fingerprint()}, signed: signed,
 		origin: policy.Logs[0].Name, now: time.Now, standing: map[string]alarm{},
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
