@@ -170,6 +170,10 @@ type Ledger interface {
 	// Row returns the row at index, of whatever tenant.
 	Row(ctx context.Context, index uint64) (Row, error)
 
+	// Rows returns the rows with index from <= i < to, of whatever tenants, at most
+	// 1,024 of them. Rows beyond the head are ErrNotFound.
+	Rows(ctx context.Context, from, to uint64) ([]Row, error)
+
 	// Deposit returns the row of that id if it is the tenant's, else ErrNotFound.
 	Deposit(ctx context.Context, tenant, id ID) (Row, error)
 
