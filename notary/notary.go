@@ -39,6 +39,8 @@ type Config struct {
 	Signer crypto.Signer // Ed25519, of the policy's log key
 	Ledger Ledger
 	Blobs  Blobs
+	// Segments keeps a second copy of what is sealed. nil: there is none.
+	Segments Segments
 	// Anchors all advance before a signature is released. The first comes first.
 	Anchors []Anchor
 	// Peers are the replicas on the same ledger. nil: there are none, and this process
@@ -94,7 +96,9 @@ type Notary struct {
 
 	frontier *proofs.Range // the sequencer's; nil when memory is in doubt
 	sealer   sealer        // the sealing goroutine's
-	term     uint64        // likewise: of replica, while this process seals
+	// segmented is the edge of the tree where the segment stored last ends; likewise.
+	segmented *proofs.Range
+	term      uint64 // likewise: of replica, while this process seals
 }
 
 // view is the newest published checkpoint. next is closed when a newer one is.
@@ -142,6 +146,9 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runSequencer)
 	n.start(n.runUpkeep)
 	n.start(n.runProbe)
+	if c.Segments != nil {
+		n.start(n.runCatchUp)
+	}
 	return n, nil
 }
 
