@@ -23,7 +23,7 @@ type depository struct {
 	t        testing.TB
 	ledger   *notarytest.Ledger
 	blobs    *notarytest.Blobs
-	segments *notarytest.Segments
+	segments *notarytest.Segments // nil: none
 	anchor   *notarytest.Anchor
 	policy   proofs.Policy
 	signer   ed25519.PrivateKey
@@ -109,13 +109,12 @@ func (d *depository) config() notary.Config {
 	if anchors == nil {
 		anchors = []notary.Anchor{d.anchor}
 	}
-	return notary.Config{
-		Policy:   d.policy,
-		Signer:   d.signer,
-		Ledger:   recorder{d.ledger, d},
-		Blobs:    d.blobs,
-		Segments: d.segments,
-		Anchors:  anchors,
+	c := notary.Config{
+		Policy:  d.policy,
+		Signer:  d.signer,
+		Ledger:  recorder{d.ledger, d},
+		Blobs:   d.blobs,
+		Anchors: anchors,
 		TenantKey: func(id notary.ID) (notary.TenantKey, error) {
 			k, ok := d.keys[id]
 			if !ok {
@@ -130,6 +129,10 @@ func (d *depository) config() notary.Config {
 			d.died = append(d.died, err)
 		},
 	}
+	if d.segments != nil {
+		c.Segments = d.segments
+	}
+	return c
 }
 
 func (d *depository) open() *notary.Notary {

@@ -50,6 +50,10 @@ type Config struct {
 	// the zero ID.
 	TenantKey func(tenant ID) (TenantKey, error)
 
+	// Previous is the last sealed state of a log that was ended, and that a new one follows:
+	// Init names it in the genesis entry. nil: there is none.
+	Previous *proofs.Checkpoint
+
 	Pool        int          // deposits that may be under way; 0: 2,048
 	AcceptClock bool         // open although the clock is over 24 h past the newest entry
 	Room        func() error // asked before each deposit; nil: there always is room
@@ -120,6 +124,11 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n, err := prepare(c)
 	if err != nil {
 		return nil, err
+	}
+	if c.Segments != nil {
+		if err := n.thawed(ctx); err != nil {
+			return nil, err
+		}
 	}
 	head, err := n.auditStart(ctx)
 	if err != nil {
