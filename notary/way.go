@@ -238,7 +238,7 @@ func (w *way) ask(ctx context.Context) (moved bool, err error) {
 
 // died keeps the reason of the end that was furthest.
 func (w *way) died(why error) {
-	if w.dead == nil || w.at.Size() >= w.deadEnd {
+	if w.dead == nil || w.at.Size() > w.deadEnd {
 		w.dead, w.deadEnd = why, w.at.Size()
 	}
 }
