@@ -322,7 +322,6 @@ func (c *catalogue) after(name SegmentName) []SegmentName {
 type readAhead struct {
 	from    Segments
 	waiting map[SegmentName]chan loaded
-	end     context.CancelFunc
 }
 
 type loaded struct {

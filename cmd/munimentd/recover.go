@@ -81,7 +81,7 @@ written but what an interrupted run had committed.`,
 				return err
 			}
 			if o.asked() {
-				made, err := o.newOriginOptions.run(c.Context(), cfg, o, newBar(c.ErrOrStderr()))
+				made, err := o.run(c.Context(), cfg, o, newBar(c.ErrOrStderr()))
 				if err != nil {
 					return err
 				}
@@ -253,7 +253,7 @@ sealed     %d entries
 root       %s
 had        %d entries
 restored   %d entries, from %d segments
-`, r.Origin, r.Size, r.Root, r.Had, r.Restored, r.Rebuild.Segments)
+`, r.Origin, r.Size, r.Root, r.Had, r.Restored, r.Segments)
 	tellLost(w, "ALONE", r.Alone)
 	tellLost(w, "LOST", r.Lost)
 	for _, t := range r.Tenants {
