@@ -44,36 +44,43 @@ func (n *Notary) segmentGrowth(ctx context.Context, from, next proofs.Checkpoint
 			return contradiction("stored tiles give root %s at size %d, sealed is %s", edge.Root(), from.Size, from.Root)
 		}
 	}
-	edge, err := n.putRange(ctx, edge, next.Size)
-	if err != nil {
-		return err
+	for {
+		end, remembered, err := n.putRange(ctx, edge, next.Size)
+		if err != nil {
+			return err
+		}
+		if end.Root() == next.Root {
+			n.segmented = end
+			return nil
+		}
+		// A database that lost what it had committed may have put other rows in its place.
+		if n.recent.drop(); !remembered {
+			return contradiction("the rows give root %s at size %d, the head says %s", end.Root(), next.Size, next.Root)
+		}
 	}
-	if edge.Root() != next.Root {
-		return contradiction("the rows give root %s at size %d, the head says %s", edge.Root(), next.Size, next.Root)
-	}
-	n.segmented = edge
-	return nil
 }
 
 // putRange stores the rows from edge on up to a size, in as many segments as it takes,
-// and returns the edge there.
-func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64) (*proofs.Range, error) {
+// and returns the edge there, and whether any row was remembered and not read.
+func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64) (end *proofs.Range, remembered bool, err error) {
 	edge = edge.Clone()
 	part := part{begin: SegmentName{Origin: n.key.Name, From: edge.Size(), Begin: edge.Root()}}
 	for at := edge.Size(); at < to; {
-		rows, err := n.config.Ledger.Rows(ctx, at, min(at+1024, to))
-		if err != nil {
-			return nil, err
+		rows := n.recent.take(at, to)
+		if remembered = remembered || rows != nil; rows == nil {
+			if rows, err = n.readMarked(ctx, at, min(at+1024, to)); err != nil {
+				return nil, false, err
+			}
 		}
 		for i := range rows {
 			edge.Append(proofs.LeafHash(rows[i].Entry), nil)
-			part.add(n.marked(rows[i]))
+			part.add(rows[i])
 			if part.full() || edge.Size() == to {
 				name := part.begin
 				name.To, name.End = edge.Size(), edge.Root()
 				segment, keys := encodeSegment(name, part.rows)
 				if err := n.config.Segments.Put(ctx, name, segment, keys); err != nil {
-					return nil, err
+					return nil, false, err
 				}
 				part.begin.From, part.begin.Begin = name.To, name.End
 				part.rows, part.bytes = part.rows[:0], 0
@@ -81,7 +88,20 @@ func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64) (*
 		}
 		at += uint64(len(rows))
 	}
-	return edge, nil
+	return edge, remembered, nil
+}
+
+// readMarked reads rows from where they are stored.
+func (n *Notary) readMarked(ctx context.Context, from, to uint64) ([]segmentRow, error) {
+	rows, err := n.config.Ledger.Rows(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]segmentRow, len(rows))
+	for i := range rows {
+		out[i] = n.marked(rows[i])
+	}
+	return out, nil
 }
 
 // part is a segment that is being filled.
@@ -247,7 +267,7 @@ func (n *Notary) catchUpRange(ctx context.Context, from, to uint64) error {
 	if err != nil {
 		return err
 	}
-	if _, err := n.putRange(ctx, edge, to); err != nil {
+	if _, _, err := n.putRange(ctx, edge, to); err != nil {
 		return err
 	}
 	return n.forgetErased(ctx, from, to)
