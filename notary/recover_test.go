@@ -607,3 +607,56 @@ func TestFsckOfSegments(t *testing.T) {
 		t.Errorf("after ForgetKey: %+v, %v", report, err)
 	}
 }
+
+// TestForgottenCommit: what a database forgot after the sealer committed it, and filled
+// with another replica's rows, is not taken from the sealer's memory.
+func TestForgottenCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		open := func() *notary.Notary {
+			c := d.config()
+			c.Peers = d.peers.Replica()
+			n, err := notary.Open(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		sealer := open()
+		other := open()
+		if _, err := sealer.Deposit(t.Context(), d.principal(), livedDeposit(t, "1")); err != nil {
+			t.Fatal(err)
+		}
+		before := d.ledger.Snapshot()
+		d.segments.Faults.Set(notarytest.Fault{Call: "Put", Kind: notarytest.Fails})
+		try := func(n *notary.Notary, key string) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := n.Deposit(ctx, d.principal(), livedDeposit(t, key))
+			return err
+		}
+		if err := try(sealer, "2"); err == nil {
+			t.Error("a receipt without a segment")
+		}
+		d.ledger.Restore(before)
+		if err := try(other, "3"); err == nil {
+			t.Error("a receipt without a segment")
+		}
+		d.segments.Faults.Reset()
+		for _, key := range []string{"3", "2", "4"} {
+			if err := try(other, key); err != nil {
+				t.Error(err)
+			}
+		}
+		closeNotary(t, other)
+		closeNotary(t, sealer)
+		if died := d.deaths(); len(died) > 0 {
+			t.Error(died)
+		}
+		into := notarytest.NewLedger(nil)
+		if r := rebuild(t, d.recovery(into)); !r.Clean() {
+			t.Errorf("%+v", r)
+		}
+		same(t, into.Snapshot(), d.ledger.Snapshot())
+	})
+}
