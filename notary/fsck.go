@@ -56,6 +56,7 @@ type checker struct {
 	n        *Notary
 	report   *Report
 	forgot   bool // some cases
+	lost     bool // a row was seen whose private part a disaster took
 	retain   bool // documents, should it have been put off when they were deposited
 	progress func(done, total uint64)
 	head     Head
@@ -203,6 +204,7 @@ func (c *checker) row(ctx context.Context, index uint64) {
 	}
 	if errors.Is(err, ErrLost) {
 		c.report.Lost++
+		c.lost = true
 		return
 	}
 	if errors.Is(err, ErrErased) {
@@ -277,7 +279,7 @@ func (c *checker) place(row Row, contract Term) {
 		was := *last
 		c.moved[k] = &was
 	}
-	gap := c.report.Lost > 0 && row.CaseSeq > last.Seq+1 // others of the case may be among what was lost
+	gap := c.lost && row.CaseSeq > last.Seq+1 // others of the case may be among what was lost
 	if !gap && (row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf) {
 		c.report.find("entry %d says it is number %d of its case, after number %d", row.Index, row.CaseSeq, last.Seq)
 	}
