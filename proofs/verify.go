@@ -42,6 +42,12 @@ const (
 	ReasonDigestHidden  Reason = "digest-hidden"  // undecided: the receipt does not show content.sha256
 	ReasonPolicyFound   Reason = "policy-found"   // undecided: all holds, under a policy that came with the evidence
 	ReasonGenesisPlaced Reason = "genesis-placed" // genesis stands at index 0 and nowhere else
+
+	ReasonTimestampMalformed Reason = "timestamp-malformed" // bytes that are no time-stamp token
+	ReasonTimestampImprint   Reason = "timestamp-imprint"   // what the token is over, and the checkpoint
+	ReasonTimestampSignature Reason = "timestamp-signature" // a trusted authority's name, and the token
+	ReasonTimestampOrder     Reason = "timestamp-order"     // tokens ascend by time, then by bytes
+	ReasonTimestampTime      Reason = "timestamp-time"      // the token's time and the entry's
 )
 
 // A Level is how strongly the log's statement is supported.
@@ -51,6 +57,7 @@ type Level string
 const (
 	Sealed    Level = "sealed"    // signed by the log
 	Witnessed Level = "witnessed" // and by the quorum of the verifier's policy
+	Stamped   Level = "stamped"   // and dated by an authority that the verifier trusts; Evidence.Quorum tells of witnesses
 )
 
 // DocumentCheck is what became of the document.
@@ -95,8 +102,13 @@ type Evidence struct {
 	Record      Record   // the disclosed members
 	Hidden      []string // names of the others
 	Signatures  []SignatureCheck
-	Unknown     int // signatures by keys the policy does not know: ignored
-	Timestamps  int // time-stamp tokens present; none is checked by this package
+	Unknown     int  // signatures by keys the policy does not know: ignored
+	Quorum      bool // the policy asks for witnesses, and those it asks for have signed
+	// Timestamps are the statements of authorities that the verifier trusts. Untrusted is how
+	// many tokens there are beside them, which were ignored: by other authorities, or not
+	// checked at all.
+	Timestamps []Timestamp
+	Untrusted  int
 }
 
 // Outcome returns what verification came to.
@@ -127,7 +139,8 @@ const maxRemembered = 1024
 type Verifier struct {
 	policy      Policy
 	fingerprint string
-	found       bool // the policy did not come from who relies on the evidence
+	found       bool             // the policy did not come from who relies on the evidence
+	timestamps  TimestampChecker // nil: none is plugged in
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]*checkedNote // by SHA-256 of the verbatim note
@@ -195,7 +208,14 @@ func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
 		e.Reason = reason
 		return e, nil
 	}
+	stamps, untrusted, reason := v.stamps(r)
+	if reason != "" {
+		return e.refuse(reason), nil
+	}
 	e.fill(r, leaf, note, v.policy.Witnessed())
+	if e.Timestamps, e.Untrusted = stamps, untrusted; len(stamps) > 0 {
+		e.Level = Stamped
+	}
 	e, err := e.compare(document)
 	if v.found && e.outcome == Verified {
 		e.outcome, e.Reason = Undecided, ReasonPolicyFound
@@ -225,7 +245,7 @@ func (e Evidence) refuse(reason Reason) Evidence {
 // fill states what has been verified.
 func (e *Evidence) fill(r Receipt, leaf Hash, note *checkedNote, witnessed bool) {
 	e.Level = Sealed
-	if witnessed {
+	if e.Quorum = witnessed; witnessed {
 		e.Level = Witnessed
 	}
 	e.Origin, e.Environment = note.checkpoint.Origin, note.environment
@@ -239,7 +259,6 @@ func (e *Evidence) fill(r Receipt, leaf Hash, note *checkedNote, witnessed bool)
 			e.Hidden = append(e.Hidden, d.Name)
 		}
 	}
-	e.Timestamps = len(r.Timestamps)
 }
 
 // compare holds the document against content.sha256. Only a deposit is about a document.
