@@ -38,21 +38,22 @@ type Timestamp struct {
 // accuracy, before the two contradict each other: clocks that are set by hand differ by less.
 const TimestampTolerance = time.Minute
 
-// stamps judges a receipt's tokens over its checkpoint. Refusal is for what contradicts the
-// receipt or a trusted authority; of the rest, what proves nothing is counted and ignored.
-func (v *Verifier) stamps(r Receipt) (proved []Timestamp, ignored int, reason Reason) {
+// stamps judges tokens over a message that holds an entry of that time. Refusal is for what
+// contradicts the message, the entry or a trusted authority; of the rest, what proves nothing
+// is counted and ignored.
+func (v *Verifier) stamps(tokens [][]byte, message []byte, entry time.Time) (proved []Timestamp, ignored int, reason Reason) {
 	if v.timestamps == nil {
-		return nil, len(r.Timestamps), ""
+		return nil, len(tokens), ""
 	}
 	var last time.Time
-	for i, token := range r.Timestamps {
-		t, outcome, reason := v.timestamps.CheckTimestamp(token, r.Checkpoint)
+	for i, token := range tokens {
+		t, outcome, reason := v.timestamps.CheckTimestamp(token, message)
 		switch {
 		case outcome == Refused:
 			return nil, 0, reason
-		case i > 0 && (t.Time.Before(last) || t.Time.Equal(last) && bytes.Compare(r.Timestamps[i-1], token) > 0):
+		case i > 0 && (t.Time.Before(last) || t.Time.Equal(last) && bytes.Compare(tokens[i-1], token) > 0):
 			return nil, 0, ReasonTimestampOrder
-		case outcome == Verified && t.Time.Add(t.Accuracy).Before(r.Entry.Time.Add(-TimestampTolerance)):
+		case outcome == Verified && t.Time.Add(t.Accuracy).Before(entry.Add(-TimestampTolerance)):
 			return nil, 0, ReasonTimestampTime
 		case outcome == Verified:
 			proved = append(proved, t)

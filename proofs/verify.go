@@ -48,6 +48,12 @@ const (
 	ReasonTimestampSignature Reason = "timestamp-signature" // a trusted authority's name, and the token
 	ReasonTimestampOrder     Reason = "timestamp-order"     // tokens ascend by time, then by bytes
 	ReasonTimestampTime      Reason = "timestamp-time"      // the token's time and the entry's
+
+	ReasonEvidenceMalformed Reason = "evidence-malformed" // the evidence record's bytes are not one
+	ReasonEvidenceNote      Reason = "evidence-note"      // the record's note and the receipt's checkpoint
+	ReasonEvidenceRenewal   Reason = "evidence-renewal"   // what came before a renewal, and what it renews
+	ReasonEvidenceAuthority Reason = "evidence-authority" // undecided: a link without a trusted authority
+	ReasonEvidenceLapsed    Reason = "evidence-lapsed"    // undecided: a renewal came too late, or the last has ended
 )
 
 // A Level is how strongly the log's statement is supported.
@@ -109,6 +115,10 @@ type Evidence struct {
 	// checked at all.
 	Timestamps []Timestamp
 	Untrusted  int
+	// Renewals are the statements of an evidence record that renew Timestamps, oldest first,
+	// and Until is when the last of them ends; both are zero without a record that holds.
+	Renewals []Timestamp
+	Until    time.Time
 }
 
 // Outcome returns what verification came to.
@@ -185,6 +195,16 @@ func NewFoundVerifier(policy Policy, options ...Option) *Verifier {
 // The error is that of reading the document and nothing else; the evidence is then
 // Undecided. A nil document is not checked, and Evidence.Document says so.
 func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
+	return v.verify(r, nil, time.Time{}, document)
+}
+
+// VerifyRecord is Verify with an evidence record beside the receipt, as it stands now. Where
+// the record does not reach to now, the evidence is Undecided.
+func (v *Verifier) VerifyRecord(r Receipt, record EvidenceRecord, now time.Time, document io.Reader) (Evidence, error) {
+	return v.verify(r, &record, now, document)
+}
+
+func (v *Verifier) verify(r Receipt, record *EvidenceRecord, now time.Time, document io.Reader) (Evidence, error) {
 	e := Evidence{Document: DocumentUnchecked, Policy: v.fingerprint}
 	leaf := r.Entry.LeafHash()
 	if r.check() != nil {
@@ -208,15 +228,23 @@ func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
 		e.Reason = reason
 		return e, nil
 	}
-	stamps, untrusted, reason := v.stamps(r)
+	stamps, untrusted, reason := v.stamps(r.Timestamps, r.Checkpoint, r.Entry.Time)
 	if reason != "" {
 		return e.refuse(reason), nil
 	}
-	e.fill(r, leaf, note, v.policy.Witnessed())
-	if e.Timestamps, e.Untrusted = stamps, untrusted; len(stamps) > 0 {
-		e.Level = Stamped
+	var kept chain
+	held := Verified
+	if record != nil {
+		if kept, held, reason = v.follow(*record, r, now); held == Refused {
+			return e.refuse(reason), nil
+		}
 	}
+	e.fill(r, leaf, note, v.policy.Witnessed())
+	e.date(stamps, untrusted, kept)
 	e, err := e.compare(document)
+	if held != Verified && e.outcome == Verified {
+		e.outcome, e.Reason = held, reason
+	}
 	if v.found && e.outcome == Verified {
 		e.outcome, e.Reason = Undecided, ReasonPolicyFound
 	}
@@ -258,6 +286,17 @@ func (e *Evidence) fill(r Receipt, leaf Hash, note *checkedNote, witnessed bool)
 		if d.Hidden {
 			e.Hidden = append(e.Hidden, d.Name)
 		}
+	}
+}
+
+// date states what time-stamps have proved.
+func (e *Evidence) date(stamps []Timestamp, untrusted int, kept chain) {
+	e.Timestamps, e.Untrusted = stamps, untrusted
+	if !kept.until.IsZero() {
+		e.Timestamps, e.Renewals, e.Until = kept.first, kept.renews, kept.until
+	}
+	if len(e.Timestamps) > 0 {
+		e.Level = Stamped
 	}
 }
 

@@ -57,6 +57,11 @@ var reasons = map[Reason]phrase{
 	ReasonTimestampSignature: {"A time-stamp in the receipt bears the name of an authority that you trust, and is not what that authority signed.", "回执中的时间戳以您信任的时间戳机构之名出具，但并非该机构所签。"},
 	ReasonTimestampOrder:     {"The time-stamps in the receipt are not in the order of their times.", "回执中的时间戳未按时间顺序排列。"},
 	ReasonTimestampTime:      {"An authority that you trust dated this state of the log before the time that the log itself gives for this entry: one of the two clocks is wrong.", "您信任的时间戳机构为日志这一状态所标的时间，早于日志为本条目所记的时间：两个时钟必有一个不准。"},
+	ReasonEvidenceMalformed:  {"The evidence record is damaged, or is none.", "证据记录已损坏或并非证据记录。"},
+	ReasonEvidenceNote:       {"The evidence record is about another state of the log than the receipt. Fetch both again together.", "证据记录所涉及的日志状态与回执不同。请重新一并获取两者。"},
+	ReasonEvidenceRenewal:    {"A renewal in the evidence record does not belong to what stands before it.", "证据记录中的一次续期与其之前的内容不对应。"},
+	ReasonEvidenceAuthority:  {"A link of the evidence record was not made by any authority that you trust.", "证据记录中有一环并非出自您信任的时间戳机构。"},
+	ReasonEvidenceLapsed:     {"The evidence record was not renewed in time, or its last time-stamp has ended: ask the depository for a newer one.", "证据记录未及时续期，或其最后的时间戳已到期：请向存证机构索取更新的证据记录。"},
 	ReasonGenesisPlaced:      {"The entry's kind and its place in the log contradict each other.", "条目类型与其在日志中的位置相矛盾。"},
 }
 
@@ -79,6 +84,8 @@ var (
 	sayStamp       = phrase{"The time-stamp authority %s states that this state of the log, and with it this entry, existed at %s%s. It issued the time-stamp under its rules %s, with serial number %s.", "时间戳机构 %s 声明：日志的这一状态，连同本条目，在 %s%s已经存在。该时间戳依其规则 %s 签发，序列号为 %s。"}
 	sayAccuracy    = phrase{" (to within %s)", "（误差不超过 %s）"}
 	sayStampEnds   = phrase{"The time-stamp of %s by itself, beyond %s: a certificate that it rests on ends then. Ask the depository for the evidence record, which is renewed before.", "时间戳机构 %s 的时间戳在 %s 之后的单独效力：其所依赖的证书届时到期。请向存证机构索取在此之前续期的证据记录。"}
+	sayRenewed     = phrase{"The time-stamps were renewed at %s by the authority %s, before they ended (rules %s, serial number %s).", "时间戳在到期之前，于 %s 由时间戳机构 %s 续期（规则 %s，序列号 %s）。"}
+	sayUntil       = phrase{"From the first time-stamp to the last there is no gap; the last one ends %s.", "自第一个时间戳至最后一个时间戳，中间没有间断；最后一个时间戳将于 %s 到期。"}
 	sayUntrusted   = phrase{"%d time-stamp(s) that no authority you named has made, or that could not be checked here: they were ignored.", "%d 个时间戳并非出自您指定的时间戳机构，或无法在此检查：已忽略。"}
 	sayPolicyFound = phrase{"Who signed: the policy, and with it the keys, came with the evidence or from the depository itself.", "签名者是谁：信任策略及其中的密钥随证据而来，或由存证机构自行提供。"}
 	sayHidden      = phrase{"The values of the members that this receipt hides: %s.", "该回执所隐藏字段的值：%s。"}
@@ -118,6 +125,12 @@ func (e Evidence) Explain(lang Language) Explanation {
 		}
 		proved(sayStamp, t.Authority, FormatTime(t.Time), accuracy, t.Policy, t.Serial)
 	}
+	for _, t := range e.Renewals {
+		proved(sayRenewed, FormatTime(t.Time), t.Authority, t.Policy, t.Serial)
+	}
+	if !e.Until.IsZero() {
+		proved(sayUntil, FormatTime(e.Until))
+	}
 	if e.Entry.Kind == KindDeposit {
 		e.explainDeposit(proved, open)
 	}
@@ -128,7 +141,9 @@ func (e Evidence) Explain(lang Language) Explanation {
 		open(sayTime)
 	}
 	for _, t := range e.Timestamps {
-		open(sayStampEnds, t.Authority, FormatTime(t.NotAfter))
+		if e.Until.IsZero() {
+			open(sayStampEnds, t.Authority, FormatTime(t.NotAfter))
+		}
 	}
 	if e.Reason == ReasonPolicyFound {
 		open(sayPolicyFound)
