@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
@@ -30,6 +32,9 @@ type depository struct {
 	keys    map[notary.ID]notary.TenantKey
 	anchors []notary.Anchor // nil: anchor alone
 	peers   *notarytest.Peers
+	// timestamps is how checkpoints are dated, from the next open on.
+	timestamps *notary.Timestamps
+	registry   prometheus.Registerer
 
 	mu    sync.Mutex
 	died  []error
@@ -120,7 +125,10 @@ func (d *depository) config() notary.Config {
 			}
 			return k, nil
 		},
-		Logger: slog.New(slog.DiscardHandler),
+		Timestamps:  d.timestamps,
+		AcceptClock: d.timestamps != nil,
+		Metrics:     d.registry,
+		Logger:      slog.New(slog.DiscardHandler),
 		Fatal: func(err error) {
 			d.mu.Lock()
 			defer d.mu.Unlock()

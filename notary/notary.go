@@ -48,6 +48,9 @@ type Config struct {
 	// the zero ID.
 	TenantKey func(tenant ID) (TenantKey, error)
 
+	// Timestamps is how checkpoints are dated. nil: they are not.
+	Timestamps *Timestamps
+
 	Pool        int          // deposits that may be under way; 0: 2,048
 	AcceptClock bool         // open although the clock is over 24 h past the newest entry
 	Room        func() error // asked before each deposit; nil: there always is room
@@ -94,7 +97,8 @@ type Notary struct {
 
 	frontier *proofs.Range // the sequencer's; nil when memory is in doubt
 	sealer   sealer        // the sealing goroutine's
-	term     uint64        // likewise: of replica, while this process seals
+	stamper  stamper
+	term     uint64 // likewise: of replica, while this process seals
 }
 
 // view is the newest published checkpoint. next is closed when a newer one is.
@@ -142,6 +146,9 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runSequencer)
 	n.start(n.runUpkeep)
 	n.start(n.runProbe)
+	if c.Timestamps != nil {
+		n.start(n.runStamper)
+	}
 	return n, nil
 }
 
@@ -191,7 +198,10 @@ func prepare(c Config) (*Notary, error) {
 	if n.config.Room == nil {
 		n.config.Room = func() error { return nil }
 	}
-	n.verifier = proofs.NewVerifier(c.Policy)
+	if err := c.Timestamps.check(); err != nil {
+		return nil, err
+	}
+	n.verifier = proofs.NewVerifier(c.Policy, c.Timestamps.options()...)
 	n.tiles = newTileCache(c.Ledger)
 	n.lines = semaphore.NewWeighted(maxLines)
 	n.metrics = newMetrics(n)

@@ -97,16 +97,35 @@ func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error
 	return o, err
 }
 
-// Receipt returns the receipt of one of the principal's deposits under the newest
-// published checkpoint.
+// Receipt returns the best receipt of one of the principal's deposits: the one under the
+// earliest checkpoint that covers it and was dated by an authority, with the time-stamps.
+// Before there is one it is that of NewestReceipt.
 func (n *Notary) Receipt(ctx context.Context, who Principal, id ID) (proofs.Receipt, error) {
 	o, err := n.find(ctx, who, id)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
+	// A stamp that is damaged is reported, and takes nobody's receipt.
+	if r, err := n.stampedReceipt(ctx, o); !errors.Is(err, ErrNotStamped) && !errors.Is(err, ErrDamaged) {
+		return r, err
+	}
+	return n.newestReceipt(ctx, o)
+}
+
+// NewestReceipt returns the receipt of one of the principal's deposits under the newest
+// published checkpoint.
+func (n *Notary) NewestReceipt(ctx context.Context, who Principal, id ID) (proofs.Receipt, error) {
+	o, err := n.find(ctx, who, id)
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	return n.newestReceipt(ctx, o)
+}
+
+func (n *Notary) newestReceipt(ctx context.Context, o *opened) (proofs.Receipt, error) {
 	v, err := n.published(ctx, o.row.Index)
 	if err != nil {
-		return proofs.Receipt{}, &SealingDelayedError{id}
+		return proofs.Receipt{}, &SealingDelayedError{o.row.ID}
 	}
 	defer n.metrics.since(stageProve, time.Now())
 	return n.prove(ctx, v, o.row.Index, o.entry, o.disclosures)

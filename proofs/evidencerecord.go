@@ -263,3 +263,10 @@ func (c *chain) end(last []link, now time.Time) (keeps uint8) {
 	}
 	return keeps
 }
+
+// Record judges an evidence record by itself, whatever has signed its note, and returns
+// until when it holds, beside the outcome Verified.
+func (v *Verifier) Record(record EvidenceRecord, now time.Time) (until time.Time, outcome Outcome, reason Reason) {
+	c, outcome, reason := v.follow(record, Receipt{Checkpoint: record.Note}, now)
+	return c.until, outcome, reason
+}
