@@ -35,7 +35,12 @@ func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params ap
 
 // GetDeposit implements GET /v1/deposits/{id}.
 func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.DepositID) {
-	receipt, err := s.receipt(r, id)
+	parsed, err := notary.ParseID(id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	receipt, err := s.Notary.NewestReceipt(r.Context(), of(r).principal, parsed)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -44,8 +49,8 @@ func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.Depos
 }
 
 // GetReceipt implements GET /v1/deposits/{id}/receipt.
-func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.DepositID) {
-	receipt, err := s.receipt(r, id)
+func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetReceiptParams) {
+	receipt, err := s.receipt(r, id, params.Level)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -55,12 +60,35 @@ func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.Depos
 	_, _ = w.Write(receipt.Marshal())
 }
 
-func (s *server) receipt(r *http.Request, id string) (proofs.Receipt, error) {
+func (s *server) receipt(r *http.Request, id string, level *string) (proofs.Receipt, error) {
 	parsed, err := notary.ParseID(id)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
-	return s.Notary.Receipt(r.Context(), of(r).principal, parsed)
+	switch {
+	case level == nil:
+		return s.Notary.Receipt(r.Context(), of(r).principal, parsed)
+	case *level == string(proofs.Sealed):
+		return s.Notary.NewestReceipt(r.Context(), of(r).principal, parsed)
+	}
+	return proofs.Receipt{}, &refusal{problem: invalidSearch, detail: "level: ask for sealed, or leave it out for the best receipt", member: "level"}
+}
+
+// GetEvidence implements GET /v1/deposits/{id}/evidence.
+func (s *server) GetEvidence(w http.ResponseWriter, r *http.Request, id api.DepositID) {
+	parsed, err := notary.ParseID(id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	record, err := s.Notary.Evidence(r.Context(), of(r).principal, parsed)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Disposition", "attachment; filename="+id+".evidence")
+	private(w, plainText)
+	_, _ = w.Write(record.Marshal())
 }
 
 // private says that the answer is one tenant's own.

@@ -407,7 +407,7 @@ type Verification struct {
 	// Leaf The entry's leaf hash.
 	Leaf string `json:"leaf,omitempty"`
 
-	// Level How strongly the log's statement is supported, `sealed` or `witnessed`.
+	// Level How strongly the log's statement is supported, `sealed`, `witnessed` or `stamped`.
 	Level string `json:"level,omitempty"`
 
 	// Origin The log.
@@ -588,6 +588,12 @@ type GetDocumentParams struct {
 	Range *string `json:"Range,omitempty"`
 }
 
+// GetReceiptParams defines parameters for GetReceipt.
+type GetReceiptParams struct {
+	// Level `sealed`: without time-stamps, under the newest published checkpoint.
+	Level *string `form:"level,omitempty" json:"level,omitempty"`
+}
+
 // CreateBatchParams defines parameters for CreateBatch.
 type CreateBatchParams struct {
 	// IdempotencyKey Stands for this batch for ever, within the tenant. 1 to 255 printable ASCII characters.
@@ -666,9 +672,12 @@ type ServerInterface interface {
 	// GetDocument Download a document
 	// (GET /v1/deposits/{id}/document)
 	GetDocument(w http.ResponseWriter, r *http.Request, id DepositID, params GetDocumentParams)
+	// GetEvidence Download the evidence record
+	// (GET /v1/deposits/{id}/evidence)
+	GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID)
 	// GetReceipt Download a receipt
 	// (GET /v1/deposits/{id}/receipt)
-	GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID)
+	GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID, params GetReceiptParams)
 	// CreateBatch Deposit up to 10,000 digests at once
 	// (POST /v1/deposits:batch)
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
@@ -759,9 +768,15 @@ func (_ Unimplemented) GetDocument(w http.ResponseWriter, r *http.Request, id De
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetEvidence Download the evidence record
+// (GET /v1/deposits/{id}/evidence)
+func (_ Unimplemented) GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetReceipt Download a receipt
 // (GET /v1/deposits/{id}/receipt)
-func (_ Unimplemented) GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID) {
+func (_ Unimplemented) GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID, params GetReceiptParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1248,6 +1263,32 @@ func (siw *ServerInterfaceWrapper) GetDocument(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// GetEvidence operation middleware
+func (siw *ServerInterfaceWrapper) GetEvidence(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetEvidence(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetReceipt operation middleware
 func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Request) {
 
@@ -1263,8 +1304,24 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReceiptParams
+
+	// ------------- Optional query parameter "level" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "level", r.URL.Query(), &params.Level, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "level"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "level", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetReceipt(w, r, id)
+		siw.Handler.GetReceipt(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1525,6 +1582,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/receipt", wrapper.GetReceipt)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/deposits/{id}/evidence", wrapper.GetEvidence)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/document", wrapper.GetDocument)
