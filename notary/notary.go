@@ -146,7 +146,7 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runSequencer)
 	n.start(n.runUpkeep)
 	n.start(n.runProbe)
-	if c.Timestamps != nil {
+	if c.Timestamps != nil && c.Timestamps.Every > 0 {
 		n.start(n.runStamper)
 	}
 	return n, nil

@@ -32,12 +32,11 @@ type Timestamps struct {
 	Authorities []TimestampAuthority
 	// Checker is what every token is held against before it is kept, and in every receipt.
 	Checker proofs.TimestampChecker
-	Every   time.Duration // 0: an hour
+	Every   time.Duration // 0: on demand alone
 }
 
 const (
-	maxAuthorities    = 4 // as many tokens as a receipt has room for
-	defaultStampEvery = time.Hour
+	maxAuthorities = 4 // as many tokens as a receipt has room for
 	// stampFirst is how long after its start a replica asks for the first time: one that
 	// is started again and again must not trouble authorities.
 	stampFirst = time.Minute
@@ -92,9 +91,6 @@ func (t *Timestamps) options() []proofs.Option {
 func (n *Notary) runStamper() {
 	defer n.workers.Done()
 	every := n.config.Timestamps.Every
-	if every == 0 {
-		every = defaultStampEvery
-	}
 	for wait := min(stampFirst, every); n.sleep(wait); {
 		wait = min(every, stampFirst)
 		if !n.leading() {
@@ -126,6 +122,9 @@ func (n *Notary) Stamp(ctx context.Context) (size uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if v.size == 0 {
+		return 0, errors.New("no checkpoint is published yet")
+	}
 	known, err := n.config.Ledger.Stamps(ctx, v.size, 1)
 	if err != nil {
 		return 0, n.unavailable(err)
@@ -147,6 +146,26 @@ func (n *Notary) Stamp(ctx context.Context) (size uint64, err error) {
 	n.stamper.fresh.Store(&stamped{v.size, newest.Time})
 	n.stamper.ends.Store(&newest.NotAfter)
 	return v.size, nil
+}
+
+// StampNow is Stamp and RenewStamps on a log that this process has not opened.
+func StampNow(ctx context.Context, c Config) (size uint64, err error) {
+	n, err := prepare(c)
+	if err != nil {
+		return 0, err
+	}
+	now, err := c.Ledger.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n.clock.start(now)
+	if err := n.refresh(ctx); err != nil {
+		return 0, err
+	}
+	if size, err = n.Stamp(ctx); err != nil {
+		return 0, err
+	}
+	return size, n.RenewStamps(ctx)
 }
 
 // askAuthorities asks all of them at once to date a message about the log up to size, and

@@ -34,8 +34,8 @@ type Authority struct {
 // trusted and, unless policy is empty, be issued under that OID. No request is made.
 func New(address string, trusted *rfc3161.Authorities, policy string) (*Authority, error) {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return nil, errors.New("the URL of a time-stamp authority is not http://HOST/PATH or https://HOST/PATH, without a user")
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("the URL of a time-stamp authority is not http://HOST/PATH or https://HOST/PATH, without a user or a query")
 	}
 	if policy != "" {
 		if _, err := rfc3161.ParseOID(policy); err != nil {
