@@ -301,11 +301,21 @@ type Peers interface {
 	Lead(ctx context.Context, holder ID, lease time.Duration) (bool, error)
 	// Resign gives the lease up if holder has it.
 	Resign(ctx context.Context, holder ID) error
-	// Announce tells every listening replica, this one too, that something was committed
-	// or published. It may be lost, or come together with others.
-	Announce(ctx context.Context) error
-	// Listen returns nil once something was announced since it last returned, and ctx's
-	// error when that ends before. One caller at a time. After an error what was
+	// Announce tells every listening replica, this one too. It may be lost, or come
+	// together with others.
+	Announce(ctx context.Context, news News) error
+	// Listen returns what was announced since it last returned, once that is something,
+	// and ctx's error when that ends before. One caller at a time. After an error what was
 	// announced meanwhile is lost.
-	Listen(ctx context.Context) error
+	Listen(ctx context.Context) (News, error)
 }
+
+// News is what replicas tell each other: one of the following, or several.
+type News uint8
+
+// A batch was committed, which concerns the sealer; a checkpoint was published, which
+// concerns all others.
+const (
+	NewsCommitted News = 1 << iota
+	NewsPublished
+)

@@ -123,11 +123,11 @@ func (a processPeers) Resign(ctx context.Context, holder notary.ID) error {
 	return a.Peers.Resign(ctx, holder)
 }
 
-func (a processPeers) Announce(ctx context.Context) error {
+func (a processPeers) Announce(ctx context.Context, news notary.News) error {
 	if err := a.p.act(); err != nil {
 		return err
 	}
-	return a.Peers.Announce(ctx)
+	return a.Peers.Announce(ctx, news)
 }
 
 // config is that of the replica in p.

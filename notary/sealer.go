@@ -218,7 +218,7 @@ func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
 		n.tiles.keep(id, tile)
 	}
 	n.show(&view{size: size, note: note, edge: stored.read})
-	n.announce()
+	n.announce(NewsPublished)
 	return nil
 }
 

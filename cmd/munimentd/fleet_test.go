@@ -81,8 +81,11 @@ func (d *laidOut) fleet(t *testing.T, replicas int) *fleet {
 	t.Helper()
 	f := &fleet{laidOut: d}
 	t.Cleanup(func() {
-		if said := d.said.String(); t.Failed() {
-			t.Logf("the last that was said: %s", said[max(0, len(said)-20_000):])
+		for i, p := range f.processes {
+			if t.Failed() && p != nil {
+				lines := slices.DeleteFunc(strings.SplitAfter(p.out.String(), "\n"), func(line string) bool { return strings.Contains(line, " msg=request ") || strings.Contains(line, "a request failed") })
+				t.Logf("the last that replica %d said, requests left out:\n%s", i, strings.Join(lines[max(0, len(lines)-50):], ""))
+			}
 		}
 	})
 	for i := range replicas {

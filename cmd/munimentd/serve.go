@@ -56,7 +56,7 @@ line before says why.`,
 
 func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	logger := newLogger(cfg.LogFormat)
-	tuneMemory()
+	tuneMemory(cfg)
 	fresh, err := empty(cfg.Dir)
 	if err != nil {
 		return err

@@ -295,7 +295,7 @@ func (l *Ledger) Operation(ctx context.Context, tenant notary.ID, key notary.Ter
 // Case implements notary.Ledger.
 func (l *Ledger) Case(ctx context.Context, tenant notary.ID, contract notary.Term) (notary.Case, error) {
 	found := []notary.Case{{Tenant: tenant, Contract: contract}}
-	err := l.asTenant(ctx, tenant, func(rows pgx.Rows) error { return scanCases(rows, found) },
+	err := l.asTenant(ctx, tenant, func(rows pgx.Rows) error { return scanCases(rows, found, []int{0}) },
 		"SELECT 1::bigint, seq, leaf FROM cases WHERE tenant = $1 AND contract = $2", uuid(tenant), contract[:])
 	if err == nil && found[0].Seq == 0 {
 		err = notary.ErrNotFound
