@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -397,6 +398,12 @@ func TestReadmeConfig(t *testing.T) {
 	s := c.storage(nil, nil)
 	if !c.shared() || s.Postgres.URL == "" || s.S3.Retention.Years != 10 || len(s.S3.Tenants) != 1 || len(s.Anchors) != 2 || s.Anchors[0].S3.SecretKey != "hunter2" || !s.Anchors[1].Postgres {
 		t.Errorf("%+v", s)
+	}
+	_, rest, _ = strings.Cut(string(readme), "## Trusted time")
+	_, rest, _ = strings.Cut(rest, "```\n")
+	example, _, closed = strings.Cut(rest, "```")
+	if c, err = configOf(t, example, []string{"MUNIMENT_DIR=d"}); err != nil || !closed || len(c.TimestampAuthorities) != 2 || c.TimestampRoots == "" || c.TimestampEvery != time.Hour {
+		t.Errorf("the example of trusted time: %v, %+v", err, c)
 	}
 	for _, b := range s.S3.Tenants {
 		if b.Endpoint != "https://s3.example" || b.Region != "cn-north-1" || b.SecretKey != "hunter2" {
