@@ -3,6 +3,7 @@ module github.com/muniment/muniment
 go 1.26.0
 
 require (
+	filippo.io/mldsa v1.0.0
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/cockroachdb/pebble/v2 v2.1.7

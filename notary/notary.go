@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 // Bounds. Each can be met by an honest load; beyond it the caller is told to come
@@ -41,6 +42,12 @@ type Config struct {
 	Blobs  Blobs
 	// Anchors all advance before a signature is released. The first comes first.
 	Anchors []Anchor
+	// Witnesses are those that the policy's quorum is made of. Required if it has one,
+	// else nil.
+	Witnesses Witnesses
+	// Advisory publishes what the quorum has not cosigned too. Else nothing is published
+	// without it.
+	Advisory bool
 	// Peers are the replicas on the same ledger. nil: there are none, and this process
 	// seals.
 	Peers Peers
@@ -67,7 +74,8 @@ type Config struct {
 type Notary struct {
 	config   Config
 	key      proofs.VerifierKey
-	verifier *proofs.Verifier
+	verifier *proofs.Verifier // by the policy
+	logAlone *proofs.Verifier // by the policy without its witnesses; the same where it has none
 	tiles    *tileCache
 	clock    clock
 
@@ -81,8 +89,9 @@ type Notary struct {
 	taken     chan struct{} // the sequencer's: the sealer has begun with what was committed
 	showing   sync.Mutex    // held to replace view by a newer one
 	view      atomic.Pointer[view]
-	own       atomic.Uint64 // the log's size after the last batch that this process committed
-	replica   *replica      // nil without peers
+	cosigned  atomic.Pointer[view] // the newest for which the policy's quorum stands
+	own       atomic.Uint64        // the log's size after the last batch that this process committed
+	replica   *replica             // nil without peers
 	ready     readiness
 
 	metrics *metrics
@@ -105,6 +114,8 @@ type Notary struct {
 type view struct {
 	size uint64
 	note []byte
+	// witnessed: the policy's quorum stands for the note, or none is asked for.
+	witnessed bool
 	// edge holds the tiles that the audit before the seal has read: all that the
 	// receipts of the round need.
 	edge map[tileID]*proofs.Tile
@@ -112,14 +123,23 @@ type view struct {
 	next chan struct{}
 }
 
+// newer reports whether v says more than old: of more entries, or with the quorum.
+func (v *view) newer(old *view) bool {
+	return v.size > old.size || v.size == old.size && v.witnessed && !old.witnessed
+}
+
 // Open audits the ledger against every anchor, seals and publishes what was
 // committed before, or waits until another replica has, and begins to accept
-// deposits. It refuses a ledger without a genesis entry, one that is behind an anchor,
+// deposits. While witnesses are required and their quorum is missing, it does not wait
+// longer than two seconds: what was published before can be read. It refuses a ledger without a genesis entry, one that is behind an anchor,
 // and one that disagrees with it.
 func Open(ctx context.Context, c Config) (*Notary, error) {
 	n, err := prepare(c)
 	if err != nil {
 		return nil, err
+	}
+	if (c.Witnesses != nil) != c.Policy.Witnessed() {
+		return nil, errors.New("the policy's quorum and the witnesses to ask do not go together")
 	}
 	head, err := n.auditStart(ctx)
 	if err != nil {
@@ -133,7 +153,7 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 		n.start(n.runFollower)
 	}
 	signal(n.wake)
-	if _, err := n.published(ctx, head.Size-1); err != nil {
+	if err := n.caughtUp(ctx, head.Size); err != nil {
 		n.stop()
 		return nil, errors.Join(fmt.Errorf("sealing what was committed before: %w", err), n.ready.failure())
 	}
@@ -150,6 +170,27 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 		n.start(n.runStamper)
 	}
 	return n, nil
+}
+
+// caughtUp waits until the log of that size is published, or only its witnesses' quorum
+// is missing.
+func (n *Notary) caughtUp(ctx context.Context, size uint64) error {
+	patient := n.patient()
+	for {
+		v := n.view.Load()
+		if v.size >= size {
+			return nil
+		}
+		select {
+		case <-v.next:
+		case <-patient:
+			return n.refresh(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.run.Done():
+			return ErrStopped
+		}
+	}
 }
 
 // start runs one of the workers, until n.run ends.
@@ -201,7 +242,12 @@ func prepare(c Config) (*Notary, error) {
 	if err := c.Timestamps.check(); err != nil {
 		return nil, err
 	}
-	n.verifier = proofs.NewVerifier(c.Policy, c.Timestamps.options()...)
+	n.verifier = proofs.NewVerifier(c.Policy, append(c.Timestamps.options(), mldsa.Plugged())...)
+	n.logAlone = n.verifier
+	if c.Policy.Witnessed() {
+		n.logAlone = proofs.NewVerifier(c.Policy.LogAlone())
+	}
+	n.ready.required = n.required()
 	n.tiles = newTileCache(c.Ledger)
 	n.lines = semaphore.NewWeighted(maxLines)
 	n.metrics = newMetrics(n)
@@ -210,6 +256,7 @@ func prepare(c Config) (*Notary, error) {
 	n.taken = make(chan struct{}, 1)
 	n.drained = make(chan struct{})
 	n.view.Store(&view{next: make(chan struct{})})
+	n.cosigned.Store(&view{})
 	if c.Peers != nil {
 		var err error
 		if n.replica, err = newReplica(n.config.Rand); err != nil {
@@ -221,7 +268,7 @@ func prepare(c Config) (*Notary, error) {
 
 // Close stops intake, seals and publishes what was accepted, and stops. It returns
 // ctx's error if that takes too long; what was committed is then sealed by the
-// next Open.
+// next Open. Witnesses whose quorum is missing are not waited for.
 func (n *Notary) Close(ctx context.Context) error {
 	n.intake.Lock()
 	first := !n.closing
@@ -249,11 +296,12 @@ func (n *Notary) settle(ctx context.Context) error {
 	}
 	for {
 		v := n.view.Load()
-		if v.size >= n.own.Load() {
+		if v.size >= n.own.Load() || n.ready.quorumMissing() {
 			return nil
 		}
 		select {
 		case <-v.next:
+		case <-n.patient():
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-n.run.Done():

@@ -118,10 +118,11 @@ func (n *Notary) Stamp(ctx context.Context) (size uint64, err error) {
 	}
 	n.stamper.turn.Lock()
 	defer n.stamper.turn.Unlock()
-	v, err := n.current(ctx)
-	if err != nil {
+	if _, err := n.current(ctx); err != nil {
 		return 0, err
 	}
+	// Only what holds under the policy becomes a receipt.
+	v := n.cosigned.Load()
 	if v.size == 0 {
 		return 0, errors.New("no checkpoint is published yet")
 	}
@@ -329,7 +330,7 @@ func (n *Notary) stampedReceipt(ctx context.Context, o *opened) (proofs.Receipt,
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
-	r, err := n.prove(ctx, &view{size: s.Size, note: record.Note}, o.row.Index, o.entry, o.disclosures)
+	r, err := n.prove(ctx, &view{size: s.Size, note: record.Note, witnessed: true}, o.row.Index, o.entry, o.disclosures)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}

@@ -141,7 +141,7 @@ func TestStampedReceipts(t *testing.T) {
 		if r, err := n.Receipt(t.Context(), d.principal(), id); err != nil || !bytes.Equal(r.Marshal(), old.Marshal()) {
 			t.Errorf("the stamped receipt changed: %v", err)
 		}
-		if r, err := n.NewestReceipt(t.Context(), d.principal(), id); err != nil || len(r.Timestamps) != 0 || d.judge(r, trusted).Size != 4 {
+		if r, err := n.NewestReceipt(t.Context(), d.principal(), id, false); err != nil || len(r.Timestamps) != 0 || d.judge(r, trusted).Size != 4 {
 			t.Errorf("the newest receipt: %v", err)
 		}
 	}

@@ -63,7 +63,7 @@ type Level string
 const (
 	Sealed    Level = "sealed"    // signed by the log
 	Witnessed Level = "witnessed" // and by the quorum of the verifier's policy
-	Stamped   Level = "stamped"   // and dated by an authority that the verifier trusts; Evidence.Quorum tells of witnesses
+	Stamped   Level = "stamped"   // and dated by an authority that the verifier trusts; Evidence.Witnessed tells of witnesses
 )
 
 // DocumentCheck is what became of the document.
@@ -81,6 +81,8 @@ type SignatureCheck struct {
 	Name string `json:"name"` // the key's name
 	Role string `json:"role"` // log or witness
 	Key  string `json:"key"`  // vkey
+	// Witness is the name that the policy gives the witness; empty for a log.
+	Witness string `json:"witness,omitempty"`
 	// Time is when a witness says it cosigned; zero for a log.
 	Time time.Time `json:"time,omitzero"`
 }
@@ -90,11 +92,13 @@ type SignatureCheck struct {
 // verified; they stay empty unless the receipt itself holds, with or without the
 // document.
 type Evidence struct {
-	outcome Outcome
+	outcome   Outcome
+	witnessed bool
 
 	Reason         Reason        // empty when verified
 	Document       DocumentCheck // the document against the record
 	DocumentSHA256 string        // hex, of the document as read; empty without one
+	Quorum         QuorumCheck   // the cosignatures against the policy's rule
 
 	Level       Level
 	Origin      string
@@ -108,8 +112,7 @@ type Evidence struct {
 	Record      Record   // the disclosed members
 	Hidden      []string // names of the others
 	Signatures  []SignatureCheck
-	Unknown     int  // signatures by keys the policy does not know: ignored
-	Quorum      bool // the policy asks for witnesses, and those it asks for have signed
+	Unknown     int // signatures by keys the policy does not know: ignored
 	// Timestamps are the statements of authorities that the verifier trusts. Untrusted is how
 	// many tokens there are beside them, which were ignored: by other authorities, or not
 	// checked at all.
@@ -123,6 +126,10 @@ type Evidence struct {
 
 // Outcome returns what verification came to.
 func (e Evidence) Outcome() Outcome { return e.outcome }
+
+// Witnessed reports whether the policy asks for witnesses, and those it asks for have signed:
+// the Level does not tell where the receipt is stamped.
+func (e Evidence) Witnessed() bool { return e.witnessed }
 
 // Held reports whether the depository says it received the document itself, and
 // whether the receipt shows that at all. What it did not receive, it knows by the
@@ -151,6 +158,7 @@ type Verifier struct {
 	fingerprint string
 	found       bool             // the policy did not come from who relies on the evidence
 	timestamps  TimestampChecker // nil: none is plugged in
+	algorithms  algorithms
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]*checkedNote // by SHA-256 of the verbatim note
@@ -217,6 +225,9 @@ func (v *Verifier) verify(r Receipt, record *EvidenceRecord, now time.Time, docu
 		return e.refuse(ReasonGenesisPlaced), nil
 	}
 	note, outcome, reason := v.note(r.Checkpoint)
+	if outcome != Refused || reason == ReasonQuorum {
+		e.Quorum = v.quorum(note)
+	}
 	if outcome == Refused {
 		return e.refuse(reason), nil
 	}
@@ -273,7 +284,7 @@ func (e Evidence) refuse(reason Reason) Evidence {
 // fill states what has been verified.
 func (e *Evidence) fill(r Receipt, leaf Hash, note *checkedNote, witnessed bool) {
 	e.Level = Sealed
-	if e.Quorum = witnessed; witnessed {
+	if e.witnessed = witnessed; witnessed {
 		e.Level = Witnessed
 	}
 	e.Origin, e.Environment = note.checkpoint.Origin, note.environment
@@ -335,7 +346,7 @@ func (v *Verifier) note(data []byte) (*checkedNote, Outcome, Reason) {
 	if ok {
 		return n, Verified, ""
 	}
-	n, outcome, reason := v.policy.judge(data)
+	n, outcome, reason := v.policy.judge(data, v.algorithms)
 	if outcome == Verified {
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -353,7 +364,7 @@ func (v *Verifier) note(data []byte) (*checkedNote, Outcome, Reason) {
 // judge checks a checkpoint note's signatures. A signature by an unknown key proves
 // nothing and harms nothing; one by a known key that does not verify condemns the
 // note, and so does a quorum that is not met.
-func (p Policy) judge(data []byte) (*checkedNote, Outcome, Reason) {
+func (p Policy) judge(data []byte, plugged algorithms) (*checkedNote, Outcome, Reason) {
 	note, err := ParseNote(data)
 	if err != nil {
 		return nil, Refused, ReasonNote
@@ -368,12 +379,12 @@ func (p Policy) judge(data []byte) (*checkedNote, Outcome, Reason) {
 	if !slices.ContainsFunc(p.Logs, func(k VerifierKey) bool { return k.Name == n.checkpoint.Origin }) {
 		return nil, Refused, ReasonUnknownLog
 	}
-	outcome, reason := p.tally(note, n)
+	outcome, reason := p.tally(note, n, plugged)
 	return n, outcome, reason
 }
 
 // tally checks the note's signatures, notes in n the ones that verify, and counts.
-func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
+func (p Policy) tally(note Note, n *checkedNote, plugged algorithms) (Outcome, Reason) {
 	sealed := false
 	// signed are the witnesses whose cosignatures verify; offered are those and the
 	// ones whose algorithm is not at hand, the log as "".
@@ -384,7 +395,11 @@ func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
 			n.unknown++
 			continue
 		}
-		posix, valid, algorithm := key.verify(note.Text, s.Bytes)
+		verify := plugged.verify
+		if witness == "" {
+			verify = plugged.verifyLog
+		}
+		posix, valid, algorithm := verify(key, note.Text, s.Bytes)
 		switch {
 		case !algorithm:
 			offered[witness] = true
@@ -399,7 +414,7 @@ func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
 		if witness == "" {
 			sealed = true
 		} else {
-			check.Role, check.Time = "witness", time.Unix(posix, 0).UTC()
+			check.Role, check.Witness, check.Time = "witness", witness, time.Unix(posix, 0).UTC()
 			signed[witness], offered[witness] = true, true
 		}
 		n.signatures = append(n.signatures, check)

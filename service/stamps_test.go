@@ -39,14 +39,14 @@ func TestStampedAnswers(t *testing.T) {
 	}
 	path := "/v1/deposits/" + d.Id
 	h.do(t, "GET", path+"/evidence", nil).problem(t, notStamped)
-	h.do(t, "GET", path+"/receipt?level=stamped", nil).problem(t, invalidSearch)
+	h.do(t, "GET", path+"/receipt?timestamps=all", nil).problem(t, invalidSearch)
 	_, err = h.notary.Stamp(t.Context())
 	must(t, err)
 	later, _ := h.postJSON(t, digestOnly("")).deposit(t, h, 201)
 
 	stamped, err := proofs.ParseReceipt(h.do(t, "GET", path+"/receipt", nil).body)
 	must(t, err)
-	plain, err := proofs.ParseReceipt(h.do(t, "GET", path+"/receipt?level=sealed", nil).body)
+	plain, err := proofs.ParseReceipt(h.do(t, "GET", path+"/receipt?timestamps=none", nil).body)
 	must(t, err)
 	v := proofs.NewVerifier(h.policy, proofs.WithTimestamps(trusted))
 	e, _ := v.Verify(stamped, nil)
