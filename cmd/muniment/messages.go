@@ -653,6 +653,7 @@ var (
 	headSaved     = phrase{"Saved as", "保存为"}
 	headByLog     = phrase{"Signed by log", "日志签名"}
 	headByWitness = phrase{"Signed by witness", "见证方签名"}
+	headRule      = phrase{"Witness rule", "见证规则"}
 
 	sayTestLog         = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
 	sayCheckpointFails = phrase{"the checkpoint of %s is refused: %s", "%s 的检查点不予采信：%s"}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/witness"
 	"github.com/muniment/muniment/proofs"
 )
@@ -23,8 +24,21 @@ func (d *depository) summon(cfg *config, logger *slog.Logger) (*witness.Client, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", policyPath(cfg.Dir), err)
 	}
-	d.config.Witnesses, d.config.Advisory = client, cfg.Witness == "advisory"
+	d.config.Witnesses, d.config.Advisory = asked{client}, cfg.Witness == "advisory"
 	return client, nil
+}
+
+// asked is the client behind the notary's port.
+type asked struct{ *witness.Client }
+
+// Cosign implements notary.Witnesses.
+func (a asked) Cosign(ctx context.Context, c notary.Sealed) notary.Cosigned {
+	said := a.Client.Cosign(ctx, witness.Sealed(c))
+	out := notary.Cosigned{Cosignatures: said.Cosignatures}
+	for _, d := range said.Dissents {
+		out.Dissents = append(out.Dissents, notary.Dissent(d))
+	}
+	return out
 }
 
 // publishedNote is the newest published checkpoint of a depository, whether it runs or not.

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -30,7 +29,7 @@ var (
 )
 
 // dissentError: the witness knows the log as another.
-type dissentError struct{ notary.Dissent }
+type dissentError struct{ Dissent }
 
 func (e *dissentError) Error() string {
 	shown := "and shows no checkpoint for it"
@@ -42,7 +41,7 @@ func (e *dissentError) Error() string {
 
 // ask asks one witness to cosign one checkpoint, from the size that it is known to have
 // cosigned, or names itself.
-func (c *Client) ask(ctx context.Context, p *peer, s notary.Sealed) (map[string]proofs.Signature, error) {
+func (c *Client) ask(ctx context.Context, p *peer, s Sealed) (map[string]proofs.Signature, error) {
 	for range 2 {
 		status, body, err := c.post(ctx, p, s)
 		if err != nil {
@@ -84,7 +83,7 @@ func conflicting(body []byte) (uint64, error) {
 }
 
 // post sends one add-checkpoint.
-func (c *Client) post(ctx context.Context, p *peer, s notary.Sealed) (status int, body []byte, err error) {
+func (c *Client) post(ctx context.Context, p *peer, s Sealed) (status int, body []byte, err error) {
 	old := min(p.size, s.Size)
 	var request bytes.Buffer
 	fmt.Fprintf(&request, "old %d\n", old)
@@ -126,7 +125,7 @@ func (c *Client) do(r *http.Request) (status int, body []byte, err error) {
 
 // read takes the cosignatures out of an answer: those of the witness's own keys that
 // verify and are of about now. What else stands there is passed over.
-func (c *Client) read(p *peer, s notary.Sealed, body []byte) (map[string]proofs.Signature, error) {
+func (c *Client) read(p *peer, s Sealed, body []byte) (map[string]proofs.Signature, error) {
 	text := s.String()
 	note, err := proofs.ParseNote(append([]byte(text+"\n"), body...))
 	if err != nil || note.Text != text {
@@ -150,8 +149,8 @@ func (c *Client) read(p *peer, s notary.Sealed, body []byte) (map[string]proofs.
 }
 
 // dissent asks a witness that does not go on to show what it holds.
-func (c *Client) dissent(ctx context.Context, p *peer, s notary.Sealed, size uint64) error {
-	d := &dissentError{notary.Dissent{Size: size}}
+func (c *Client) dissent(ctx context.Context, p *peer, s Sealed, size uint64) error {
+	d := &dissentError{Dissent{Size: size}}
 	hash := sha256.Sum256([]byte(s.Origin))
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/"+hex.EncodeToString(hash[:])+"/checkpoint", nil)
 	if err != nil {
