@@ -66,7 +66,7 @@ bench: build ## figures of sequencer, storage and proofs, and of the whole servi
 torture: deps ## the attacks at full size: hours
 	MUNIMENT_TORTURE=1 $(GO) test -timeout 12h -v ./...
 	cd proofs/strangers && MUNIMENT_TORTURE=1 $(GO) test -timeout 3h ./...
-	for p in ./proofs ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	for p in ./proofs ./proofs/mldsa ./notary/witness ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 

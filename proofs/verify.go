@@ -333,7 +333,11 @@ func (p Policy) tally(note Note, n *checkedNote, plugged algorithms) (Outcome, R
 			n.unknown++
 			continue
 		}
-		posix, valid, algorithm := plugged.verify(key, note.Text, s.Bytes)
+		verify := plugged.verify
+		if witness == "" {
+			verify = plugged.verifyLog
+		}
+		posix, valid, algorithm := verify(key, note.Text, s.Bytes)
 		switch {
 		case !algorithm:
 			offered[witness] = true
@@ -341,9 +345,7 @@ func (p Policy) tally(note Note, n *checkedNote, plugged algorithms) (Outcome, R
 			continue
 		case !valid && witness == "":
 			return Refused, ReasonLogSignature
-		// Without a time a cosignature of type 0x06 does not say that this was the
-		// newest state the witness knew, which is what a quorum is asked for.
-		case !valid, witness != "" && key.Type == TypeMLDSA44Cosigner && posix == 0:
+		case !valid:
 			return Refused, ReasonWitness
 		}
 		check := SignatureCheck{Name: key.Name, Role: "log", Key: key.String()}

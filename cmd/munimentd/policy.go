@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/muniment/muniment/notary/witness"
+	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -125,7 +125,7 @@ func setPolicy(ctx context.Context, out, warn io.Writer, cfg *config, file strin
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if next.Witnessed() {
-		client, err := witness.NewClient(witness.ClientConfig{Policy: next, Logger: slog.New(slog.DiscardHandler)})
+		client, err := cosign.New(cosign.Config{Policy: next, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
@@ -144,7 +144,7 @@ Start munimentd serve again for it to take effect, and publish the fingerprint.
 }
 
 // warnOfWitnesses names the witnesses that would not cosign now.
-func warnOfWitnesses(ctx context.Context, warn io.Writer, cfg *config, client *witness.Client) {
+func warnOfWitnesses(ctx context.Context, warn io.Writer, cfg *config, client *cosign.Client) {
 	note, err := publishedNote(ctx, cfg)
 	if err != nil {
 		fmt.Fprintf(warn, "munimentd: the witnesses were not asked: %v\n", err)

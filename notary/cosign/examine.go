@@ -1,10 +1,11 @@
-package witness
+package cosign
 
 import (
 	"context"
 	"errors"
 	"sync"
 
+	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -27,7 +28,7 @@ func (c *Client) Examine(ctx context.Context, checkpoint proofs.Checkpoint, note
 	for i, p := range c.peers {
 		all.Go(func() {
 			asked := &peer{url: p.url, names: p.names, size: checkpoint.Size}
-			_, err := c.ask(ctx, asked, Sealed{Checkpoint: checkpoint, Note: note, Prove: unproved})
+			_, err := c.ask(ctx, asked, notary.Sealed{Checkpoint: checkpoint, Note: note, Prove: unproved})
 			s := Standing{Witness: p.names[0], Names: p.names, URL: p.url, Size: asked.size, Err: err}
 			dissent := new(dissentError)
 			switch {

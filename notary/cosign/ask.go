@@ -1,4 +1,4 @@
-package witness
+package cosign
 
 import (
 	"bytes"
@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -29,7 +31,7 @@ var (
 )
 
 // dissentError: the witness knows the log as another.
-type dissentError struct{ Dissent }
+type dissentError struct{ notary.Dissent }
 
 func (e *dissentError) Error() string {
 	shown := "and shows no checkpoint for it"
@@ -41,7 +43,7 @@ func (e *dissentError) Error() string {
 
 // ask asks one witness to cosign one checkpoint, from the size that it is known to have
 // cosigned, or names itself.
-func (c *Client) ask(ctx context.Context, p *peer, s Sealed) (map[string]proofs.Signature, error) {
+func (c *Client) ask(ctx context.Context, p *peer, s notary.Sealed) (map[string]proofs.Signature, error) {
 	for range 2 {
 		status, body, err := c.post(ctx, p, s)
 		if err != nil {
@@ -74,16 +76,15 @@ func (c *Client) ask(ctx context.Context, p *peer, s Sealed) (map[string]proofs.
 
 // conflicting reads what a 409 says.
 func conflicting(body []byte) (uint64, error) {
-	digits, ok := strings.CutSuffix(string(body), "\n")
-	size, err := parseSize(digits)
-	if !ok || err != nil {
+	size, err := strconv.ParseUint(strings.TrimSuffix(string(body), "\n"), 10, 63)
+	if err != nil || fmt.Sprintln(size) != string(body) { // it has one spelling
 		return 0, fmt.Errorf("%w: a conflict without the size", errAnswer)
 	}
 	return size, nil
 }
 
 // post sends one add-checkpoint.
-func (c *Client) post(ctx context.Context, p *peer, s Sealed) (status int, body []byte, err error) {
+func (c *Client) post(ctx context.Context, p *peer, s notary.Sealed) (status int, body []byte, err error) {
 	old := min(p.size, s.Size)
 	var request bytes.Buffer
 	fmt.Fprintf(&request, "old %d\n", old)
@@ -125,7 +126,7 @@ func (c *Client) do(r *http.Request) (status int, body []byte, err error) {
 
 // read takes the cosignatures out of an answer: those of the witness's own keys that
 // verify and are of about now. What else stands there is passed over.
-func (c *Client) read(p *peer, s Sealed, body []byte) (map[string]proofs.Signature, error) {
+func (c *Client) read(p *peer, s notary.Sealed, body []byte) (map[string]proofs.Signature, error) {
 	text := s.String()
 	note, err := proofs.ParseNote(append([]byte(text+"\n"), body...))
 	if err != nil || note.Text != text {
@@ -149,8 +150,8 @@ func (c *Client) read(p *peer, s Sealed, body []byte) (map[string]proofs.Signatu
 }
 
 // dissent asks a witness that does not go on to show what it holds.
-func (c *Client) dissent(ctx context.Context, p *peer, s Sealed, size uint64) error {
-	d := &dissentError{Dissent{Size: size}}
+func (c *Client) dissent(ctx context.Context, p *peer, s notary.Sealed, size uint64) error {
+	d := &dissentError{notary.Dissent{Size: size}}
 	hash := sha256.Sum256([]byte(s.Origin))
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/"+hex.EncodeToString(hash[:])+"/checkpoint", nil)
 	if err != nil {

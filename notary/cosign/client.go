@@ -1,4 +1,7 @@
-package witness
+// Package cosign asks the witnesses of a policy to cosign the log's checkpoints: the
+// client of C2SP tlog-witness. It stands apart from the server, package witness, which
+// shares no code with the notary.
+package cosign
 
 import (
 	"context"
@@ -11,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
 )
@@ -27,8 +31,8 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
-// ClientConfig is what a Client is made of.
-type ClientConfig struct {
+// Config is what a Client is made of.
+type Config struct {
 	Policy    proofs.Policy
 	Logger    *slog.Logger      // nil: slog.Default
 	Transport http.RoundTripper // nil: one of its own
@@ -37,9 +41,7 @@ type ClientConfig struct {
 // Client asks the witnesses of a policy to cosign the log's checkpoints (C2SP
 // tlog-witness, add-checkpoint). Witnesses are asked in parallel, each by a goroutine of
 // its own that knows one request at a time: one that is slow, or does not answer, delays
-// nobody. It is a prometheus.Collector, and safe for concurrent use.
-//
-// It knows nothing of the notary, whose port of this shape it is put behind.
+// nobody. It is a notary.Witnesses and a prometheus.Collector, and safe for concurrent use.
 type Client struct {
 	policy   proofs.Policy
 	verifier *proofs.Verifier
@@ -54,8 +56,8 @@ type Client struct {
 	done  sync.WaitGroup
 
 	mu      sync.Mutex
-	newest  *Sealed       // that was to be cosigned
-	changed chan struct{} // closed and replaced whenever a witness has answered
+	newest  *notary.Sealed // that was to be cosigned
+	changed chan struct{}  // closed and replaced whenever a witness has answered
 }
 
 // peer is a witness as it is asked: all keys that share a URL.
@@ -68,13 +70,13 @@ type peer struct {
 	// Under Client.mu.
 	text         string // of the checkpoint that it cosigned last
 	cosignatures map[string]proofs.Signature
-	failing      bool     // it failed, or was slow, since it last cosigned
-	dissent      *Dissent // its last answer
+	failing      bool            // it failed, or was slow, since it last cosigned
+	dissent      *notary.Dissent // its last answer
 }
 
-// NewClient returns a Client for the policy's witnesses that have a URL. It refuses a
+// New returns a Client for the policy's witnesses that have a URL. It refuses a
 // policy whose quorum these cannot make.
-func NewClient(c ClientConfig) (*Client, error) {
+func New(c Config) (*Client, error) {
 	peers, err := peersOf(c.Policy)
 	if err != nil {
 		return nil, err
@@ -147,34 +149,8 @@ func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 }
 
-// Sealed is a checkpoint that the log has sealed, to be cosigned.
-type Sealed struct {
-	proofs.Checkpoint
-	Note []byte    // the checkpoint, signed by the log
-	Time time.Time // of its newest entry
-	// Prove returns the RFC 6962 consistency proof between two sizes, from 1 on and not
-	// beyond the checkpoint's. It is called until Close.
-	Prove func(ctx context.Context, from, to uint64) ([]proofs.Hash, error)
-}
-
-// Cosigned is what witnesses said.
-type Cosigned struct {
-	Cosignatures []proofs.Signature // of the checkpoint, verified, one of a key
-	Dissents     []Dissent          // of the witnesses whose last answer was one
-}
-
-// Dissent is a witness that knows the log as another, or further on.
-type Dissent struct {
-	Witness string // its name in the policy
-	Size    uint64 // that it says it cosigned last
-	Note    []byte // the checkpoint that it shows, signed by the log; nil if it shows none
-}
-
-// Cosign hands the checkpoint to every witness, and returns once the quorum stands, once
-// it cannot be expected to (too many witnesses fail, or take longer than a second), or
-// when ctx ends. Who is late goes on meanwhile: its cosignature is there when the same
-// checkpoint is handed in again.
-func (c *Client) Cosign(ctx context.Context, s Sealed) Cosigned {
+// Cosign implements notary.Witnesses.
+func (c *Client) Cosign(ctx context.Context, s notary.Sealed) notary.Cosigned {
 	c.mu.Lock()
 	c.newest = &s
 	c.mu.Unlock()
@@ -204,7 +180,7 @@ func (c *Client) Cosign(ctx context.Context, s Sealed) Cosigned {
 
 // look is what witnesses have said so far of a checkpoint. It is settled when the quorum
 // stands, or cannot stand by witnesses that work.
-func (c *Client) look(text string) (said Cosigned, settled bool, changed <-chan struct{}) {
+func (c *Client) look(text string) (said notary.Cosigned, settled bool, changed <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cosigned, able := map[string]bool{}, map[string]bool{}
@@ -281,7 +257,7 @@ func (c *Client) sleep(d time.Duration) bool {
 }
 
 // due is the newest checkpoint, unless the witness has cosigned it.
-func (c *Client) due(p *peer) *Sealed {
+func (c *Client) due(p *peer) *notary.Sealed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.newest == nil || c.newest.String() == p.text {
@@ -291,7 +267,7 @@ func (c *Client) due(p *peer) *Sealed {
 }
 
 // took takes note of how a request ended.
-func (c *Client) took(p *peer, s Sealed, signatures map[string]proofs.Signature, err error, elapsed time.Duration) {
+func (c *Client) took(p *peer, s notary.Sealed, signatures map[string]proofs.Signature, err error, elapsed time.Duration) {
 	c.metrics.answered(p, err, elapsed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
