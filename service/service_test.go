@@ -60,6 +60,12 @@ func (r *record) String() string {
 
 func newHouse(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
+	return newHouseOf(t, func(*notary.Config) {}, change...)
+}
+
+// newHouseOf is a house whose notary is opened with more than the least.
+func newHouseOf(t testing.TB, more func(*notary.Config), change ...func(*Config)) *house {
+	t.Helper()
 	h := &house{ledger: notarytest.NewLedger(nil), blobs: notarytest.NewBlobs(nil), log: &record{}}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
@@ -77,6 +83,8 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 		Logger:    slog.New(slog.DiscardHandler),
 	}
 	must(t, notary.Init(t.Context(), c))
+	more(&c)
+	h.policy = c.Policy
 	h.notary, err = notary.Open(t.Context(), c)
 	must(t, err)
 	t.Cleanup(func() { _ = h.notary.Close(t.Context()) })
