@@ -22,12 +22,14 @@ const maxCases = 1 << 18
 
 // Report is what Fsck found.
 type Report struct {
-	Entries   uint64   `json:"entries"`   // read and re-hashed
-	Documents uint64   `json:"documents"` // read, decrypted and re-hashed
-	Bytes     uint64   `json:"bytes"`     // of those documents
-	Orphans   uint64   `json:"orphans"`   // blobs that no entry refers to; swept after 24 h
-	Findings  uint64   `json:"findings"`  // what is wrong, all of it
-	Named     []string `json:"named"`     // the first 1,000 of them, in words
+	Entries   uint64   `json:"entries"`            // read and re-hashed
+	Documents uint64   `json:"documents"`          // read, decrypted and re-hashed
+	Bytes     uint64   `json:"bytes"`              // of those documents
+	Segments  uint64   `json:"segments,omitempty"` // read and compared with the ledger
+	Lost      uint64   `json:"lost,omitempty"`     // entries whose private part a disaster took; munimentd recover named them
+	Orphans   uint64   `json:"orphans"`            // blobs that no entry refers to; swept after 24 h
+	Findings  uint64   `json:"findings"`           // what is wrong, all of it
+	Named     []string `json:"named"`              // the first 1,000 of them, in words
 	// Blobs names documents that are missing or do not read back, at most 1,000.
 	Blobs []string `json:"blobs,omitempty"`
 }
@@ -54,6 +56,7 @@ type checker struct {
 	n        *Notary
 	report   *Report
 	forgot   bool // some cases
+	lost     bool // a row was seen whose private part a disaster took
 	retain   bool // documents, should it have been put off when they were deposited
 	progress func(done, total uint64)
 	head     Head
@@ -101,6 +104,7 @@ func (n *Notary) Fsck(ctx context.Context, progress func(done, total uint64)) (*
 		}
 	}
 	c.root(ctx)
+	c.segments(ctx, anchors)
 	c.orphans(ctx)
 	return c.report, ctx.Err()
 }
@@ -198,6 +202,11 @@ func (c *checker) row(ctx context.Context, index uint64) {
 	if err != nil {
 		c.paid.Count = 0
 	}
+	if errors.Is(err, ErrLost) {
+		c.report.Lost++
+		c.lost = true
+		return
+	}
 	if errors.Is(err, ErrErased) {
 		return
 	}
@@ -270,7 +279,8 @@ func (c *checker) place(row Row, contract Term) {
 		was := *last
 		c.moved[k] = &was
 	}
-	if row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf {
+	gap := c.lost && row.CaseSeq > last.Seq+1 // others of the case may be among what was lost
+	if !gap && (row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf) {
 		c.report.find("entry %d says it is number %d of its case, after number %d", row.Index, row.CaseSeq, last.Seq)
 	}
 	last.Seq, last.Leaf = row.CaseSeq, proofs.LeafHash(row.Entry)

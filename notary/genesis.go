@@ -67,7 +67,10 @@ func (n *Notary) genesis() (*prepared, error) {
 		return nil, err
 	}
 	keys := key.rowKeys()
-	var members []proofs.Member
+	members, err := previousMembers(n.config.Previous)
+	if err != nil {
+		return nil, err
+	}
 	for name, s := range map[string]string{"id": id.String(), "log.origin": n.key.Name, "log.key": n.key.String()} {
 		v, err := proofs.Text(s)
 		if err != nil {
@@ -83,4 +86,19 @@ func (n *Notary) genesis() (*prepared, error) {
 	r.row.Body = body{record: record}.seal(keys, ID{}, id)
 	r.row.Secrets, err = sealSecrets(tk, ID{}, id, key, n.config.Rand)
 	return r, err
+}
+
+// previousMembers name the last sealed state of the log that a new one follows.
+func previousMembers(cp *proofs.Checkpoint) (proofs.Record, error) {
+	if cp == nil {
+		return nil, nil
+	}
+	origin, err1 := proofs.Text(cp.Origin)
+	size, err2 := proofs.Integer(int64(cp.Size))
+	root, err3 := proofs.Text(cp.Root.String())
+	return proofs.Record{
+		{Name: "log.previous.origin", Value: origin},
+		{Name: "log.previous.size", Value: size},
+		{Name: "log.previous.root", Value: root},
+	}, errors.Join(err1, err2, err3)
 }

@@ -15,6 +15,7 @@ const (
 	stagePool                 // the wait for the sequencer
 	stageCommit               // one transaction of the ledger, with its look-ups
 	stageSeal                 // the audit before a signature, and the signature
+	stageSegment              // the second copy of what is to be sealed, beside the audit
 	stageAnchor               // every anchor's Advance
 	stageCosign               // the witnesses, until their quorum stands or is given up
 	stagePublish              // the ledger's Publish
@@ -22,7 +23,7 @@ const (
 	stages
 )
 
-var stageNames = [stages]string{"store", "pool", "commit", "seal", "anchor", "cosign", "publish", "prove"}
+var stageNames = [stages]string{"store", "pool", "commit", "seal", "segment", "anchor", "cosign", "publish", "prove"}
 
 // metrics is what a Notary counts while it works. What it knows anyway is read when
 // somebody asks. No label holds more than the names in this file: nothing of a
@@ -69,7 +70,7 @@ func newMetrics(n *Notary) *metrics {
 	}, []string{"kind"})
 	timed := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "muniment_stage_duration_seconds",
-		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, anchor, cosign and publish of each round.",
+		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, segment, anchor, cosign and publish of each round.",
 		Buckets: stageBuckets,
 	}, []string{"stage"})
 	m.counted = append(m.counted, deposits, timed)

@@ -40,6 +40,8 @@ type Config struct {
 	Signer crypto.Signer // Ed25519, of the policy's log key
 	Ledger Ledger
 	Blobs  Blobs
+	// Segments keeps a second copy of what is sealed. nil: there is none.
+	Segments Segments
 	// Anchors all advance before a signature is released. The first comes first.
 	Anchors []Anchor
 	// Witnesses are those that the policy's quorum is made of. Required if it has one,
@@ -54,6 +56,10 @@ type Config struct {
 	// TenantKey returns the tenant's key; the depository's own entries are under
 	// the zero ID.
 	TenantKey func(tenant ID) (TenantKey, error)
+
+	// Previous is the last sealed state of a log that was ended, and that a new one follows:
+	// Init names it in the genesis entry. nil: there is none.
+	Previous *proofs.Checkpoint
 
 	Pool        int          // deposits that may be under way; 0: 2,048
 	AcceptClock bool         // open although the clock is over 24 h past the newest entry
@@ -103,7 +109,10 @@ type Notary struct {
 
 	frontier *proofs.Range // the sequencer's; nil when memory is in doubt
 	sealer   sealer        // the sealing goroutine's
-	term     uint64        // likewise: of replica, while this process seals
+	// segmented is the edge of the tree where the segment stored last ends; likewise.
+	segmented *proofs.Range
+	recent    recent
+	term      uint64 // likewise: of replica, while this process seals
 }
 
 // view is the newest published checkpoint. next is closed when a newer one is.
@@ -137,6 +146,11 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	if (c.Witnesses != nil) != c.Policy.Witnessed() {
 		return nil, errors.New("the policy's quorum and the witnesses to ask do not go together")
 	}
+	if c.Segments != nil {
+		if err := n.thawed(ctx); err != nil {
+			return nil, err
+		}
+	}
 	head, err := n.auditStart(ctx)
 	if err != nil {
 		return nil, err
@@ -162,6 +176,9 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runSequencer)
 	n.start(n.runUpkeep)
 	n.start(n.runProbe)
+	if c.Segments != nil {
+		n.start(n.runCatchUp)
+	}
 	return n, nil
 }
 

@@ -170,6 +170,10 @@ type Ledger interface {
 	// Row returns the row at index, of whatever tenant.
 	Row(ctx context.Context, index uint64) (Row, error)
 
+	// Rows returns the rows with index from <= i < to, of whatever tenants, at most
+	// 1,024 of them. Rows beyond the head are ErrNotFound.
+	Rows(ctx context.Context, from, to uint64) ([]Row, error)
+
 	// Deposit returns the row of that id if it is the tenant's, else ErrNotFound.
 	Deposit(ctx context.Context, tenant, id ID) (Row, error)
 
@@ -256,6 +260,45 @@ type Anchor interface {
 	// prev, else ErrConflict. On a nil return next is durable. After any other
 	// error the register holds prev or next, and Load tells.
 	Advance(ctx context.Context, prev, next []byte) error
+}
+
+// SegmentName says what a segment holds: the rows with From <= Index < To of a log, which
+// had the root Begin with From entries and has the root End with To. Two segments of one
+// name hold the same rows.
+type SegmentName struct {
+	Origin     string
+	From, To   uint64
+	Begin, End proofs.Hash
+}
+
+// MaxSegment bounds a stored segment, and its keys, in bytes.
+const MaxSegment = 8 << 20
+
+// Segments keeps copies of sealed rows, from which a lost ledger is rebuilt, in another
+// store than the ledger's. A segment is never changed and may be locked against deletion;
+// the wrapped keys of its rows stand beside it, unlocked, so that erasure can destroy one
+// without it. Segments may overlap, and some may hold rows that were never sealed: their
+// names tell. Its methods are safe for concurrent use.
+type Segments interface {
+	// Put stores a segment and its keys: on a nil return both are durable and read back
+	// as they were given. Keys that are there already stay as they are, since some may
+	// have been destroyed. A segment of that name with other bytes is ErrDamaged.
+	Put(ctx context.Context, name SegmentName, segment, keys []byte) error
+	// Load returns a segment with its keys as they are now; nil keys if there are none.
+	// A segment that is not there is ErrNotFound, one that does not read back as it was
+	// put ErrDamaged. What the bytes mean is the caller's to check.
+	Load(ctx context.Context, name SegmentName) (segment, keys []byte, err error)
+	// List calls fn with the names of that origin whose From is at or after from, in
+	// ascending order of From. It stops at fn's first error and returns it.
+	List(ctx context.Context, origin string, from uint64, fn func(SegmentName) error) error
+	// EditKeys replaces the keys of a segment by what edit makes of them. On a nil return
+	// nothing that stood there before can be read any more. edit may be called again,
+	// when others edit at the same time. Where there are no keys, nothing is done.
+	EditKeys(ctx context.Context, name SegmentName, edit func(keys []byte) ([]byte, error)) error
+	// Freeze marks a log as ended, for ever, and says why. A second call changes nothing.
+	Freeze(ctx context.Context, origin string, why []byte) error
+	// Frozen returns what Freeze was given for that origin, or ErrNotFound.
+	Frozen(ctx context.Context, origin string) ([]byte, error)
 }
 
 // Peers is how replicas that share a ledger share the work: one seals, and all hear

@@ -35,6 +35,9 @@ func (n *Notary) unseal(row Row) (*opened, error) {
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
+	if isLost(row) {
+		return nil, fmt.Errorf("entry %d: %w", row.Index, ErrLost)
+	}
 	o := &opened{row: row}
 	if o.key, err = openSecrets(tk, row); err != nil {
 		return nil, err

@@ -113,8 +113,9 @@ func (n *Notary) sealRound(ctx context.Context) error {
 		return nil
 	}
 	stored := n.storedTiles(ctx)
+	segmented := n.segment(ctx, next)
 	signature, err := n.sign(stored, next)
-	if err != nil {
+	if err = errors.Join(err, segmented()); err != nil {
 		return err
 	}
 	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}

@@ -20,6 +20,9 @@
 //	evidence, err := proofs.NewVerifier(policy).Verify(receipt, document)
 //	if evidence.Outcome() == proofs.Verified { … }
 //
+// What the standard library lacks is plugged in by an [Option]; package proofs/mldsa has
+// ML-DSA-44. Without it a signature that a quorum needs leaves the evidence undecided.
+//
 // # Canonical bytes
 //
 // Every parser accepts exactly one spelling of a value: what Marshal or String

@@ -46,6 +46,9 @@ var names = map[string]Type{
 	"provenance.received":  TypeTime,
 	"log.origin":           TypeText,
 	"log.key":              TypeText,
+	"log.previous.origin":  TypeText,
+	"log.previous.size":    TypeInteger,
+	"log.previous.root":    TypeDigest,
 }
 
 // NameType returns the type of a member's value. The families contract., party.<n>.,

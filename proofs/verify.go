@@ -224,6 +224,16 @@ func (v *Verifier) Checkpoint(note []byte) (Checkpoint, Outcome, Reason) {
 	return n.checkpoint, Verified, ""
 }
 
+// Signatures returns the signatures on a checkpoint's note by keys that the policy
+// knows, each checked; none where Checkpoint returns no checkpoint.
+func (v *Verifier) Signatures(note []byte) []SignatureCheck {
+	n, outcome, _ := v.note(note)
+	if outcome != Verified {
+		return nil
+	}
+	return slices.Clone(n.signatures)
+}
+
 func (e Evidence) refuse(reason Reason) Evidence {
 	e.outcome, e.Reason = Refused, reason
 	return e

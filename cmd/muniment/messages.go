@@ -27,10 +27,11 @@ var (
 years later: offline, by anyone, without trusting the depository.
 
 Exit codes of every command. 0: done, and everything holds. 1: evidence was judged and
-refused. 2: it could not be judged, or the command could not do its work.`,
+refused. 2: it could not be judged, or the command could not do its work. audit has more.`,
 		`将合同与证据存入存证机构并保存回执；多年以后，任何人都可以离线验证，无需信任存证机构。
 
-各命令的退出码。0：完成，各项均成立。1：证据经判断不予采信。2：无法判断，或命令未能完成。`,
+各命令的退出码。0：完成，各项均成立。1：证据经判断不予采信。2：无法判断，或命令未能完成。
+audit 命令另有其他退出码。`,
 	}
 
 	sayDepositShort = phrase{"Deposit files and folders, and keep their receipts", "存证文件与文件夹，并保存回执"}

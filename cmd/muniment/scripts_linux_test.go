@@ -247,8 +247,8 @@ func field(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // interrupt SIGNAL DIR COUNT command… runs a command, and sends it the signal when DIR
-// holds COUNT receipts, or with "pending" when a batch is about to be sent. It must not
-// have come to its end by itself. What it said on standard error goes to interrupted.
+// holds COUNT receipts, or with "pending" when a batch is about to be sent, or with
+// "bundles:COUNT" when that many bundles of the log are mirrored there. It must not have come to its end by itself. What it said on standard error goes to interrupted.
 func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
 		ts.Fatalf("usage: interrupt SIGNAL DIR COUNT command…")
@@ -289,6 +289,11 @@ func reached(dir, want string) bool {
 	if want == "pending" {
 		_, err := os.Stat(filepath.Join(dir, pendingFile))
 		return err == nil
+	}
+	if count, ok := strings.CutPrefix(want, "bundles:"); ok {
+		n, _ := strconv.Atoi(count)
+		entries, _ := os.ReadDir(filepath.Join(dir, "tile", "entries"))
+		return len(entries) >= n
 	}
 	n, _ := strconv.Atoi(want)
 	return len(receiptsIn(dir)) >= n

@@ -128,6 +128,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Signer:    signer,
 		Ledger:    store.Ledger,
 		Blobs:     store.Blobs,
+		Segments:  store.Segments,
 		Anchors:   store.Anchors,
 		Peers:     store.Peers,
 		TenantKey: tenantKeys(cfg.Dir),

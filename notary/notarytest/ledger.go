@@ -62,7 +62,7 @@ type Pair struct {
 }
 
 var ledgerCalls = []string{
-	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Deposit", "Operation", "Case", "Deposits",
+	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Deposits",
 	"Publish", "Published", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "APIKey",
 }
 
@@ -447,6 +447,16 @@ func (l *Ledger) Row(ctx context.Context, index uint64) (notary.Row, error) {
 			return notary.Row{}, notary.ErrNotFound
 		}
 		return cloneRow(s.Rows[index]), nil
+	})
+}
+
+// Rows implements notary.Ledger.
+func (l *Ledger) Rows(ctx context.Context, from, to uint64) ([]notary.Row, error) {
+	return read(ctx, l, "Rows", func(s *LedgerState) ([]notary.Row, error) {
+		if err := inRange(from, to, uint64(len(s.Rows)), 1024); err != nil {
+			return nil, err
+		}
+		return cloneRows(s.Rows[from:to]), nil
 	})
 }
 

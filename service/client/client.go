@@ -62,6 +62,10 @@ var (
 type Client struct {
 	// Server is the depository's address, such as https://depository.example.
 	Server string
+	// Log is the address of the public log, under which checkpoint and tile/ stand (C2SP
+	// tlog-tiles): a mirror's, or that of any static web server. Empty stands for /log
+	// under Server. With it, the calls about the log need no Server.
+	Log string
 	// APIKey is the tenant's. The public calls, such as Policy, need none.
 	APIKey string
 	// HTTP makes the requests; nil stands for http.DefaultTransport. Redirects are
@@ -123,14 +127,18 @@ func (k *call) waits(d time.Duration) {
 
 // address joins the server and a path.
 func (c *Client) address(k *call) (string, error) {
-	u, err := url.Parse(c.Server)
+	server, path := c.Server, k.path
+	if rest, ok := strings.CutPrefix(path, "/log/"); ok && c.Log != "" {
+		server, path = c.Log, "/"+rest
+	}
+	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("%w: %q; it begins with https:// or http://", ErrServer, c.Server)
+		return "", fmt.Errorf("%w: %q; it begins with https:// or http://", ErrServer, server)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return "", fmt.Errorf("%w: %q; it has no user, query or fragment", ErrServer, u.Redacted())
 	}
-	address := strings.TrimRight(u.String(), "/") + k.path
+	address := strings.TrimRight(u.String(), "/") + path
 	if len(k.query) > 0 {
 		address += "?" + k.query.Encode()
 	}

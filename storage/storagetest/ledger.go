@@ -318,6 +318,13 @@ func (l *Log) checkRows(ctx context.Context, ledger notary.Ledger) error {
 			return differs(err, "deposit of row %d is %+v", want.Index, got)
 		}
 	}
+	for from := 0; from < len(l.Rows); from += 1024 {
+		want := l.Rows[from:min(from+1024, len(l.Rows))]
+		got, err := ledger.Rows(ctx, uint64(from), uint64(from+len(want)))
+		if err != nil || !slices.EqualFunc(got, want, func(a, b notary.Row) bool { return sameRow(&a, &b) }) {
+			return differs(err, "rows %d to %d differ", from, from+len(want))
+		}
+	}
 	if _, err := ledger.Row(ctx, l.Head.Size); !errors.Is(err, notary.ErrNotFound) {
 		return differs(err, "row beyond the head")
 	}
@@ -910,6 +917,12 @@ func testBounds(t *testing.T, h Harness) {
 	refused("1,025 entries", err)
 	_, err = h.Ledger.Entries(ctx, 2, 1)
 	refused("entries backwards", err)
+	_, err = h.Ledger.Rows(ctx, 0, 1025)
+	refused("1,025 rows", err)
+	_, err = h.Ledger.Rows(ctx, 2, 1)
+	refused("rows backwards", err)
+	_, err = h.Ledger.Rows(ctx, 1099, 1101)
+	wantErr(t, "rows beyond the head", err, notary.ErrNotFound)
 	for _, limit := range []int{-1, 0, 1001} {
 		_, err = h.Ledger.Deposits(ctx, notary.Query{Tenant: alice, Limit: limit})
 		refused(fmt.Sprint("limit ", limit), err)
@@ -1060,6 +1073,7 @@ func testCancelled(t *testing.T, h Harness) {
 		"Hashes":    func() error { _, err := h.Ledger.Hashes(ctx, 0, 0, 1); return err },
 		"Entries":   func() error { _, err := h.Ledger.Entries(ctx, 0, 1); return err },
 		"Row":       func() error { _, err := h.Ledger.Row(ctx, 0); return err },
+		"Rows":      func() error { _, err := h.Ledger.Rows(ctx, 0, 1); return err },
 		"Deposit":   func() error { _, err := h.Ledger.Deposit(ctx, alice, log.Rows[0].ID); return err },
 		"Operation": func() error { _, err := h.Ledger.Operation(ctx, alice, term("key")); return err },
 		"Case":      func() error { _, err := h.Ledger.Case(ctx, alice, term("contract")); return err },
