@@ -685,6 +685,7 @@ var (
 	headRenewal   = phrase{"Renewed", "续期"}
 	headUntil     = phrase{"Evidence until", "证据效力至"}
 	sayStampFact  = phrase{"%s %s, rules %s, serial number %s, root %s, certificates until %s", "%s %s，规则 %s，序列号 %s，根证书 %s，证书有效期至 %s"}
+	headRule      = phrase{"Witness rule", "见证规则"}
 
 	sayTestLog         = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
 	sayCheckpointFails = phrase{"the checkpoint of %s is refused: %s", "%s 的检查点不予采信：%s"}
