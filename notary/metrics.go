@@ -17,12 +17,13 @@ const (
 	stageSeal                 // the audit before a signature, and the signature
 	stageSegment              // the second copy of what is to be sealed, beside the audit
 	stageAnchor               // every anchor's Advance
+	stageCosign               // the witnesses, until their quorum stands or is given up
 	stagePublish              // the ledger's Publish
 	stageProve                // path and verification of a request's receipts
 	stages
 )
 
-var stageNames = [stages]string{"store", "pool", "commit", "seal", "segment", "anchor", "publish", "prove"}
+var stageNames = [stages]string{"store", "pool", "commit", "seal", "segment", "anchor", "cosign", "publish", "prove"}
 
 // metrics is what a Notary counts while it works. What it knows anyway is read when
 // somebody asks. No label holds more than the names in this file: nothing of a
@@ -37,6 +38,7 @@ type metrics struct {
 	scrubbed                  prometheus.Gauge
 	scrubBegan                prometheus.Gauge
 	departure                 prometheus.Gauge
+	stampFailures             []prometheus.Counter // of each time-stamp authority
 
 	counted []prometheus.Collector // all of the above
 }
@@ -69,7 +71,7 @@ func newMetrics(n *Notary) *metrics {
 	}, []string{"kind"})
 	timed := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "muniment_stage_duration_seconds",
-		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, segment, anchor and publish of each round.",
+		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, segment, anchor, cosign and publish of each round.",
 		Buckets: stageBuckets,
 	}, []string{"stage"})
 	m.counted = append(m.counted, deposits, timed)
@@ -83,7 +85,24 @@ func newMetrics(n *Notary) *metrics {
 	m.scrubbed = gauge("muniment_scrub_entries", "Entries that the scrubber has read and re-hashed in its present pass.")
 	m.scrubBegan = gauge("muniment_scrub_pass_started_timestamp_seconds", "When the scrubber's present pass began, in Unix time.")
 	m.departure = gauge("muniment_clock_departure_seconds", "By how much the ledger's clock is ahead of the steady count since the start; beyond 2 either way it is not believed.")
+	m.countAuthorities(n.config.Timestamps)
 	return m
+}
+
+// countAuthorities counts what fails of each time-stamp authority, by the name that the
+// configuration gives it.
+func (m *metrics) countAuthorities(t *Timestamps) {
+	if t == nil {
+		return
+	}
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "muniment_timestamp_failures_total",
+		Help: "Times that a time-stamp authority did not answer, or not with a token that holds.",
+	}, []string{"authority"})
+	m.counted = append(m.counted, failures)
+	for _, a := range t.Authorities {
+		m.stampFailures = append(m.stampFailures, failures.WithLabelValues(a.Name()))
+	}
 }
 
 // accepted counts a deposit that was committed.
@@ -108,22 +127,34 @@ func (m *metrics) since(s stage, begun time.Time) {
 
 // What the notary knows without counting.
 var (
-	descSize      = prometheus.NewDesc("muniment_tree_size_entries", "Entries of the log: committed to the ledger, and under the published checkpoint.", []string{"state"}, nil)
+	descSize      = prometheus.NewDesc("muniment_tree_size_entries", "Entries of the log: committed to the ledger, sealed at every anchor, cosigned by the quorum of the witnesses if there are any, and under the published checkpoint.", []string{"state"}, nil)
 	descPublished = prometheus.NewDesc("muniment_checkpoint_published_timestamp_seconds", "When this process published its newest checkpoint, in Unix time by the ledger's clock.", nil, nil)
 	descOldest    = prometheus.NewDesc("muniment_unpublished_age_seconds", "For how long something committed has waited for a checkpoint, counted from the last one that was published; 0 when nothing waits.", nil, nil)
 	descPool      = prometheus.NewDesc("muniment_pool_operations", "Deposits under way, between intake and answer; batches are not among them.", nil, nil)
 	descCapacity  = prometheus.NewDesc("muniment_pool_capacity_operations", "Deposits that may be under way; beyond, they are refused as busy.", nil, nil)
 	descDamage    = prometheus.NewDesc("muniment_damage_findings", "Pieces of damage in storage found since the start, 100 at most.", nil, nil)
 	descSealer    = prometheus.NewDesc("muniment_sealer", "1 on the replica that seals, 0 on the others.", nil, nil)
+	descQuorum    = prometheus.NewDesc("muniment_witness_quorum", "1 while the quorum of the policy's witnesses stands for the newest checkpoint that they were asked to cosign, 0 while it does not; absent without witnesses, and 1 where another replica seals.", nil, nil)
+	descStamp     = prometheus.NewDesc("muniment_timestamp_newest_timestamp_seconds", "The time in the newest time-stamp that this process obtained over a checkpoint, in Unix time; absent before the first.", nil, nil)
+	descStampSize = prometheus.NewDesc("muniment_timestamp_size_entries", "Entries of the log under the newest checkpoint that this process had dated.", nil, nil)
+	descStampEnds = prometheus.NewDesc("muniment_timestamp_certificate_expiry_timestamp_seconds", "When the certificates that the newest time-stamp rests on end, in Unix time.", nil, nil)
 	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
 )
+
+// number is a truth as metrics have it.
+func number(truth bool) float64 {
+	if truth {
+		return 1
+	}
+	return 0
+}
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descTiles} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descTiles, descStamp, descStampSize, descStampEnds} {
 		out <- d
 	}
 }
@@ -138,17 +169,23 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	r := m.n.ready.look()
 	gauge(descSize, float64(r.committed), "committed")
+	gauge(descSize, float64(r.sealed), "sealed")
 	gauge(descSize, float64(r.published), "published")
+	if m.n.config.Witnesses != nil {
+		gauge(descSize, float64(r.cosigned), "cosigned")
+		gauge(descQuorum, number(r.quorum))
+	}
 	gauge(descPublished, float64(m.n.view.Load().at.UnixMilli())/1e3)
 	gauge(descOldest, r.oldest.Seconds())
 	gauge(descPool, float64(m.n.underWay.Load()))
 	gauge(descCapacity, float64(m.n.config.Pool))
 	gauge(descDamage, float64(r.damage))
-	seals := 0.0
-	if m.n.leading() {
-		seals = 1
+	gauge(descSealer, number(m.n.leading()))
+	if s, ends := m.n.stamper.fresh.Load(), m.n.stamper.ends.Load(); s != nil && ends != nil {
+		gauge(descStamp, float64(s.at.UnixMilli())/1e3)
+		gauge(descStampSize, float64(s.size))
+		gauge(descStampEnds, float64(ends.Unix()))
 	}
-	gauge(descSealer, seals)
 	for result, v := range map[string]uint64{"hit": m.n.tiles.hits.Load(), "miss": m.n.tiles.misses.Load()} {
 		out <- prometheus.MustNewConstMetric(descTiles, prometheus.CounterValue, float64(v), result)
 	}

@@ -125,6 +125,20 @@ type Query struct {
 	Limit  int       // 1 to 1,000
 }
 
+// Stamp is a published checkpoint with the time-stamp tokens that authorities gave for it.
+type Stamp struct {
+	Size   uint64 // of the checkpoint
+	Record []byte // the verbatim note and the tokens, as an evidence record begins
+}
+
+// Renewal dates again what the stamps from First to Last had come to, before the tokens
+// that they rested on ended.
+type Renewal struct {
+	Number      uint64 // from 1, in the order in which they were made
+	First, Last uint64 // sizes of stamps, both included
+	Data        []byte // opaque to the ledger
+}
+
 // Ledger is the transactional store of rows, leaf and tile hashes, and the head.
 // Its methods are safe for concurrent use. Buffers are not shared in either
 // direction. A range that reaches beyond the head is wholly ErrNotFound; one that
@@ -187,13 +201,33 @@ type Ledger interface {
 	Deposits(ctx context.Context, q Query) ([]Row, error)
 
 	// Publish makes note, a signed checkpoint of that size, the newest published
-	// one, visible to every replica on return. A size not above the published one
-	// changes nothing and is no error. The note may be lost in a crash: it is then
-	// signed again from the anchor.
+	// one, visible to every replica on return. A size below the published one
+	// changes nothing and is no error; a note of the same size replaces the one before,
+	// as when witnesses have cosigned it meanwhile. The note may be lost in a crash: it
+	// is then signed again from the anchor.
 	Publish(ctx context.Context, size uint64, note []byte) error
 
 	// Published returns the newest published note, or ErrNotFound before the first.
 	Published(ctx context.Context) ([]byte, error)
+
+	// Stamp keeps a stamp, durable and visible to every replica on return. ErrExists if
+	// there is one of its size; it is never replaced.
+	Stamp(ctx context.Context, s Stamp) error
+
+	// Stamps returns the stamps whose size is from or more, in ascending order of size, the
+	// first limit of them, 1 to 1,000.
+	Stamps(ctx context.Context, from uint64, limit int) ([]Stamp, error)
+
+	// Renew keeps a renewal, durable and visible to every replica on return. ErrExists if
+	// there is one of its number; it is never replaced.
+	Renew(ctx context.Context, r Renewal) error
+
+	// Renewals returns the renewals that cover a stamp of that size, in ascending order of
+	// number, all of them.
+	Renewals(ctx context.Context, size uint64) ([]Renewal, error)
+
+	// Renewed returns the highest number of a renewal, 0 before the first.
+	Renewed(ctx context.Context) (uint64, error)
 }
 
 // Accounts is who may call: tenants and the hashes of their API keys. The
@@ -336,3 +370,40 @@ const (
 	NewsCommitted News = 1 << iota
 	NewsPublished
 )
+
+// Sealed is a checkpoint that every anchor holds, for witnesses to cosign.
+type Sealed struct {
+	proofs.Checkpoint
+	Note []byte    // the checkpoint, signed by the log
+	Time time.Time // of its newest entry
+	// Prove returns the RFC 6962 consistency proof between two sizes, from 1 on and not
+	// beyond the checkpoint's. It may be called until the Witnesses are closed.
+	Prove func(ctx context.Context, from, to uint64) ([]proofs.Hash, error)
+}
+
+// Cosigned is what witnesses said.
+type Cosigned struct {
+	// Cosignatures of the checkpoint that verify under the policy, one of a key.
+	Cosignatures []proofs.Signature
+	// Dissents are the witnesses whose last answer was that they know the log as another.
+	Dissents []Dissent
+}
+
+// Dissent is a witness that does not go on from what it was asked to.
+type Dissent struct {
+	Witness string // its name in the policy
+	Size    uint64 // that it says it cosigned last
+	// Note is the checkpoint that the witness shows for its word, signed by the log; nil
+	// if it shows none.
+	Note []byte
+}
+
+// Witnesses are those of the policy. What one of them says proves nothing but by its
+// signature, or the log's.
+type Witnesses interface {
+	// Cosign hands the checkpoint to every witness, all at the same time, and returns once
+	// the policy's quorum stands, once it cannot be expected to (too many witnesses fail,
+	// or are slow), or when ctx ends. A witness that is late goes on meanwhile, so that its
+	// cosignature is there when the same checkpoint is handed in again.
+	Cosign(ctx context.Context, c Sealed) Cosigned
+}

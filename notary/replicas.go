@@ -203,29 +203,35 @@ func (n *Notary) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shown := n.view.Load()
-	var size uint64
+	shown, stored := n.view.Load(), &view{}
 	if note != nil && string(note) != string(shown.note) {
-		if size, err = n.judge(note); err != nil {
+		if stored, err = n.judge(note); err != nil {
 			return err
 		}
 	} else if note != nil {
-		size = shown.size
+		stored = shown
 	}
-	if size < shown.size {
+	if shown.newer(stored) {
 		return n.config.Ledger.Publish(ctx, shown.size, shown.note)
 	}
-	n.show(&view{size: size, note: note})
+	// What an earlier policy let be published waits for its quorum.
+	if stored.witnessed || !n.required() {
+		n.show(stored)
+	}
 	return nil
 }
 
 // judge checks a checkpoint that another replica published as everyone else would.
-func (n *Notary) judge(note []byte) (size uint64, err error) {
-	cp, outcome, reason := n.verifier.Checkpoint(note)
-	if outcome != proofs.Verified {
-		return 0, fmt.Errorf("%w: the published checkpoint: %s", ErrDamaged, reason)
+func (n *Notary) judge(note []byte) (*view, error) {
+	cp, outcome, _ := n.verifier.Checkpoint(note)
+	if outcome == proofs.Verified {
+		return &view{size: cp.Size, note: note, witnessed: true}, nil
 	}
-	return cp.Size, nil
+	cp, outcome, reason := n.logAlone.Checkpoint(note)
+	if outcome != proofs.Verified {
+		return nil, fmt.Errorf("%w: the published checkpoint: %s", ErrDamaged, reason)
+	}
+	return &view{size: cp.Size, note: note}, nil
 }
 
 // show makes a view the current one, if it is newer, and wakes who waits for it.
@@ -233,11 +239,14 @@ func (n *Notary) show(v *view) {
 	n.showing.Lock()
 	defer n.showing.Unlock()
 	old := n.view.Load()
-	if v.size <= old.size {
+	if !v.newer(old) {
 		return
 	}
-	v.at, v.next = n.clock.now(), make(chan struct{})
-	n.view.Store(v)
+	shown := &view{size: v.size, note: v.note, witnessed: v.witnessed, edge: v.edge, at: n.clock.now(), next: make(chan struct{})}
+	if v.witnessed {
+		n.cosigned.Store(shown)
+	}
+	n.view.Store(shown)
 	n.ready.publish(v.size)
 	close(old.next)
 	if !n.leading() {

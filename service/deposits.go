@@ -12,12 +12,17 @@ import (
 // CreateDeposit implements POST /v1/deposits.
 func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params api.CreateDepositParams) {
 	prefer := s.preferences(r.Header)
+	sure, err := witnessed(params.Assurance)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	d, err := s.decode(r, params.IdempotencyKey)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	d.Until = prefer.until
+	d.Until, d.Witnessed = prefer.until, sure
 	receipt, err := s.Notary.Deposit(r.Context(), of(r).principal, d)
 	if u, ok := d.Document.(*upload); ok && err != nil {
 		err = u.cause(err)
@@ -34,8 +39,9 @@ func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params ap
 }
 
 // GetDeposit implements GET /v1/deposits/{id}.
-func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.DepositID) {
-	receipt, err := s.receipt(r, id)
+func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetDepositParams) {
+	none := withoutTimestamps
+	receipt, err := receipt(s, r, id, params.Assurance, &none)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -44,8 +50,8 @@ func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.Depos
 }
 
 // GetReceipt implements GET /v1/deposits/{id}/receipt.
-func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.DepositID) {
-	receipt, err := s.receipt(r, id)
+func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetReceiptParams) {
+	receipt, err := receipt(s, r, id, params.Assurance, params.Timestamps)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -55,12 +61,44 @@ func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.Depos
 	_, _ = w.Write(receipt.Marshal())
 }
 
-func (s *server) receipt(r *http.Request, id string) (proofs.Receipt, error) {
+// withoutTimestamps is the value of the parameter timestamps.
+const withoutTimestamps = "none"
+
+func receipt[T ~string](s *server, r *http.Request, id string, assurance *T, timestamps *string) (proofs.Receipt, error) {
 	parsed, err := notary.ParseID(id)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
-	return s.Notary.Receipt(r.Context(), of(r).principal, parsed)
+	sure, err := witnessed(assurance)
+	switch who := of(r).principal; {
+	case err != nil:
+		return proofs.Receipt{}, err
+	case timestamps != nil && *timestamps != withoutTimestamps:
+		return proofs.Receipt{}, &refusal{problem: invalidSearch, detail: "timestamps: ask for none, or leave it out for the best receipt", member: "timestamps"}
+	case timestamps != nil:
+		return s.Notary.NewestReceipt(r.Context(), who, parsed, sure)
+	case sure:
+		return s.Notary.WitnessedReceipt(r.Context(), who, parsed)
+	default:
+		return s.Notary.Receipt(r.Context(), who, parsed)
+	}
+}
+
+// GetEvidence implements GET /v1/deposits/{id}/evidence.
+func (s *server) GetEvidence(w http.ResponseWriter, r *http.Request, id api.DepositID) {
+	parsed, err := notary.ParseID(id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	record, err := s.Notary.Evidence(r.Context(), of(r).principal, parsed)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Disposition", "attachment; filename="+id+".evidence")
+	private(w, plainText)
+	_, _ = w.Write(record.Marshal())
 }
 
 // private says that the answer is one tenant's own.

@@ -27,10 +27,11 @@ var (
 years later: offline, by anyone, without trusting the depository.
 
 Exit codes of every command. 0: done, and everything holds. 1: evidence was judged and
-refused. 2: it could not be judged, or the command could not do its work.`,
+refused. 2: it could not be judged, or the command could not do its work. audit has more.`,
 		`将合同与证据存入存证机构并保存回执；多年以后，任何人都可以离线验证，无需信任存证机构。
 
-各命令的退出码。0：完成，各项均成立。1：证据经判断不予采信。2：无法判断，或命令未能完成。`,
+各命令的退出码。0：完成，各项均成立。1：证据经判断不予采信。2：无法判断，或命令未能完成。
+audit 命令另有其他退出码。`,
 	}
 
 	sayDepositShort = phrase{"Deposit files and folders, and keep their receipts", "存证文件与文件夹，并保存回执"}
@@ -138,23 +139,32 @@ JSON 字段：line、status（deposited、there 或 failed）、id、index、tim
 		`Fetch the receipts of deposits by their ids, check them, and write each to
 <id>.tlog-proof.
 
-With --refresh, name receipts instead: each is replaced by the receipt of the same deposit
-under the newest checkpoint, if that one verifies, is of the same entry at the same place,
-and its log is not smaller. What was hidden in the old one stays hidden. An old receipt
-stays as good as it was; a fresh one shows that its entry still stands in the log.
+The receipt is the best there is: once an authority has dated a checkpoint that covers the
+deposit, it is the one under the earliest such checkpoint, with the time-stamps. With
+--evidence its evidence record is written beside it, to <id>.evidence: it carries the time
+beyond the end of every certificate, and grows; fetch it again when it is needed.
+
+With --refresh, name receipts instead: each is replaced by the best receipt of the same
+deposit, if that one verifies, is of the same entry at the same place, and its log is not
+smaller, unless it has time-stamps where the old one has none. One with time-stamps is kept.
+What was hidden in the old one stays hidden. An old receipt stays as good as it was.
 
 JSON: receipt, status (fetched, refreshed, kept, refused or failed), id, index, time, leaf,
-size (of the checkpoint), was (its size before), error.
+size (of the checkpoint), was (its size before), evidence, error.
 
 Exit code 0: all were fetched. 1: what the depository gave must not be believed, or
 contradicts the receipt. 2: anything else.`,
 		`按存证编号取回回执，核验后分别写入“<编号>.tlog-proof”。
 
-使用 --refresh 时改为列出回执文件：若最新检查点下的同一存证之回执通过验证，条目与位置相同，且日志没有变小，
-则以其替换旧回执。旧回执中隐藏的字段仍保持隐藏。旧回执的效力不变；新回执表明该条目仍在日志之中。
+取回的是现有最好的回执：一旦有时间戳机构为覆盖该存证的检查点标注了时间，即为其中最早的检查点之下、带时间戳的回执。
+使用 --evidence 时，其证据记录一并写入“<编号>.evidence”：它使时间在所有证书到期之后仍可证明，且会不断增长，需要时请重新取回。
+
+使用 --refresh 时改为列出回执文件：若同一存证现有最好的回执通过验证，条目与位置相同，且日志没有变小
+（或新回执带有时间戳而旧回执没有），则以其替换旧回执。带有时间戳的回执予以保留。
+旧回执中隐藏的字段仍保持隐藏。旧回执的效力不变。
 
 JSON 字段：receipt、status（fetched、refreshed、kept、refused 或 failed）、id、index、time、leaf、
-size（检查点的条目数）、was（此前的条目数）、error。
+size（检查点的条目数）、was（此前的条目数）、evidence、error。
 
 退出码 0：全部取回。1：存证机构给出的内容不可采信，或与回执矛盾。2：其他情况。`,
 	}
@@ -164,9 +174,10 @@ size（检查点的条目数）、was（此前的条目数）、error。
 		`  muniment receipt 01a20719-4eff-7849-afb4-ed408e0d354e -o 合同.pdf.tlog-proof
   muniment receipt --refresh 合同.pdf.tlog-proof --policy depository.policy`,
 	}
-	sayFlagOutput     = phrase{"`file` for the one receipt, or - for standard output", "单个回执的 `file`；- 表示标准输出"}
-	sayFlagReceiptOut = phrase{"`folder` for the receipts (default this one)", "存放回执的 `folder`（默认当前文件夹）"}
-	sayFlagRefresh    = phrase{"the arguments are receipts to be refreshed", "参数为待更新的回执文件"}
+	sayFlagOutput        = phrase{"`file` for the one receipt, or - for standard output", "单个回执的 `file`；- 表示标准输出"}
+	sayFlagReceiptOut    = phrase{"`folder` for the receipts (default this one)", "存放回执的 `folder`（默认当前文件夹）"}
+	sayFlagFetchEvidence = phrase{"fetch the evidence record too", "同时取回证据记录"}
+	sayFlagRefresh       = phrase{"the arguments are receipts to be refreshed", "参数为待更新的回执文件"}
 
 	sayVerifyShort = phrase{"Check documents against their receipts, offline", "离线核验文件与回执"}
 	sayVerifyLong  = phrase{
@@ -179,12 +190,15 @@ folders: a table, with what is missing; a document without a receipt beside it f
 its SHA-256.
 
 The policy decides whose signatures count. Take it from whoever answers for the
-depository, never from the party that offers the evidence.
+depository, never from the party that offers the evidence. Likewise --tsa-roots, the root
+certificates of the time-stamp authorities that you trust: without it no time-stamp is
+checked. --evidence names the evidence record of the one receipt, which carries the time
+beyond the end of the authorities' certificates.
 
 JSON: outcome (verified, refused or undecided), missing (receipt or document), reason,
 document (matches, differs or unchecked), verdict, proved, not_proved, file, receipt,
 document_sha256, receipt_sha256, level, origin, index, time, size, root, leaf, policy,
-signatures, record, hidden, error.
+signatures, timestamps, untrusted, renewals, until, record, hidden, error.
 
 Exit code 0: all verified. 1: something is refused; do not rely on it. 2: not all could be
 decided, or the command could not do its work.`,
@@ -195,20 +209,26 @@ decided, or the command could not do its work.`,
 旁边没有回执的文件，按其 SHA-256 寻找回执。
 
 信任策略决定谁的签名有效。请向对存证机构负责的一方索取，切勿使用举证一方提供的策略。
+--tsa-roots 同理，为您所信任的时间戳机构之根证书：不提供则不检查任何时间戳。
+--evidence 指定单个回执的证据记录，它使时间在时间戳机构的证书到期之后仍可证明。
 
 JSON 字段：outcome（verified、refused 或 undecided）、missing（receipt 或 document）、reason、
 document（matches、differs 或 unchecked）、verdict、proved、not_proved、file、receipt、
 document_sha256、receipt_sha256、level、origin、index、time、size、root、leaf、policy、
-signatures、record、hidden、error。
+signatures、timestamps、untrusted、renewals、until、record、hidden、error。
 
 退出码 0：全部通过。1：有内容不予采信，请勿依赖。2：部分无法判定，或命令未能完成。`,
 	}
+	sayFlagTSARoots  = phrase{"PEM `file` of the time-stamp authorities' root certificates that you trust (default $MUNIMENT_TSA_ROOTS)", "您所信任的时间戳机构根证书之 PEM 文件 `file`（默认 $MUNIMENT_TSA_ROOTS）"}
+	sayFlagEvidence  = phrase{"evidence record `file` of the one receipt; needs --tsa-roots", "单个回执的证据记录 `file`；须同时使用 --tsa-roots"}
 	sayVerifyExample = phrase{
 		`  muniment verify contract.pdf --policy depository.policy
   muniment verify contract.pdf --receipt old.tlog-proof --policy depository.policy --lang zh
+  muniment verify contract.pdf --policy depository.policy --tsa-roots roots.pem
   muniment verify exhibits/ --policy depository.policy`,
 		`  muniment verify 合同.pdf --policy depository.policy
   muniment verify 合同.pdf --receipt 旧.tlog-proof --policy depository.policy --lang en
+  muniment verify 合同.pdf --policy depository.policy --tsa-roots roots.pem
   muniment verify 证据/ --policy depository.policy`,
 	}
 	sayFlagReceipt = phrase{"the receipt's `file` (default FILE.tlog-proof)", "回执 `file`（默认“文件名.tlog-proof”）"}
@@ -398,6 +418,8 @@ var (
 	sayWhichEntry       = phrase{"which entry? Give one index", "哪个条目？请给出一个编号"}
 	sayWhichCheckpoints = phrase{"which checkpoints? Name an older one and, if you like, a newer one", "哪些检查点？请给出较早的一个，并可再给出较新的一个"}
 	sayOneContract      = phrase{"which case? Give one contract number", "哪个案卷？请给出一个合同编号"}
+	sayOneEvidence      = phrase{"--evidence goes with one document or receipt, and with --tsa-roots FILE", "--evidence 只能用于单个文件或回执，并须使用 --tsa-roots FILE"}
+	sayEvidenceNoOutput = phrase{"--evidence is written beside the receipt: it does not go with -o - or --refresh", "--evidence 写在回执旁：不能与 -o - 或 --refresh 同用"}
 	sayOneReceipt       = phrase{"--receipt goes with one document", "--receipt 只能用于单个文件"}
 	sayOneOutput        = phrase{"-o goes with one id, and not with --out; for several, give --out FOLDER", "-o 只能用于单个编号，且不能与 --out 同用；多个编号请用 --out FOLDER"}
 	sayOneSearch        = phrase{"search by one of --contract, --sha256 and --label at a time", "--contract、--sha256 与 --label 每次只能用其一"}
@@ -443,6 +465,9 @@ var (
 	sayNothingThere      = phrase{"there is no document there", "其中没有文件"}
 	sayNameNotUTF8       = phrase{"its name is not UTF-8; rename it", "文件名不是 UTF-8；请重新命名"}
 	sayPolicyUnreadable  = phrase{"the policy cannot be read: %s", "无法读取信任策略：%s"}
+	sayRootsUnreadable   = phrase{"the root certificates cannot be read: %s", "无法读取根证书：%s"}
+	sayNoRoots           = phrase{"%s holds no root certificates in PEM: %s", "%s 中没有 PEM 格式的根证书：%s"}
+	sayEvidenceUnread    = phrase{"the evidence record cannot be read: %s", "无法读取证据记录：%s"}
 	sayNoPolicy          = phrase{"%s is not a policy: %s", "%s 不是信任策略：%s"}
 	sayReceiptUnreadable = phrase{"the receipt cannot be read: %s; name another with --receipt", "无法读取回执：%s；可用 --receipt 另行指定"}
 	sayDocUnreadable     = phrase{"the document cannot be read: %s", "无法读取文件：%s"}
@@ -483,6 +508,7 @@ var problemTitles = map[string]phrase{
 	"unauthorized":             {"A valid API key is required", "需要有效的 API 密钥"},
 	"forbidden":                {"The key's role does not allow this", "该密钥没有此项权限"},
 	"not-found":                {"There is no such thing, or it is not yours", "不存在，或不属于您"},
+	"not-stamped":              {"No time-stamp covers the deposit yet", "尚无时间戳覆盖该存证"},
 	"not-held":                 {"The depository never received the document", "存证机构未曾收到文件"},
 	"method-not-allowed":       {"The method does not exist here", "此处不支持该操作"},
 	"timeout":                  {"The body came too slowly", "上传过慢"},
@@ -494,6 +520,7 @@ var problemTitles = map[string]phrase{
 	"invalid-search":           {"The search cannot be made", "无法按此查询"},
 	"invalid-batch":            {"Lines of the batch cannot be deposited", "批次中有不能存证的行"},
 	"invalid-verification":     {"The policy sent along is not a policy", "随附的信任策略无效"},
+	"invalid-assurance":        {"The depository has no witnesses to give that assurance", "存证机构没有见证方，无法提供所求的保证级别"},
 	"digest-mismatch":          {"The document is not the one that was announced", "文件与所声明的不一致"},
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},
 	"internal":                 {"Internal error of the depository", "存证机构内部错误"},
@@ -503,6 +530,7 @@ var problemTitles = map[string]phrase{
 	"clock":                    {"The depository does not trust its clock", "存证机构的时钟不可信"},
 	"unavailable":              {"The depository's storage did not answer", "存证机构的存储没有应答"},
 	"sealing-delayed":          {"The deposit is committed and waits for its seal", "存证已提交，等待封存"},
+	"witness-quorum":           {"Too few witnesses cosign the log", "联署日志的见证方数量不足"},
 	"stopping":                 {"The depository is stopping", "存证机构正在停止服务"},
 	"insufficient-storage":     {"The depository has no room left", "存证机构的存储空间不足"},
 }
@@ -599,7 +627,9 @@ var (
 var (
 	sayFetched    = phrase{"%s  entry %d  %s  %s", "%s  条目 %d  %s  %s"}
 	sayRefreshed  = phrase{"%s  entry %d  checkpoint of %d entries, now of %d", "%s  条目 %d  检查点原为 %d 个条目，现为 %d 个"}
-	sayKept       = phrase{"%s  entry %d  kept: it bears a time-stamp, which a fresh one would not", "%s  条目 %d  保留：其带有时间戳，新回执则没有"}
+	sayKept       = phrase{"%s  entry %d  kept: it bears time-stamps, and a fresh one would have none, or later ones", "%s  条目 %d  保留：其带有时间戳，而新回执没有，或其时间戳较晚"}
+	sayEvidenceIs = phrase{"%s  entry %d  evidence record", "%s  条目 %d  证据记录"}
+	sayNotTheSame = phrase{"the evidence record is of another checkpoint than the receipt; try again", "证据记录与回执的检查点不同；请重试"}
 	sayIDHidden   = phrase{"the receipt does not show the deposit's id", "回执未披露存证编号"}
 	sayOtherLog   = phrase{"the receipt is of the log %s, and the depository gives one of the log %s; it was not replaced", "回执出自日志 %s，而存证机构给出的出自日志 %s；未作替换"}
 	sayOtherEntry = phrase{"the depository gives another entry for the same id: the receipt is of entry %d, that one of entry %d. Keep the receipt: it proves what the depository signed. It was not replaced", "对同一编号，存证机构给出了另一条目：回执为条目 %d，对方给出条目 %d。请保留该回执：它证明存证机构曾签署的内容。未作替换"}
@@ -651,6 +681,10 @@ var (
 	headSaved     = phrase{"Saved as", "保存为"}
 	headByLog     = phrase{"Signed by log", "日志签名"}
 	headByWitness = phrase{"Signed by witness", "见证方签名"}
+	headStamp     = phrase{"Time-stamp", "时间戳"}
+	headRenewal   = phrase{"Renewed", "续期"}
+	headUntil     = phrase{"Evidence until", "证据效力至"}
+	sayStampFact  = phrase{"%s %s, rules %s, serial number %s, root %s, certificates until %s", "%s %s，规则 %s，序列号 %s，根证书 %s，证书有效期至 %s"}
 
 	sayTestLog         = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
 	sayCheckpointFails = phrase{"the checkpoint of %s is refused: %s", "%s 的检查点不予采信：%s"}
@@ -702,4 +736,120 @@ var (
 	sayCount          = phrase{"%d %s", "%d 项%s"}
 	sayComma          = phrase{", ", "，"}
 	sayPlainly        = phrase{"%s", "%s"}
+)
+
+// The witness.
+var (
+	sayWitnessShort = phrase{"Witness the logs of others", "见证他人的日志"}
+	sayWitnessLong  = phrase{
+		`Run a witness: a server that looks at every new state of a depository's public log, makes
+sure that nothing in it was changed or removed since the state before, and signs that. A
+court, a notary's office, a regulator or another bank runs one; with the signatures of
+several, no depository can show different people different histories.
+
+The protocol is C2SP tlog-witness, for logs of any kind. A witness sees sizes and hashes,
+no documents and no names.`,
+		`运行见证服务：对存证机构公开日志的每个新状态，确认自上一状态以来没有任何内容被改动或删除，并就此签名。
+法院、公证处、监管机构或其他银行均可运行；有了多个见证方的签名，存证机构就无法向不同的人出示不同的历史。
+
+所用协议为 C2SP tlog-witness，适用于任何此类日志。见证方只看到数量与哈希值，看不到任何文件或姓名。`,
+	}
+	sayWitnessInitShort = phrase{"Make a witness's keys and folder", "生成见证方的密钥与文件夹"}
+	sayWitnessInitLong  = phrase{
+		`Make the folder of a new witness: its keys, readable by you alone, and an empty state.
+The name is a web address without https://, by which people will know whose signature it
+is; it cannot be changed later.
+
+It has two keys, one of Ed25519, which every verifier knows, and one of ML-DSA-44, which
+will still hold against quantum computers. Both sign, and count as one witness.
+
+Keep a copy of the keys elsewhere, secret. Never bring back an old copy of the file
+"state": a witness that has forgotten what it signed must not sign again under its name.
+
+JSON: name, keys (type, vkey), policy.`,
+		`建立新见证方的文件夹：仅您本人可读的密钥，以及空白的状态。
+名称是不含 https:// 的网址，供人识别签名出自何方；以后不能更改。
+
+共有两个密钥：一个为 Ed25519，所有验证程序都支持；另一个为 ML-DSA-44，可抵御量子计算机。
+两者都会签名，但只算一个见证方。
+
+请将密钥另行保密备份。切勿恢复文件“state”的旧副本：忘记了签过什么的见证方，不得再以原名称签名。
+
+JSON 字段：name、keys（type、vkey）、policy。`,
+	}
+	sayWitnessKeyShort = phrase{"Print a witness's public keys, and its lines for a policy", "显示见证方的公钥及其信任策略行"}
+	sayWitnessKeyLong  = phrase{
+		`Print the public keys of a witness, and the lines by which a policy names it. Give them to
+the depositories that are to ask it, and to those who verify. Its two keys are joined by
+a group, so that they count once; the quorum, or another group, names that group. For
+programs that know no ML-DSA-44, a policy has the first line alone.
+
+JSON: name, keys (type, vkey), policy.`,
+		`显示见证方的公钥，以及信任策略中指明该见证方的各行。请将其交给需要请求见证的存证机构，以及核验证据的人。
+两个密钥由一个组合并，只算一个见证方；法定数量行或其他组应指明该组。
+对于不支持 ML-DSA-44 的程序，信任策略中只写第一行。
+
+JSON 字段：name、keys（type、vkey）、policy。`,
+	}
+	sayWitnessServeShort = phrase{"Cosign the checkpoints of logs", "为日志的检查点联署"}
+	sayWitnessServeLong  = phrase{
+		`Cosign the checkpoints of the logs that --log names, until SIGTERM or SIGINT. A log is
+named by its vkey, or by a file: a policy, of which the log lines count, or one vkey a
+line. Logs are told apart by their origin, which is the name in the vkey.
+
+What was seen of each log is on disk before a signature leaves. A checkpoint that does
+not continue the one before is refused. Two checkpoints of one size that contradict each
+other prove that the log was forked: both are kept in the folder "forks".
+
+POST /add-checkpoint is for logs; GET /HASH/checkpoint, where HASH is the SHA-256 of a
+log's origin in hex, shows anyone the newest checkpoint; /healthz and /metrics are for
+you. TLS ends at a proxy in front.
+
+Exit code 0: stopped as asked. 2: it could not start. 3: it stopped itself, since going
+on might have contradicted what it has signed.`,
+		`为 --log 所列日志的检查点联署，直至收到 SIGTERM 或 SIGINT。
+日志以其 vkey 指明，或以文件指明：文件可为信任策略（只取其中的 log 行），或每行一个 vkey。
+各日志以其来源（即 vkey 中的名称）区分。
+
+签名发出之前，所见的各日志状态已写入磁盘。不能接续前一检查点的检查点会被拒绝。
+大小相同而内容矛盾的两个检查点证明日志已分叉：两者都保存在文件夹“forks”中。
+
+POST /add-checkpoint 供日志使用；GET /HASH/checkpoint 向任何人显示最新的检查点，
+其中 HASH 为日志来源的 SHA-256（十六进制）；/healthz 与 /metrics 供运行者使用。TLS 由前置代理处理。
+
+退出码 0：按要求停止。2：未能启动。3：自行停止，因为继续运行可能与已签名的内容矛盾。`,
+	}
+	sayWitnessExample = phrase{
+		`  muniment witness init --dir witness --name court.example/witness
+  muniment witness key --dir witness --url https://witness.court.example
+  muniment witness serve --dir witness --listen 127.0.0.1:7380 --log depository.policy`,
+		`  muniment witness init --dir 见证 --name court.example/witness
+  muniment witness key --dir 见证 --url https://witness.court.example
+  muniment witness serve --dir 见证 --listen 127.0.0.1:7380 --log depository.policy`,
+	}
+	sayFlagWitnessDir  = phrase{"`folder` of the witness", "见证方的 `folder`"}
+	sayFlagWitnessName = phrase{"`name` under which it signs, such as court.example/witness", "签名所用的 `name`，例如 court.example/witness"}
+	sayFlagClassic     = phrase{"no key of ML-DSA-44", "不生成 ML-DSA-44 密钥"}
+	sayFlagWitnessURL  = phrase{"`url` at which logs reach it, for the policy's lines", "日志访问该见证方的 `url`，写入信任策略行"}
+	sayFlagListen      = phrase{"`address` to listen on", "监听的 `address`"}
+	sayFlagWitnessLog  = phrase{"`log` to cosign for, a vkey or a file; may be repeated", "需要联署的 `log`：vkey 或文件，可重复"}
+
+	sayWitnessNamed     = phrase{"Witness    %s", "见证方     %s"}
+	sayWitnessKey       = phrase{"%s  %s", "%s  %s"}
+	sayWitnessLines     = phrase{"Lines for a policy:", "信任策略行："}
+	sayWitnessServes    = phrase{"%s cosigns for %d logs on http://%s", "%s 为 %d 个日志联署：http://%s"}
+	sayWhichWitness     = phrase{"which witness? Give --dir FOLDER", "哪个见证方？请给出 --dir FOLDER"}
+	sayWhichName        = phrase{"under which name will it sign? Give --name NAME, such as court.example/witness", "以什么名称签名？请给出 --name NAME，例如 court.example/witness"}
+	sayWhichLogs        = phrase{"which logs are to be cosigned? Give --log VKEY or --log FILE", "为哪些日志联署？请给出 --log VKEY 或 --log FILE"}
+	sayWitnessName      = phrase{`"%s" cannot be a witness's name: 1 to 255 bytes without spaces and "+"`, "“%s”不能作为见证方名称：应为 1 至 255 字节，且不含空格与“+”"}
+	sayWitnessURL       = phrase{`"%s" is no address of a web server`, "“%s”不是网址"}
+	sayWitnessDirTaken  = phrase{"%s holds something already; a new witness needs a new folder", "%s 中已有内容；新见证方需要新的文件夹"}
+	sayNoWitness        = phrase{"there is no witness in %s; muniment witness init makes one", "%s 中没有见证方；可用 muniment witness init 建立"}
+	sayWitnessStateLost = phrase{"%s has lost its file state, and with it what it has signed. It must not sign again under its name: make a new witness", "%s 中的 state 文件已丢失，签过的内容无从得知。不得再以原名称签名：请建立新的见证方"}
+	sayWitnessState     = phrase{"%s; it must not sign again until the file is the one it wrote last", "状态文件不可用（%s）；在恢复为其最后写入的内容之前，不得再签名"}
+	sayWitnessTaken     = phrase{"another process serves %s already", "已有另一进程在使用 %s"}
+	sayWitnessExposed   = phrase{"others may read the private keys in %s; run chmod 600 on them", "他人可以读取 %s 中的私钥；请对其执行 chmod 600"}
+	sayNoLogs           = phrase{"%s names no log: neither a log line nor a vkey stands in it", "%s 未指明任何日志：其中既没有 log 行，也没有 vkey"}
+	sayNoLogKey         = phrase{"%s, line %d: no vkey of a log: %s", "%s 第 %d 行不是日志的 vkey：%s"}
+	sayWitnessStopped   = phrase{"the witness stopped itself: %s", "见证方自行停止：%s"}
 )

@@ -20,6 +20,8 @@ type depository struct {
 	lock   *os.File // held on the directory for as long as it is open; nil: it is shared
 	store  *storage.Store
 	config notary.Config
+	// earlier are the policies that were in force before, the last one first.
+	earlier []proofs.Policy
 }
 
 // errTaken: another process has the depository open.
@@ -117,22 +119,27 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 	if err != nil {
 		return nil, err
 	}
+	timestamps, err := cfg.timestamps()
+	if err != nil {
+		return nil, err
+	}
 	store, err := storage.Open(ctx, cfg.storage(logger, fatal))
 	if err != nil {
 		return nil, &storeError{err}
 	}
 	store.Accounts = notary.KeepAccounts(store.Accounts, store.Segments, policy.Logs[0].Name)
 	return &depository{store: store, config: notary.Config{
-		Policy:    policy,
-		Signer:    signer,
-		Ledger:    store.Ledger,
-		Blobs:     store.Blobs,
-		Segments:  store.Segments,
-		Anchors:   store.Anchors,
-		Peers:     store.Peers,
-		TenantKey: tenantKeys(cfg.Dir),
-		Room:      store.Room,
-		Logger:    logger,
-		Fatal:     fatal,
+		Policy:     policy,
+		Signer:     signer,
+		Ledger:     store.Ledger,
+		Blobs:      store.Blobs,
+		Segments:   store.Segments,
+		Anchors:    store.Anchors,
+		Peers:      store.Peers,
+		TenantKey:  tenantKeys(cfg.Dir),
+		Timestamps: timestamps,
+		Room:       store.Room,
+		Logger:     logger,
+		Fatal:      fatal,
 	}}, nil
 }

@@ -89,6 +89,17 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	d.config.AcceptClock = cfg.AcceptClock
 	metrics := newRegistry(cfg, d)
 	d.config.Metrics = metrics
+	client, err := d.summon(cfg, logger)
+	if err == nil {
+		d.earlier, err = earlierPolicies(cfg.Dir)
+	}
+	if err != nil {
+		return errors.Join(err, d.close())
+	}
+	if client != nil {
+		metrics.MustRegister(client)
+		defer client.Close()
+	}
 	n, err := notary.Open(ctx, d.config)
 	if err != nil {
 		return errors.Join(err, d.close())
@@ -110,6 +121,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Notary:      n,
 		Accounts:    d.store.Accounts,
 		Policy:      d.config.Policy,
+		Earlier:     d.earlier,
 		MaxDocument: cfg.MaxDocument,
 		Logger:      logger,
 		Version:     version(),
@@ -122,6 +134,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	defer hush()
 	if cfg.Canary > 0 {
 		c := newCanary(cfg.Dir, listener.Addr(), d.store.Accounts, cfg.Canary, metrics, logger)
+		c.advisory = d.config.Advisory
 		edge.Canary = c.verdict
 		song.Go(func() { c.run(singing) })
 	}

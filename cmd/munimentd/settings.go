@@ -16,6 +16,7 @@ type config struct {
 	AcceptClock bool
 	Canary      time.Duration
 	LogFormat   string
+	Witness     string
 
 	Ledger   string // engine
 	Postgres postgres.Config
@@ -23,6 +24,11 @@ type config struct {
 	S3       s3.Config
 	Anchors  []string
 	AnchorS3 s3.Bucket
+
+	TimestampAuthorities []string
+	TimestampRoots       string
+	TimestampEvery       time.Duration
+	TimestampPolicy      string
 
 	settings []setting
 	from     map[string]origin // of each setting that is not at its default
@@ -50,6 +56,8 @@ func newConfig() *config {
 		{"canary", interval(&c.Canary), "5m0s", "how often the depository deposits with itself, 1s or more; 0: never"},
 		{"log-format", choice(&c.LogFormat, "text", "json"), "text", "text or json, on standard error"},
 
+		{"witness", choice(&c.Witness, "required", "advisory"), "required", "once the policy names witnesses: required publishes nothing without their quorum; advisory publishes, and says so"},
+
 		{"ledger.engine", choice(&c.Ledger, "pebble", "postgres"), "pebble", "what keeps the ledger: pebble, in the directory, or postgres"},
 		{"ledger.postgres.url", databaseURL(&c.Postgres.URL), "", "connection URI, or keyword string, of the database"},
 		{"ledger.postgres.schema", identifier(&c.Postgres.Schema), "muniment", "schema of the depository's tables"},
@@ -66,6 +74,12 @@ func newConfig() *config {
 		setting{"anchors", list(&c.Anchors), "", "registers of the newest sealed head, the first first: dir:PATH, postgres, s3, as in [s3, postgres]; none: the one in the directory"},
 	)
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
+	c.settings = append(c.settings,
+		setting{"timestamp.authorities", list(&c.TimestampAuthorities), "", "URLs of 1 to 4 time-stamp authorities (RFC 3161) that date checkpoints, all asked each time; none: checkpoints are not dated"},
+		setting{"timestamp.roots", text(&c.TimestampRoots), "", "PEM file of the root certificates that their time-stamps must lead to; required with timestamp.authorities. Keep the roots of former authorities in it"},
+		setting{"timestamp.every", interval(&c.TimestampEvery), "1h0m0s", "how often a new checkpoint is dated, 1s or more; 0: on demand alone (munimentd timestamp)"},
+		setting{"timestamp.policy", objectID(&c.TimestampPolicy), "", "OID of the rules to ask time-stamps under; empty: each authority's own"},
+	)
 	for _, s := range c.settings {
 		if err := s.value.set(s.def); err != nil {
 			panic(s.name + ": " + err.Error()) // this table is wrong: every test says so

@@ -13,6 +13,7 @@ const (
 	ProblemForbidden              = "/problems/forbidden"
 	ProblemNotFound               = "/problems/not-found"
 	ProblemNotHeld                = "/problems/not-held"
+	ProblemNotStamped             = "/problems/not-stamped"
 	ProblemMethodNotAllowed       = "/problems/method-not-allowed"
 	ProblemTimeout                = "/problems/timeout"
 	ProblemErased                 = "/problems/erased"
@@ -23,6 +24,7 @@ const (
 	ProblemInvalidSearch          = "/problems/invalid-search"
 	ProblemInvalidBatch           = "/problems/invalid-batch"
 	ProblemInvalidVerification    = "/problems/invalid-verification"
+	ProblemInvalidAssurance       = "/problems/invalid-assurance"
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
 	ProblemInternal               = "/problems/internal"
@@ -32,6 +34,7 @@ const (
 	ProblemClock                  = "/problems/clock"
 	ProblemUnavailable            = "/problems/unavailable"
 	ProblemSealingDelayed         = "/problems/sealing-delayed"
+	ProblemWitnessQuorum          = "/problems/witness-quorum"
 	ProblemStopping               = "/problems/stopping"
 	ProblemInsufficientStorage    = "/problems/insufficient-storage"
 )

@@ -414,7 +414,7 @@ func ceilMilli(t time.Time) int64 {
 // Publish implements notary.Ledger. Its commit is seen by all at once, and its flush is
 // not waited for: the contract lets a crash take the note, and no other waits so often.
 func (l *Ledger) Publish(ctx context.Context, size uint64, note []byte) error {
-	return l.lightly(ctx, "UPDATE published SET size = $1, note = $2 WHERE size < $1", int64(size), note)
+	return l.lightly(ctx, "UPDATE published SET size = $1, note = $2 WHERE size <= $1", int64(size), note)
 }
 
 // lightly executes a statement whose commit a crash may forget.
