@@ -127,6 +127,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 	if err != nil {
 		return nil, &storeError{err}
 	}
+	store.Accounts = notary.KeepAccounts(store.Accounts, store.Segments, policy.Logs[0].Name)
 	return &depository{store: store, config: notary.Config{
 		Policy:     policy,
 		Signer:     signer,
