@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -114,6 +115,7 @@ var (
 	descCapacity  = prometheus.NewDesc("muniment_pool_capacity_operations", "Deposits that may be under way; beyond, they are refused as busy.", nil, nil)
 	descDamage    = prometheus.NewDesc("muniment_damage_findings", "Pieces of damage in storage found since the start, 100 at most.", nil, nil)
 	descSealer    = prometheus.NewDesc("muniment_sealer", "1 on the replica that seals, 0 on the others.", nil, nil)
+	descAnchor    = prometheus.NewDesc("muniment_anchor_size_entries", "Entries that are sealed at each anchor, by its place in the list of anchors from 0, as it was last seen.", []string{"anchor"}, nil)
 	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
 )
 
@@ -122,7 +124,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descTiles} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descAnchor, descTiles} {
 		out <- d
 	}
 }
@@ -148,6 +150,9 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		seals = 1
 	}
 	gauge(descSealer, seals)
+	for i := range m.n.registers {
+		gauge(descAnchor, float64(m.n.registers[i].size.Load()), strconv.Itoa(i))
+	}
 	for result, v := range map[string]uint64{"hit": m.n.tiles.hits.Load(), "miss": m.n.tiles.misses.Load()} {
 		out <- prometheus.MustNewConstMetric(descTiles, prometheus.CounterValue, float64(v), result)
 	}

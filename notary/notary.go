@@ -41,6 +41,9 @@ type Config struct {
 	Blobs  Blobs
 	// Anchors all advance before a signature is released. The first comes first.
 	Anchors []Anchor
+	// AnchorNames are what the operator calls each of Anchors, for messages. nil: they are
+	// named by their place alone.
+	AnchorNames []string
 	// Peers are the replicas on the same ledger. nil: there are none, and this process
 	// seals.
 	Peers Peers
@@ -91,6 +94,8 @@ type Notary struct {
 	workers sync.WaitGroup
 	drained chan struct{} // closed when the sequencer has emptied a closed pool
 	died    sync.Once
+
+	registers []register // of each anchor
 
 	frontier *proofs.Range // the sequencer's; nil when memory is in doubt
 	sealer   sealer        // the sealing goroutine's
@@ -199,6 +204,7 @@ func prepare(c Config) (*Notary, error) {
 	n.wake = make(chan struct{}, 1)
 	n.taken = make(chan struct{}, 1)
 	n.drained = make(chan struct{})
+	n.registers = make([]register, len(c.Anchors))
 	n.view.Store(&view{next: make(chan struct{})})
 	if c.Peers != nil {
 		var err error

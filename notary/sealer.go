@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/muniment/muniment/proofs"
@@ -101,7 +102,7 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	}
 	s := &n.sealer
 	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
-	if next == s.sealed && next.Size == n.view.Load().size {
+	if next == s.sealed && next.Size == n.view.Load().size && s.everywhere(next) {
 		return nil
 	}
 	stored := n.storedTiles(ctx)
@@ -127,9 +128,16 @@ func (n *Notary) sealRound(ctx context.Context) error {
 		if err := n.advance(ctx, i, []byte(next.String())); err != nil {
 			return err
 		}
+		n.moved(i, next.Size)
 	}
 	s.sealed = next
 	return n.publish(stored, next.Size, note)
+}
+
+// everywhere reports whether every anchor holds a checkpoint, as far as is known.
+func (s *sealer) everywhere(cp proofs.Checkpoint) bool {
+	body := []byte(cp.String())
+	return !slices.ContainsFunc(s.anchored, func(held []byte) bool { return !bytes.Equal(held, body) })
 }
 
 // sign audits how the log grew to next since it was last sealed, and signs that.
@@ -171,12 +179,13 @@ func (n *Notary) advance(ctx context.Context, i int, next []byte) error {
 	}
 	s.doubt[i] = next
 	defer n.metrics.since(stageAnchor, time.Now())
+	defer n.ready.waitFor(AnchorError{Anchor: i, name: n.anchorName(i)})()
 	if err := n.config.Anchors[i].Advance(ctx, s.anchored[i], next); err != nil {
 		if settled := n.settleAnchor(ctx, i); settled != nil {
-			return errors.Join(err, settled)
+			return errors.Join(n.anchorError(i, err), settled)
 		}
 		if !bytes.Equal(s.anchored[i], next) {
-			return fmt.Errorf("anchor %d did not move: %w", i, err)
+			return n.anchorError(i, fmt.Errorf("it did not move: %w", err))
 		}
 	}
 	s.anchored[i], s.doubt[i] = next, nil
@@ -193,13 +202,13 @@ func (n *Notary) settleAnchor(ctx context.Context, i int) error {
 	held, err := n.config.Anchors[i].Load(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("reading anchor %d: %w", i, err)
+		return n.anchorError(i, fmt.Errorf("reading it: %w", err))
 	case bytes.Equal(held, s.doubt[i]):
 		s.anchored[i], s.doubt[i] = held, nil
 	case bytes.Equal(held, s.anchored[i]):
 		s.doubt[i] = nil
 	default:
-		return fmt.Errorf("anchor %d: %w", i, errForeign)
+		return n.anchorError(i, errForeign)
 	}
 	return nil
 }

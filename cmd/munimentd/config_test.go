@@ -42,13 +42,15 @@ var samples = map[string][3]string{
 		"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: b}}",
 		"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: c}}",
 	},
-	"anchors":              {"[s3]", "[dir:/b]", "[s3, postgres]"},
-	"anchor.s3.endpoint":   {"http://a", "https://b", "http://c:9000"},
-	"anchor.s3.region":     {"a", "b", "c"},
-	"anchor.s3.bucket":     {"a", "b", "c"},
-	"anchor.s3.prefix":     {"a/", "b/", "c/"},
-	"anchor.s3.access-key": {"a", "b", "c"},
-	"anchor.s3.secret-key": {"a", "b", "c"},
+	"anchors":                {"[s3]", "[dir:/b]", "[s3, postgres]"},
+	"anchor.s3.endpoint":     {"http://a", "https://b", "http://c:9000"},
+	"anchor.s3.region":       {"a", "b", "c"},
+	"anchor.s3.bucket":       {"a", "b", "c"},
+	"anchor.s3.prefix":       {"a/", "b/", "c/"},
+	"anchor.s3.access-key":   {"a", "b", "c"},
+	"anchor.s3.secret-key":   {"a", "b", "c"},
+	"anchor.postgres.url":    {"postgres://a", "host=b", "postgres://c"},
+	"anchor.postgres.schema": {"a", "b", "c"},
 }
 
 // whole is every other setting that a value of one may ask for.
@@ -255,7 +257,9 @@ func TestWrongSettings(t *testing.T) {
 		{store + "anchors: ['dir:relative']", "absolute path"},
 		{store + "anchors: [s3]", "anchor.s3: bucket must be set"},
 		{store + "anchors: ['dir:/a', 'dir:/a']", "twice"},
-		{"anchors: [postgres]", "ledger.engine is not postgres"},
+		{"anchors: [postgres]", "set anchor.postgres.url"},
+		{"anchor: {postgres: {url: 'postgres://u@h/d'}}", "did you mean to set anchors: [postgres] as well?"},
+		{database + "anchors: [postgres]\nanchor: {postgres: {url: 'postgres://u@h'}}", "in the ledger's database"},
 		{"anchors: ['dir:/a', 'dir:/a/']", "twice"},
 		{"ledger: {postgres: {url: host=h}}", "did you mean to set ledger.engine: postgres as well?"},
 		{"blobs: {s3: {bucket: b}}", "did you mean to set blobs.engine: s3 as well?"},
@@ -385,7 +389,7 @@ func TestReadmeConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := c.storage(nil, nil)
-	if !c.shared() || s.Postgres.URL == "" || s.S3.Retention.Years != 10 || len(s.S3.Tenants) != 1 || len(s.Anchors) != 2 || s.Anchors[0].S3.SecretKey != "hunter2" || !s.Anchors[1].Postgres {
+	if !c.shared() || s.Postgres.URL == "" || s.S3.Retention.Years != 10 || len(s.S3.Tenants) != 1 || len(s.Anchors) != 2 || s.Anchors[0].S3.SecretKey != "hunter2" || s.Anchors[1].Postgres == nil {
 		t.Errorf("%+v", s)
 	}
 	for _, b := range s.S3.Tenants {

@@ -126,7 +126,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Signer:    signer,
 		Ledger:    store.Ledger,
 		Blobs:     store.Blobs,
-		Anchors:   store.Anchors,
+		Anchors:   store.Anchors, AnchorNames: store.AnchorNames,
 		Peers:     store.Peers,
 		TenantKey: tenantKeys(cfg.Dir),
 		Room:      store.Room,

@@ -9,6 +9,7 @@
 //	munimentd doctor  --dir DIR               say what is wrong and how to mend it
 //	munimentd config  --dir DIR               show the settings in effect
 //	munimentd migrate --dir DIR               bring the database's schema up to date
+//	munimentd anchor  add|list --dir DIR      more registers of the newest sealed head
 package main
 
 import (
@@ -41,7 +42,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), configCommand(), migrateCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), configCommand(), migrateCommand(), anchorCommand())
 	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError

@@ -23,6 +23,7 @@ type config struct {
 	S3       s3.Config
 	Anchors  []string
 	AnchorS3 s3.Bucket
+	AnchorPG postgres.Config
 
 	settings []setting
 	from     map[string]origin // of each setting that is not at its default
@@ -66,6 +67,10 @@ func newConfig() *config {
 		setting{"anchors", list(&c.Anchors), "", "registers of the newest sealed head, the first first: dir:PATH, postgres, s3, as in [s3, postgres]; none: the one in the directory"},
 	)
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
+	c.settings = append(c.settings,
+		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
+		setting{"anchor.postgres.schema", identifier(&c.AnchorPG.Schema), "muniment", "schema of its tables, where anchor.postgres.url is set"},
+	)
 	for _, s := range c.settings {
 		if err := s.value.set(s.def); err != nil {
 			panic(s.name + ": " + err.Error()) // this table is wrong: every test says so
