@@ -304,6 +304,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		"ledger.postgres.url":  "postgres://u:" + word + "@h/d",
 		"blobs.s3.secret-key":  word,
 		"anchor.s3.secret-key": word,
+		"anchor.postgres.url":  "postgres://u:" + word + "@h/d",
 		"blobs.s3.tenants":     "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: a, access-key: k, secret-key: " + word + "}}",
 	}
 	for _, s := range newConfig().settings {

@@ -122,11 +122,11 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		return nil, &storeError{err}
 	}
 	return &depository{store: store, config: notary.Config{
-		Policy:    policy,
-		Signer:    signer,
-		Ledger:    store.Ledger,
-		Blobs:     store.Blobs,
-		Anchors:   store.Anchors, AnchorNames: store.AnchorNames,
+		Policy:  policy,
+		Signer:  signer,
+		Ledger:  store.Ledger,
+		Blobs:   store.Blobs,
+		Anchors: store.Anchors, AnchorNames: store.AnchorNames,
 		Peers:     store.Peers,
 		TenantKey: tenantKeys(cfg.Dir),
 		Room:      store.Room,

@@ -37,10 +37,10 @@ type restored struct {
 	Size      uint64         `json:"size"`
 	Root      string         `json:"root"`
 	Documents tally          `json:"documents"`
-	Anchor    uint64         `json:"anchor"`           // size that the anchor now holds
+	Anchor    uint64         `json:"anchor"`            // size that the anchor now holds
 	Anchors   []registered   `json:"anchors,omitempty"` // those elsewhere, as they are now
 	Newest    string         `json:"newest,omitempty"`  // the file, or the anchor, that showed it
-	Behind    uint64         `json:"behind"`           // entries that are sealed and not in the backup
+	Behind    uint64         `json:"behind"`            // entries that are sealed and not in the backup
 	Missing   []string       `json:"documents_missing,omitempty"`
 	Fsck      *notary.Report `json:"fsck"`
 }

@@ -284,14 +284,16 @@ func (m museum) refusal(t *testing.T, p *process, n, all uint64) (string, error)
 // lost reports whether the depository is unready for its documents, each of which the log
 // of the process names.
 func (m museum) lost(t *testing.T, p *process, c *client) (bool, error) {
+	unready, named := false, 0
 	for range 15 {
-		if h := c.ready(t); slices.Contains(h.Problems, "damaged") {
-			if named := strings.Count(p.out.String(), "a document is lost"); named != 5 {
-				return true, fmt.Errorf("%d documents are named of 5: %s", named, p.out)
-			}
+		unready = unready || slices.Contains(c.ready(t).Problems, "damaged")
+		if named = strings.Count(p.out.String(), "a document is lost"); unready && named == 5 {
 			return true, nil
 		}
 		time.Sleep(100 * time.Millisecond)
+	}
+	if unready || named > 0 {
+		return unready, fmt.Errorf("unready: %t, and %d documents are named of 5: %s", unready, named, p.out)
 	}
 	return false, nil
 }
