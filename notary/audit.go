@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,9 @@ func (n *Notary) auditAnchors(ctx context.Context) (Head, error) {
 		return Head{}, err
 	}
 	n.reportLag(published.Size)
+	if s.keys, err = n.keysAt(ctx, head.Size); err != nil {
+		return Head{}, err
+	}
 	return head, n.auditEdge(ctx, head)
 }
 
@@ -127,7 +131,9 @@ func (n *Notary) auditGrowth(stored *storedTiles, from, next proofs.Checkpoint) 
 		hi := min(next.Size, (lo/proofs.TileWidth+1)*proofs.TileWidth)
 		leaves, err := stored.hashes(0, lo, hi)
 		if err == nil {
-			err = n.auditEntries(stored.ctx, lo, leaves)
+			var keys bool
+			keys, err = n.auditEntries(stored.ctx, lo, leaves)
+			stored.keys = stored.keys || keys
 		}
 		if err != nil {
 			return err
@@ -164,25 +170,28 @@ func (n *Notary) auditLeaves(ctx context.Context, lo, hi uint64) error {
 	if uint64(len(leaves)) != hi-lo {
 		return contradiction("leaf hashes %d to %d are not all there", lo, hi)
 	}
-	return n.auditEntries(ctx, lo, leaves)
+	_, err = n.auditEntries(ctx, lo, leaves)
+	return err
 }
 
-// auditEntries checks the entries from lo on against leaf hashes that are stored for them.
-func (n *Notary) auditEntries(ctx context.Context, lo uint64, leaves []proofs.Hash) error {
+// auditEntries checks the entries from lo on against leaf hashes that are stored for them,
+// and reports whether a key entry is among them.
+func (n *Notary) auditEntries(ctx context.Context, lo uint64, leaves []proofs.Hash) (keys bool, err error) {
 	hi := lo + uint64(len(leaves))
 	entries, err := n.config.Ledger.Entries(ctx, lo, hi)
 	if err != nil {
-		return fmt.Errorf("entries %d to %d: %w", lo, hi, err)
+		return false, fmt.Errorf("entries %d to %d: %w", lo, hi, err)
 	}
 	if len(entries) != len(leaves) {
-		return contradiction("entries %d to %d are not all there", lo, hi)
+		return false, contradiction("entries %d to %d are not all there", lo, hi)
 	}
 	for i, e := range entries {
 		if proofs.LeafHash(e) != leaves[i] {
-			return contradiction("the bytes of entry %d do not hash to its stored leaf", lo+uint64(i))
+			return false, contradiction("the bytes of entry %d do not hash to its stored leaf", lo+uint64(i))
 		}
+		keys = keys || bytes.HasPrefix(e, keyLine)
 	}
-	return nil
+	return keys, nil
 }
 
 // auditParents checks the tiles that end at size against the hashes stored for

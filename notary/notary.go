@@ -37,6 +37,9 @@ type Config struct {
 	// key; every receipt is judged by it before it is returned.
 	Policy proofs.Policy
 	Signer crypto.Signer // Ed25519, of the policy's log key
+	// OtherSigners are further Ed25519 keys that this process has. They sign where the
+	// log's key entries say so.
+	OtherSigners []crypto.Signer
 	Ledger Ledger
 	Blobs  Blobs
 	// Anchors all advance before a signature is released. The first comes first.

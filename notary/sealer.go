@@ -16,6 +16,8 @@ type sealer struct {
 	sealed   proofs.Checkpoint // the newest that an anchor holds
 	anchored [][]byte          // what each anchor holds, as last seen
 	doubt    [][]byte          // what each was last asked to hold, while the answer is unknown
+	// keys must sign the next checkpoint: one, or two while the log's key is rotated.
+	keys []proofs.VerifierKey
 }
 
 // errForeign: an anchor holds what this process neither put there nor expected.
@@ -106,11 +108,11 @@ func (n *Notary) sealRound(ctx context.Context) error {
 		return nil
 	}
 	stored := n.storedTiles(ctx)
-	signature, err := n.sign(stored, next)
+	signatures, err := n.sign(stored, next)
 	if err != nil {
 		return err
 	}
-	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}.Marshal()
+	note := proofs.Note{Text: next.String(), Signatures: signatures}.Marshal()
 	// While the anchors write, our own verifier learns the note that every receipt of
 	// the round is verified with.
 	learnt := make(chan struct{})
@@ -141,21 +143,23 @@ func (s *sealer) everywhere(cp proofs.Checkpoint) bool {
 }
 
 // sign audits how the log grew to next since it was last sealed, and signs that.
-func (n *Notary) sign(stored *storedTiles, next proofs.Checkpoint) (proofs.Signature, error) {
+func (n *Notary) sign(stored *storedTiles, next proofs.Checkpoint) ([]proofs.Signature, error) {
 	defer n.metrics.since(stageSeal, time.Now())
 	sealed := n.sealer.sealed
 	if next.Size > sealed.Size {
 		if err := n.auditGrowth(stored, sealed, next); err != nil {
-			return proofs.Signature{}, err
+			return nil, err
 		}
 	} else if next != sealed {
-		return proofs.Signature{}, contradiction("the ledger's head %d %s is not the sealed %d %s", next.Size, next.Root, sealed.Size, sealed.Root)
+		return nil, contradiction("the ledger's head %d %s is not the sealed %d %s", next.Size, next.Root, sealed.Size, sealed.Root)
 	}
-	signature, err := n.key.Sign(next.String(), n.config.Signer)
-	if err != nil {
-		return proofs.Signature{}, fmt.Errorf("signing: %w", err)
+	if stored.keys { // the log's keys have changed
+		var err error
+		if n.sealer.keys, err = n.keysAt(stored.ctx, next.Size); err != nil {
+			return nil, err
+		}
 	}
-	return signature, nil
+	return n.signAll(next.String())
 }
 
 // deadly ends the process for errors that trying again cannot mend.

@@ -46,6 +46,8 @@ var names = map[string]Type{
 	"provenance.received":  TypeTime,
 	"log.origin":           TypeText,
 	"log.key":              TypeText,
+	"log.key.previous":     TypeText,
+	"log.key.retired":      TypeText,
 }
 
 // NameType returns the type of a member's value. The families contract., party.<n>.,
