@@ -18,6 +18,10 @@ LINT  := $(CACHE)/golangci-lint-v2.15.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 MINIO := $(CACHE)/minio-$(MINIO_VERSION)
 
+# The witness of the tests that is not ours.
+LITEWITNESS_VERSION := v0.9.0
+LITEWITNESS := $(CACHE)/litewitness-$(LITEWITNESS_VERSION)
+
 # The linters of openapi.yaml; a Redocly that runs on Debian 12's Node.js.
 REDOCLY  := $(CACHE)/redocly-1.34.20
 SPECTRAL := $(CACHE)/spectral-6.16.3
@@ -66,9 +70,10 @@ torture: deps ## the attacks at full size: hours
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
-deps: $(MINIO) ## Debian's packages, and the servers, that the tests drive
+deps: $(MINIO) $(LITEWITNESS) ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
+	@command -v sqlite3 >/dev/null || { apt-get update -qq && apt-get install -qq -y sqlite3; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
 		apt-get update -qq && apt-get install -qq -y postgresql-common && \
 		echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf && \
@@ -96,3 +101,8 @@ $(MINIO):
 	@mkdir -p $(CACHE)/build
 	GOBIN=$(CACHE)/build $(GO) install github.com/minio/minio@$(MINIO_VERSION)
 	mv $(CACHE)/build/minio $@
+
+$(LITEWITNESS):
+	@mkdir -p $(CACHE)/build
+	GOBIN=$(CACHE)/build $(GO) install filippo.io/torchwood/cmd/litewitness@$(LITEWITNESS_VERSION)
+	mv $(CACHE)/build/litewitness $@

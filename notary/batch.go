@@ -30,6 +30,8 @@ type DigestBatch struct {
 	// in each.
 	Lines []proofs.Record
 	Until time.Time // as in Deposit
+	// Witnessed: as in Deposit.
+	Witnessed bool
 }
 
 // BadLine is what is wrong with one line of a batch.
@@ -61,6 +63,9 @@ func (e *BatchError) add(line int, err error) error {
 // What it returned is durable and verifies for ever. Keys and errors are as with
 // Deposit; a BatchError names every line that is at fault.
 func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch) ([]proofs.Receipt, error) {
+	if err := n.assured(b.Witnessed); err != nil {
+		return nil, err
+	}
 	tk, err := n.admitBatch(who, b)
 	if err != nil {
 		return nil, err
@@ -97,7 +102,7 @@ func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch)
 	for i, r := range rows {
 		done[i] = r.placed()
 	}
-	return n.proveBatch(ctx, b.Until, done)
+	return n.proveBatch(ctx, b, done)
 }
 
 // admitBatch checks what can be checked of a batch without looking into its lines.
@@ -198,17 +203,18 @@ func (n *Notary) replayBatch(ctx context.Context, b DigestBatch, op Operation) (
 		}
 		out = append(out, placed{row.ID, row.Index, o.entry, o.disclosures})
 	}
-	return n.proveBatch(ctx, b.Until, out)
+	return n.proveBatch(ctx, b, out)
 }
 
 // proveBatch waits for the seal of the last of the entries and proves all of them
 // under that checkpoint.
-func (n *Notary) proveBatch(ctx context.Context, end time.Time, rows []placed) ([]proofs.Receipt, error) {
-	patient, cancel := until(ctx, end)
+func (n *Notary) proveBatch(ctx context.Context, b DigestBatch, rows []placed) ([]proofs.Receipt, error) {
+	patient, cancel := until(ctx, b.Until)
 	defer cancel()
-	v, err := n.published(patient, rows[len(rows)-1].index)
+	last := rows[len(rows)-1].index
+	v, err := n.published(patient, last, b.Witnessed)
 	if err != nil {
-		return nil, &SealingDelayedError{rows[0].id}
+		return nil, n.delayed(rows[0].id, last, b.Witnessed)
 	}
 	defer n.metrics.since(stageProve, time.Now())
 	out := make([]proofs.Receipt, len(rows))

@@ -27,6 +27,9 @@ type Deposit struct {
 	// Until is how long to wait for the seal of what is committed; zero: as long as
 	// the context allows.
 	Until time.Time
+	// Witnessed: wait for the quorum of the policy's witnesses too, where the depository
+	// would answer without it.
+	Witnessed bool
 }
 
 // Deposit fixes a document or digest in the log and returns its receipt, under a
@@ -34,8 +37,11 @@ type Deposit struct {
 //
 // The same key with the same content returns the same entry, whatever happened to
 // the first call; with other content it is ErrKeyReused. Every error but
-// SealingDelayedError and ErrUnavailable means that nothing was kept.
+// SealingDelayedError, QuorumMissingError and ErrUnavailable means that nothing was kept.
 func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.Receipt, error) {
+	if err := n.assured(d.Witnessed); err != nil {
+		return proofs.Receipt{}, err
+	}
 	// A document may take its time to come, and holds no place meanwhile.
 	if d.Document == nil {
 		if !n.begin() {
@@ -127,9 +133,9 @@ func (n *Notary) answer(ctx context.Context, who Principal, d Deposit, r placed)
 			return proofs.Receipt{}, &SealingDelayedError{r.id}
 		}
 	}
-	v, err := n.published(patient, r.index)
+	v, err := n.published(patient, r.index, d.Witnessed)
 	if err != nil {
-		return proofs.Receipt{}, &SealingDelayedError{r.id}
+		return proofs.Receipt{}, n.delayed(r.id, r.index, d.Witnessed)
 	}
 	defer n.metrics.since(stageProve, time.Now())
 	return n.prove(ctx, v, r.index, r.entry, r.disclosures)

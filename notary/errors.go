@@ -22,6 +22,10 @@ var (
 	ErrBusy = errors.New("too many deposits are waiting")
 	// ErrBacklog: too much is committed and not yet published. Nothing was kept.
 	ErrBacklog = errors.New("too many entries wait for their seal")
+	// ErrQuorum: too few witnesses cosign, so that nothing can be published. Nothing was kept.
+	ErrQuorum = errors.New("too few witnesses cosign the log")
+	// ErrNoWitnesses: a witnessed receipt was asked for, and the policy has no witnesses.
+	ErrNoWitnesses = errors.New("the log has no witnesses")
 	// ErrClock: the clock jumped, so no honest time can be given. Nothing was kept.
 	ErrClock = errors.New("the clock is not to be trusted")
 	// ErrUnavailable: storage did not answer in time or failed. Whether the deposit
@@ -54,4 +58,13 @@ type SealingDelayedError struct{ ID ID }
 
 func (e *SealingDelayedError) Error() string {
 	return "the deposit " + e.ID.String() + " is committed and waits for its seal"
+}
+
+// QuorumMissingError says that the deposit is committed, and that time ran out before
+// the witnesses' quorum stood for it. The same key later returns the same id, index and
+// entry.
+type QuorumMissingError struct{ ID ID }
+
+func (e *QuorumMissingError) Error() string {
+	return "the deposit " + e.ID.String() + " is committed and waits for the witnesses' quorum"
 }

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
+	"github.com/muniment/muniment/notary/witness"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -30,6 +32,11 @@ type depository struct {
 	keys    map[notary.ID]notary.TenantKey
 	anchors []notary.Anchor // nil: anchor alone
 	peers   *notarytest.Peers
+	// witnesses make the policy's quorum, asked by clients of the real package.
+	witnesses []*notarytest.Witness
+	advisory  bool
+	clients   []*witness.Client // of the process that was opened last, or of each replica
+	parallel  bool
 
 	mu    sync.Mutex
 	died  []error
@@ -73,7 +80,8 @@ func newDepositoryAt(t testing.TB, now func() time.Time) *depository {
 }
 
 // recorder is the outside recorder of published notes: it keeps every one, and
-// notices two of one size, or a smaller one that does not fit a larger.
+// notices two checkpoints of one size, or a smaller one that does not fit a larger.
+// Witnesses that are asked again cosign again.
 type recorder struct {
 	notary.Ledger
 	d *depository
@@ -81,12 +89,20 @@ type recorder struct {
 
 func (r recorder) Publish(ctx context.Context, size uint64, note []byte) error {
 	r.d.mu.Lock()
-	if old, ok := r.d.notes[size]; ok && old != string(note) {
+	if old, ok := r.d.notes[size]; ok && sealedPart(old) != sealedPart(string(note)) {
 		r.d.t.Errorf("two checkpoints of size %d:\n%s\n%s", size, old, note)
 	}
 	r.d.notes[size] = string(note)
 	r.d.mu.Unlock()
 	return r.Ledger.Publish(ctx, size, note)
+}
+
+// sealedPart is a note without its cosignatures: checkpoint and the log's signature, which
+// comes first.
+func sealedPart(note string) string {
+	text, signatures, _ := strings.Cut(note, "\n\n")
+	first, _, _ := strings.Cut(signatures, "\n")
+	return text + "\n\n" + first
 }
 
 // Append notes how many rows the largest batch had that was to be committed.
@@ -120,13 +136,51 @@ func (d *depository) config() notary.Config {
 			}
 			return k, nil
 		},
-		Logger: slog.New(slog.DiscardHandler),
+		Witnesses: d.client(),
+		Advisory:  d.advisory,
+		Logger:    slog.New(slog.DiscardHandler),
 		Fatal: func(err error) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.died = append(d.died, err)
 		},
 	}
+}
+
+// witnessed gives the depository that many witnesses, and a quorum of them.
+func (d *depository) witnessed(count, quorum int) {
+	d.t.Helper()
+	text, names := "log "+d.policy.Logs[0].String()+"\n", ""
+	for i := range count {
+		w := notarytest.NewWitness(fmt.Sprintf("w%d", i), d.policy.Logs[0], time.Now)
+		d.witnesses = append(d.witnesses, w)
+		text, names = text+w.Line(), names+fmt.Sprintf(" w%d", i)
+	}
+	var err error
+	d.policy, err = proofs.ParsePolicy(fmt.Appendf(nil, "%sgroup all-of-them %d%s\nquorum all-of-them\n", text, quorum, names))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// client asks the witnesses, until the test ends.
+func (d *depository) client() notary.Witnesses {
+	if d.witnesses == nil {
+		return nil
+	}
+	c, err := witness.NewClient(witness.ClientConfig{
+		Policy: d.policy, Transport: notarytest.Transport(d.witnesses), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if !d.parallel && len(d.clients) > 0 {
+		d.clients[0].Close()
+		d.clients = nil
+	}
+	d.clients = append(d.clients, c)
+	d.t.Cleanup(c.Close)
+	return c
 }
 
 func (d *depository) open() *notary.Notary {

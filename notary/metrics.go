@@ -17,12 +17,13 @@ const (
 	stageCommit               // one transaction of the ledger, with its look-ups
 	stageSeal                 // the audit before a signature, and the signature
 	stageAnchor               // every anchor's Advance
+	stageCosign               // the witnesses, until their quorum stands or is given up
 	stagePublish              // the ledger's Publish
 	stageProve                // path and verification of a request's receipts
 	stages
 )
 
-var stageNames = [stages]string{"store", "pool", "commit", "seal", "anchor", "publish", "prove"}
+var stageNames = [stages]string{"store", "pool", "commit", "seal", "anchor", "cosign", "publish", "prove"}
 
 // metrics is what a Notary counts while it works. What it knows anyway is read when
 // somebody asks. No label holds more than the names in this file: nothing of a
@@ -69,7 +70,7 @@ func newMetrics(n *Notary) *metrics {
 	}, []string{"kind"})
 	timed := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "muniment_stage_duration_seconds",
-		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, anchor and publish of each round.",
+		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, anchor, cosign and publish of each round.",
 		Buckets: stageBuckets,
 	}, []string{"stage"})
 	m.counted = append(m.counted, deposits, timed)
@@ -108,7 +109,7 @@ func (m *metrics) since(s stage, begun time.Time) {
 
 // What the notary knows without counting.
 var (
-	descSize      = prometheus.NewDesc("muniment_tree_size_entries", "Entries of the log: committed to the ledger, and under the published checkpoint.", []string{"state"}, nil)
+	descSize      = prometheus.NewDesc("muniment_tree_size_entries", "Entries of the log: committed to the ledger, sealed at every anchor, cosigned by the quorum of the witnesses if there are any, and under the published checkpoint.", []string{"state"}, nil)
 	descPublished = prometheus.NewDesc("muniment_checkpoint_published_timestamp_seconds", "When this process published its newest checkpoint, in Unix time by the ledger's clock.", nil, nil)
 	descOldest    = prometheus.NewDesc("muniment_unpublished_age_seconds", "For how long something committed has waited for a checkpoint, counted from the last one that was published; 0 when nothing waits.", nil, nil)
 	descPool      = prometheus.NewDesc("muniment_pool_operations", "Deposits under way, between intake and answer; batches are not among them.", nil, nil)
@@ -116,15 +117,24 @@ var (
 	descDamage    = prometheus.NewDesc("muniment_damage_findings", "Pieces of damage in storage found since the start, 100 at most.", nil, nil)
 	descSealer    = prometheus.NewDesc("muniment_sealer", "1 on the replica that seals, 0 on the others.", nil, nil)
 	descAnchor    = prometheus.NewDesc("muniment_anchor_size_entries", "Entries that are sealed at each anchor, by its place in the list of anchors from 0, as it was last seen.", []string{"anchor"}, nil)
+	descQuorum    = prometheus.NewDesc("muniment_witness_quorum", "1 while the quorum of the policy's witnesses stands for the newest checkpoint that they were asked to cosign, 0 while it does not; absent without witnesses, and 1 where another replica seals.", nil, nil)
 	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
 )
+
+// number is a truth as metrics have it.
+func number(truth bool) float64 {
+	if truth {
+		return 1
+	}
+	return 0
+}
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descAnchor, descTiles} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles} {
 		out <- d
 	}
 }
@@ -139,17 +149,18 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	r := m.n.ready.look()
 	gauge(descSize, float64(r.committed), "committed")
+	gauge(descSize, float64(r.sealed), "sealed")
 	gauge(descSize, float64(r.published), "published")
+	if m.n.config.Witnesses != nil {
+		gauge(descSize, float64(r.cosigned), "cosigned")
+		gauge(descQuorum, number(r.quorum))
+	}
 	gauge(descPublished, float64(m.n.view.Load().at.UnixMilli())/1e3)
 	gauge(descOldest, r.oldest.Seconds())
 	gauge(descPool, float64(m.n.underWay.Load()))
 	gauge(descCapacity, float64(m.n.config.Pool))
 	gauge(descDamage, float64(r.damage))
-	seals := 0.0
-	if m.n.leading() {
-		seals = 1
-	}
-	gauge(descSealer, seals)
+	gauge(descSealer, number(m.n.leading()))
 	for i := range m.n.registers {
 		gauge(descAnchor, float64(m.n.registers[i].size.Load()), strconv.Itoa(i))
 	}

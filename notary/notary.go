@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 // Bounds. Each can be met by an honest load; beyond it the caller is told to come
@@ -47,6 +48,12 @@ type Config struct {
 	// AnchorNames are what the operator calls each of Anchors, for messages. nil: they are
 	// named by their place alone.
 	AnchorNames []string
+	// Witnesses are those that the policy's quorum is made of. Required if it has one,
+	// else nil.
+	Witnesses Witnesses
+	// Advisory publishes what the quorum has not cosigned too. Else nothing is published
+	// without it.
+	Advisory bool
 	// Peers are the replicas on the same ledger. nil: there are none, and this process
 	// seals.
 	Peers Peers
@@ -70,7 +77,8 @@ type Config struct {
 type Notary struct {
 	config   Config
 	key      proofs.VerifierKey
-	verifier *proofs.Verifier
+	verifier *proofs.Verifier // by the policy
+	logAlone *proofs.Verifier // by the policy without its witnesses; the same where it has none
 	tiles    *tileCache
 	clock    clock
 
@@ -84,8 +92,9 @@ type Notary struct {
 	taken     chan struct{} // the sequencer's: the sealer has begun with what was committed
 	showing   sync.Mutex    // held to replace view by a newer one
 	view      atomic.Pointer[view]
-	own       atomic.Uint64 // the log's size after the last batch that this process committed
-	replica   *replica      // nil without peers
+	cosigned  atomic.Pointer[view] // the newest for which the policy's quorum stands
+	own       atomic.Uint64        // the log's size after the last batch that this process committed
+	replica   *replica             // nil without peers
 	ready     readiness
 
 	metrics *metrics
@@ -109,6 +118,8 @@ type Notary struct {
 type view struct {
 	size uint64
 	note []byte
+	// witnessed: the policy's quorum stands for the note, or none is asked for.
+	witnessed bool
 	// edge holds the tiles that the audit before the seal has read: all that the
 	// receipts of the round need.
 	edge map[tileID]*proofs.Tile
@@ -116,14 +127,23 @@ type view struct {
 	next chan struct{}
 }
 
+// newer reports whether v says more than old: of more entries, or with the quorum.
+func (v *view) newer(old *view) bool {
+	return v.size > old.size || v.size == old.size && v.witnessed && !old.witnessed
+}
+
 // Open audits the ledger against every anchor, seals and publishes what was
 // committed before, or waits until another replica has, and begins to accept
-// deposits. It refuses a ledger without a genesis entry, one that is behind an anchor,
+// deposits. While witnesses are required and their quorum is missing, it does not wait
+// longer than two seconds: what was published before can be read. It refuses a ledger without a genesis entry, one that is behind an anchor,
 // and one that disagrees with it.
 func Open(ctx context.Context, c Config) (*Notary, error) {
 	n, err := prepare(c)
 	if err != nil {
 		return nil, err
+	}
+	if (c.Witnesses != nil) != c.Policy.Witnessed() {
+		return nil, errors.New("the policy's quorum and the witnesses to ask do not go together")
 	}
 	head, err := n.auditStart(ctx)
 	if err != nil {
@@ -137,7 +157,7 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 		n.start(n.runFollower)
 	}
 	signal(n.wake)
-	if _, err := n.published(ctx, head.Size-1); err != nil {
+	if err := n.caughtUp(ctx, head.Size); err != nil {
 		n.stop()
 		return nil, errors.Join(fmt.Errorf("sealing what was committed before: %w", err), n.ready.failure())
 	}
@@ -151,6 +171,27 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runUpkeep)
 	n.start(n.runProbe)
 	return n, nil
+}
+
+// caughtUp waits until the log of that size is published, or only its witnesses' quorum
+// is missing.
+func (n *Notary) caughtUp(ctx context.Context, size uint64) error {
+	patient := n.patient()
+	for {
+		v := n.view.Load()
+		if v.size >= size {
+			return nil
+		}
+		select {
+		case <-v.next:
+		case <-patient:
+			return n.refresh(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.run.Done():
+			return ErrStopped
+		}
+	}
 }
 
 // start runs one of the workers, until n.run ends.
@@ -199,7 +240,12 @@ func prepare(c Config) (*Notary, error) {
 	if n.config.Room == nil {
 		n.config.Room = func() error { return nil }
 	}
-	n.verifier = proofs.NewVerifier(c.Policy)
+	n.verifier = proofs.NewVerifier(c.Policy, mldsa.Plugged())
+	n.logAlone = n.verifier
+	if c.Policy.Witnessed() {
+		n.logAlone = proofs.NewVerifier(c.Policy.LogAlone())
+	}
+	n.ready.required = n.required()
 	n.tiles = newTileCache(c.Ledger)
 	n.lines = semaphore.NewWeighted(maxLines)
 	n.metrics = newMetrics(n)
@@ -209,6 +255,7 @@ func prepare(c Config) (*Notary, error) {
 	n.drained = make(chan struct{})
 	n.registers = make([]register, len(c.Anchors))
 	n.view.Store(&view{next: make(chan struct{})})
+	n.cosigned.Store(&view{})
 	if c.Peers != nil {
 		var err error
 		if n.replica, err = newReplica(n.config.Rand); err != nil {
@@ -220,7 +267,7 @@ func prepare(c Config) (*Notary, error) {
 
 // Close stops intake, seals and publishes what was accepted, and stops. It returns
 // ctx's error if that takes too long; what was committed is then sealed by the
-// next Open.
+// next Open. Witnesses whose quorum is missing are not waited for.
 func (n *Notary) Close(ctx context.Context) error {
 	n.intake.Lock()
 	first := !n.closing
@@ -248,11 +295,12 @@ func (n *Notary) settle(ctx context.Context) error {
 	}
 	for {
 		v := n.view.Load()
-		if v.size >= n.own.Load() {
+		if v.size >= n.own.Load() || n.ready.quorumMissing() {
 			return nil
 		}
 		select {
 		case <-v.next:
+		case <-n.patient():
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-n.run.Done():

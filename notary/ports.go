@@ -183,9 +183,10 @@ type Ledger interface {
 	Deposits(ctx context.Context, q Query) ([]Row, error)
 
 	// Publish makes note, a signed checkpoint of that size, the newest published
-	// one, visible to every replica on return. A size not above the published one
-	// changes nothing and is no error. The note may be lost in a crash: it is then
-	// signed again from the anchor.
+	// one, visible to every replica on return. A size below the published one
+	// changes nothing and is no error; a note of the same size replaces the one before,
+	// as when witnesses have cosigned it meanwhile. The note may be lost in a crash: it
+	// is then signed again from the anchor.
 	Publish(ctx context.Context, size uint64, note []byte) error
 
 	// Published returns the newest published note, or ErrNotFound before the first.
@@ -269,11 +270,58 @@ type Peers interface {
 	Lead(ctx context.Context, holder ID, lease time.Duration) (bool, error)
 	// Resign gives the lease up if holder has it.
 	Resign(ctx context.Context, holder ID) error
-	// Announce tells every listening replica, this one too, that something was committed
-	// or published. It may be lost, or come together with others.
-	Announce(ctx context.Context) error
-	// Listen returns nil once something was announced since it last returned, and ctx's
-	// error when that ends before. One caller at a time. After an error what was
+	// Announce tells every listening replica, this one too. It may be lost, or come
+	// together with others.
+	Announce(ctx context.Context, news News) error
+	// Listen returns what was announced since it last returned, once that is something,
+	// and ctx's error when that ends before. One caller at a time. After an error what was
 	// announced meanwhile is lost.
-	Listen(ctx context.Context) error
+	Listen(ctx context.Context) (News, error)
+}
+
+// News is what replicas tell each other: one of the following, or several.
+type News uint8
+
+// A batch was committed, which concerns the sealer; a checkpoint was published, which
+// concerns all others.
+const (
+	NewsCommitted News = 1 << iota
+	NewsPublished
+)
+
+// Sealed is a checkpoint that every anchor holds, for witnesses to cosign.
+type Sealed struct {
+	proofs.Checkpoint
+	Note []byte    // the checkpoint, signed by the log
+	Time time.Time // of its newest entry
+	// Prove returns the RFC 6962 consistency proof between two sizes, from 1 on and not
+	// beyond the checkpoint's. It may be called until the Witnesses are closed.
+	Prove func(ctx context.Context, from, to uint64) ([]proofs.Hash, error)
+}
+
+// Cosigned is what witnesses said.
+type Cosigned struct {
+	// Cosignatures of the checkpoint that verify under the policy, one of a key.
+	Cosignatures []proofs.Signature
+	// Dissents are the witnesses whose last answer was that they know the log as another.
+	Dissents []Dissent
+}
+
+// Dissent is a witness that does not go on from what it was asked to.
+type Dissent struct {
+	Witness string // its name in the policy
+	Size    uint64 // that it says it cosigned last
+	// Note is the checkpoint that the witness shows for its word, signed by the log; nil
+	// if it shows none.
+	Note []byte
+}
+
+// Witnesses are those of the policy. What one of them says proves nothing but by its
+// signature, or the log's.
+type Witnesses interface {
+	// Cosign hands the checkpoint to every witness, all at the same time, and returns once
+	// the policy's quorum stands, once it cannot be expected to (too many witnesses fail,
+	// or are slow), or when ctx ends. A witness that is late goes on meanwhile, so that its
+	// cosignature is there when the same checkpoint is handed in again.
+	Cosign(ctx context.Context, c Sealed) Cosigned
 }

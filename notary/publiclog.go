@@ -18,6 +18,9 @@ func (n *Notary) Checkpoint(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.size == 0 { // all that was published waits for the quorum of a new policy
+		return nil, ErrQuorum
+	}
 	return v.note, nil
 }
 

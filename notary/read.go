@@ -68,7 +68,11 @@ func (n *Notary) prove(ctx context.Context, v *view, index uint64, entry proofs.
 		return proofs.Receipt{}, n.unavailable(err)
 	}
 	r := proofs.Receipt{Entry: entry, Disclosures: disclosures, Index: index, Path: path, Checkpoint: v.note}
-	e, err := n.verifier.Verify(r, nil)
+	verifier := n.verifier
+	if !v.witnessed {
+		verifier = n.logAlone
+	}
+	e, err := verifier.Verify(r, nil)
 	if err != nil || e.Outcome() != proofs.Verified {
 		n.tiles.drop()
 		err := fmt.Errorf("%w: the receipt of entry %d does not verify: %s", ErrDamaged, index, e.Reason)
@@ -100,13 +104,26 @@ func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error
 // Receipt returns the receipt of one of the principal's deposits under the newest
 // published checkpoint.
 func (n *Notary) Receipt(ctx context.Context, who Principal, id ID) (proofs.Receipt, error) {
+	return n.receipt(ctx, who, id, false)
+}
+
+// WitnessedReceipt is Receipt under the newest checkpoint for which the quorum of the
+// policy's witnesses stands.
+func (n *Notary) WitnessedReceipt(ctx context.Context, who Principal, id ID) (proofs.Receipt, error) {
+	if err := n.assured(true); err != nil {
+		return proofs.Receipt{}, err
+	}
+	return n.receipt(ctx, who, id, true)
+}
+
+func (n *Notary) receipt(ctx context.Context, who Principal, id ID, witnessed bool) (proofs.Receipt, error) {
 	o, err := n.find(ctx, who, id)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
-	v, err := n.published(ctx, o.row.Index)
+	v, err := n.published(ctx, o.row.Index, witnessed)
 	if err != nil {
-		return proofs.Receipt{}, &SealingDelayedError{id}
+		return proofs.Receipt{}, n.delayed(id, o.row.Index, witnessed)
 	}
 	defer n.metrics.since(stageProve, time.Now())
 	return n.prove(ctx, v, o.row.Index, o.entry, o.disclosures)

@@ -13,7 +13,11 @@ import (
 type readiness struct {
 	mu        sync.Mutex
 	committed uint64
+	sealed    uint64 // at every anchor
+	cosigned  uint64 // by the witnesses' quorum
 	published uint64
+	required  bool      // nothing is published without that quorum
+	lost      time.Time // since when the quorum is missing; zero: it stands, or none is asked for
 	waiting   time.Time // since when something committed is not published; zero: nothing is
 	fault     error     // the last failure of sequencer or sealer; nil after a success
 	failed    time.Time // when that was
@@ -93,27 +97,67 @@ func (r *readiness) publish(size uint64) {
 	}
 }
 
+func (r *readiness) seal(size uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sealed = max(r.sealed, size)
+}
+
+// witness notes whether the quorum stood for a checkpoint of that size, and returns
+// whether it did before.
+func (r *readiness) witness(size uint64, stands bool) (before bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before = r.lost.IsZero()
+	switch {
+	case stands:
+		r.cosigned, r.lost = max(r.cosigned, size), time.Time{}
+	case before:
+		r.lost = time.Now()
+	}
+	return before
+}
+
+// missing reports whether the quorum is missing for so long that callers are told.
+func (r *readiness) missing() bool {
+	return !r.lost.IsZero() && time.Since(r.lost) >= quorumPatience
+}
+
+// quorumMissing reports whether a missing quorum keeps things from being published.
+func (r *readiness) quorumMissing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.required && r.missing()
+}
+
 // reading is what metrics tell of readiness.
 type reading struct {
-	committed, published uint64
-	oldest               time.Duration
-	damage               int
+	committed, sealed, cosigned, published uint64
+	quorum                                 bool // it stands
+	oldest                                 time.Duration
+	damage                                 int
 }
 
 func (r *readiness) look() reading {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := reading{committed: r.committed, published: r.published, damage: len(r.damage)}
+	out := reading{
+		committed: r.committed, sealed: r.sealed, cosigned: r.cosigned, published: r.published,
+		quorum: r.lost.IsZero(), damage: len(r.damage),
+	}
 	if !r.waiting.IsZero() {
 		out.oldest = time.Since(r.waiting)
 	}
 	return out
 }
 
-// accept refuses intake while the sealer is behind.
+// accept refuses intake while the sealer is behind, or could not publish.
 func (r *readiness) accept() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.required && r.missing() {
+		return ErrQuorum
+	}
 	if r.committed-r.published > maxBacklog || !r.waiting.IsZero() && time.Since(r.waiting) > maxAge {
 		return ErrBacklog
 	}
@@ -168,7 +212,9 @@ type Status struct {
 	Committed  uint64    // entries in the ledger
 	Published  uint64    // entries under the published checkpoint
 	Checkpoint time.Time // when this process published that, by the ledger's clock
-	Problems   []error   // why it is not ready; empty when it is
+	// Unwitnessed: the newest checkpoints are published without the witnesses' quorum.
+	Unwitnessed bool
+	Problems    []error // why it is not ready; empty when it is
 	// Lagging are the places of anchors that hold less than what is published: they were
 	// restored to an older state. The next seal advances them, or ends the process.
 	Lagging []int
@@ -199,10 +245,11 @@ func (n *Notary) Status(ctx context.Context) Status {
 	found = append(found, r.probed, r.stuck())
 	found = append(found, r.damage...)
 	return Status{
-		Committed:  r.committed,
-		Published:  r.published,
-		Checkpoint: n.view.Load().at,
-		Problems:   slices.DeleteFunc(found, func(err error) bool { return err == nil }),
-		Lagging:    n.lagging(),
+		Committed:   r.committed,
+		Published:   r.published,
+		Checkpoint:  n.view.Load().at,
+		Unwitnessed: !r.required && r.missing(),
+		Problems:    slices.DeleteFunc(found, func(err error) bool { return err == nil }),
+		Lagging:     n.lagging(),
 	}
 }

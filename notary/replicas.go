@@ -38,8 +38,9 @@ type replica struct {
 	// led holds a token when the lease was had a moment ago. It is left there each time, since
 	// the sealer may have seen the old lease run out while the new one came.
 	led chan struct{}
-	// tell holds a token when peers are to be told something.
-	tell chan struct{}
+	// tell holds a token when peers are to be told what untold holds, News.
+	tell   chan struct{}
+	untold atomic.Uint32
 }
 
 func newReplica(random io.Reader) (*replica, error) {
@@ -120,36 +121,56 @@ func (n *Notary) runAnnouncer() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(n.run, lease)
-		_ = n.config.Peers.Announce(ctx) // who does not hear it looks by itself
+		_ = n.config.Peers.Announce(ctx, News(n.replica.untold.Swap(0))) // who does not hear it looks by itself
 		cancel()
 	}
 }
 
-// announce tells the peers that something was committed or published.
-func (n *Notary) announce() {
+// announce has the peers told, soon.
+func (n *Notary) announce(news News) {
 	if n.config.Peers != nil {
+		n.replica.untold.Or(uint32(news))
 		signal(n.replica.tell)
 	}
 }
 
-// runFollower takes over what other replicas committed and published.
+// runFollower takes over what other replicas committed and published: at once what it
+// hears of, and every followEvery all that there is.
 func (n *Notary) runFollower() {
 	defer n.workers.Done()
+	looked := time.Now()
 	for n.run.Err() == nil {
-		ctx, cancel := context.WithTimeout(n.run, followEvery)
-		err := n.config.Peers.Listen(ctx)
+		ctx, cancel := context.WithDeadline(n.run, looked.Add(followEvery))
+		news, err := n.config.Peers.Listen(ctx)
 		early := err != nil && ctx.Err() == nil
 		cancel()
 		if early && !n.pause(n.run) {
 			return // peers that cannot be heard must not be asked without end
 		}
 		ctx, cancel = context.WithTimeout(n.run, callTimeout)
-		err = n.follow(ctx)
+		if err != nil || time.Since(looked) >= followEvery {
+			looked = time.Now()
+			err = n.follow(ctx)
+		} else {
+			err = n.heed(ctx, news)
+		}
 		cancel()
 		if err != nil && n.run.Err() == nil {
 			n.deadly(err) // what is passing, the probe tells of
 		}
 	}
+}
+
+// heed acts on news. Most concerns others, or is this replica's own; a look at the ledger
+// for each would be half of what it does under load.
+func (n *Notary) heed(ctx context.Context, news News) error {
+	switch leading := n.leading(); {
+	case leading && news&NewsCommitted != 0:
+		signal(n.wake)
+	case !leading && news&NewsPublished != 0:
+		return n.refresh(ctx)
+	}
+	return nil
 }
 
 // follow looks at the ledger once.
@@ -182,29 +203,35 @@ func (n *Notary) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shown := n.view.Load()
-	var size uint64
+	shown, stored := n.view.Load(), &view{}
 	if note != nil && string(note) != string(shown.note) {
-		if size, err = n.judge(note); err != nil {
+		if stored, err = n.judge(note); err != nil {
 			return err
 		}
 	} else if note != nil {
-		size = shown.size
+		stored = shown
 	}
-	if size < shown.size {
+	if shown.newer(stored) {
 		return n.config.Ledger.Publish(ctx, shown.size, shown.note)
 	}
-	n.show(&view{size: size, note: note})
+	// What an earlier policy let be published waits for its quorum.
+	if stored.witnessed || !n.required() {
+		n.show(stored)
+	}
 	return nil
 }
 
 // judge checks a checkpoint that another replica published as everyone else would.
-func (n *Notary) judge(note []byte) (size uint64, err error) {
-	cp, outcome, reason := n.verifier.Checkpoint(note)
-	if outcome != proofs.Verified {
-		return 0, fmt.Errorf("%w: the published checkpoint: %s", ErrDamaged, reason)
+func (n *Notary) judge(note []byte) (*view, error) {
+	cp, outcome, _ := n.verifier.Checkpoint(note)
+	if outcome == proofs.Verified {
+		return &view{size: cp.Size, note: note, witnessed: true}, nil
 	}
-	return cp.Size, nil
+	cp, outcome, reason := n.logAlone.Checkpoint(note)
+	if outcome != proofs.Verified {
+		return nil, fmt.Errorf("%w: the published checkpoint: %s", ErrDamaged, reason)
+	}
+	return &view{size: cp.Size, note: note}, nil
 }
 
 // show makes a view the current one, if it is newer, and wakes who waits for it.
@@ -212,11 +239,14 @@ func (n *Notary) show(v *view) {
 	n.showing.Lock()
 	defer n.showing.Unlock()
 	old := n.view.Load()
-	if v.size <= old.size {
+	if !v.newer(old) {
 		return
 	}
-	v.at, v.next = n.clock.now(), make(chan struct{})
-	n.view.Store(v)
+	shown := &view{size: v.size, note: v.note, witnessed: v.witnessed, edge: v.edge, at: n.clock.now(), next: make(chan struct{})}
+	if v.witnessed {
+		n.cosigned.Store(shown)
+	}
+	n.view.Store(shown)
 	n.ready.publish(v.size)
 	close(old.next)
 	if !n.leading() {

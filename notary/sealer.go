@@ -58,6 +58,7 @@ func (n *Notary) sealTerm() {
 		select {
 		case <-n.wake:
 			signal(n.taken)
+		case <-n.unwitnessed():
 		case <-n.run.Done():
 			return
 		}
@@ -80,8 +81,15 @@ func (n *Notary) persist(work func(context.Context) error) bool {
 			n.ready.report(nil)
 			return true
 		}
-		if errors.Is(err, errDeposed) {
+		switch {
+		case errors.Is(err, errDeposed):
 			return false
+		case errors.Is(err, errQuorum): // it is told of by itself, and goes on for as long as it takes
+			n.ready.report(nil)
+			if !n.pause(n.run) {
+				return false
+			}
+			continue
 		}
 		n.ready.report(err)
 		if n.deadly(err); n.run.Err() != nil {
@@ -104,7 +112,7 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	}
 	s := &n.sealer
 	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
-	if next == s.sealed && next.Size == n.view.Load().size && s.everywhere(next) {
+	if v := n.view.Load(); next == s.sealed && next.Size == v.size && v.witnessed && s.everywhere(next) {
 		return nil
 	}
 	stored := n.storedTiles(ctx)
@@ -112,13 +120,13 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	note := proofs.Note{Text: next.String(), Signatures: signatures}.Marshal()
+	note := proofs.Note{Text: next.String(), Signatures: signatures}
 	// While the anchors write, our own verifier learns the note that every receipt of
 	// the round is verified with.
 	learnt := make(chan struct{})
 	go func() {
 		defer close(learnt)
-		n.verifier.Checkpoint(note)
+		n.logAlone.Checkpoint(note.Marshal())
 	}()
 	defer func() { <-learnt }()
 	// The signature exists in memory only. It leaves this function, let alone the
@@ -133,7 +141,12 @@ func (n *Notary) sealRound(ctx context.Context) error {
 		n.moved(i, next.Size)
 	}
 	s.sealed = next
-	return n.publish(stored, next.Size, note)
+	n.ready.seal(next.Size)
+	v, err := n.cosign(ctx, head, next, note)
+	if err != nil {
+		return err
+	}
+	return n.publish(stored, v)
 }
 
 // everywhere reports whether every anchor holds a checkpoint, as far as is known.
@@ -219,19 +232,20 @@ func (n *Notary) settleAnchor(ctx context.Context, i int) error {
 
 // publish makes the note visible to every replica, and then to the depositors that
 // wait here.
-func (n *Notary) publish(stored *storedTiles, size uint64, note []byte) error {
-	if size == n.view.Load().size {
+func (n *Notary) publish(stored *storedTiles, v *view) error {
+	if !v.newer(n.view.Load()) {
 		return nil
 	}
 	defer n.metrics.since(stagePublish, time.Now())
-	if err := n.config.Ledger.Publish(stored.ctx, size, note); err != nil {
+	if err := n.config.Ledger.Publish(stored.ctx, v.size, v.note); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
 	for id, tile := range stored.read {
 		n.tiles.keep(id, tile)
 	}
-	n.show(&view{size: size, note: note, edge: stored.read})
-	n.announce()
+	v.edge = stored.read
+	n.show(v)
+	n.announce(NewsPublished)
 	return nil
 }
 
@@ -243,15 +257,20 @@ func until(ctx context.Context, end time.Time) (context.Context, context.CancelF
 	return context.WithDeadline(ctx, end)
 }
 
-// published waits until the log is published beyond index.
-func (n *Notary) published(ctx context.Context, index uint64) (*view, error) {
+// published waits until the log is published beyond index; witnessed: under a
+// checkpoint for which the policy's quorum stands.
+func (n *Notary) published(ctx context.Context, index uint64, witnessed bool) (*view, error) {
 	for {
 		v := n.view.Load()
+		next := v.next
+		if witnessed {
+			v = n.cosigned.Load()
+		}
 		if v.size > index {
 			return v, nil
 		}
 		select {
-		case <-v.next:
+		case <-next:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-n.run.Done():

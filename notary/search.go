@@ -112,7 +112,10 @@ func (n *Notary) Case(ctx context.Context, who Principal, contract string) (Case
 	}
 	head, err := n.config.Ledger.Head(ctx)
 	if err == nil {
-		_, err = n.published(ctx, head.Size-1)
+		_, err = n.published(ctx, head.Size-1, false)
+	}
+	if err != nil && n.ready.quorumMissing() {
+		return Case{}, ErrQuorum
 	}
 	if err != nil {
 		return Case{}, n.unavailable(err)

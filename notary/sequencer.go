@@ -172,7 +172,7 @@ func (n *Notary) commit(batch []*pending) error {
 		n.metrics.batch(b.out, len(batch))
 		signal(n.wake)
 		if !n.leading() {
-			n.announce()
+			n.announce(NewsCommitted)
 		}
 	}
 	return nil

@@ -62,7 +62,7 @@ func FuzzNote(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n, err := ParseNote(data)
 		canonical(t, data, n, err, Note.Marshal)
-		if _, outcome, reason := policy.judge(data); (outcome == Verified) != (reason == "") {
+		if _, outcome, reason := policy.judge(data, nil); (outcome == Verified) != (reason == "") {
 			t.Fatal(outcome, reason)
 		}
 	})
@@ -94,7 +94,7 @@ func FuzzPolicy(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParsePolicy(data)
 		canonical(t, data, p, err, func(p Policy) []byte { return []byte(p.String()) })
-		_, _, _ = p.judge(note)
+		_, _, _ = p.judge(note, nil)
 	})
 }
 

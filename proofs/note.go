@@ -126,14 +126,20 @@ type VerifierKey struct {
 	Key  string // the public key's bytes
 }
 
-// NewVerifierKey returns the vkey of an Ed25519 public key; keyType is TypeEd25519
-// for a log and TypeEd25519Cosigner for a witness.
-func NewVerifierKey(name string, keyType byte, key ed25519.PublicKey) (VerifierKey, error) {
-	if !validKeyName(name) || len(key) != ed25519.PublicKeySize {
-		return VerifierKey{}, malformed("key name or key is not valid")
+// keySizes are the bytes of a public key of each type whose key id is known.
+var keySizes = map[byte]int{
+	TypeEd25519: ed25519.PublicKeySize, TypeEd25519Cosigner: ed25519.PublicKeySize, TypeMLDSA44Cosigner: 1312,
+}
+
+// NewVerifierKey returns the vkey of a public key; keyType is TypeEd25519 for a log,
+// and TypeEd25519Cosigner or TypeMLDSA44Cosigner for a witness.
+func NewVerifierKey(name string, keyType byte, key []byte) (VerifierKey, error) {
+	size, known := keySizes[keyType]
+	if !known {
+		return VerifierKey{}, malformed("key type is not one of Ed25519 or ML-DSA-44")
 	}
-	if keyType != TypeEd25519 && keyType != TypeEd25519Cosigner {
-		return VerifierKey{}, malformed("key type is not one of Ed25519")
+	if !validKeyName(name) || len(key) != size {
+		return VerifierKey{}, malformed("key name or key is not valid")
 	}
 	return VerifierKey{name, keyID(name, keyType, string(key)), keyType, string(key)}, nil
 }
@@ -159,9 +165,7 @@ func ParseVerifierKey(s string) (VerifierKey, error) {
 		return VerifierKey{}, malformed("vkey's key cannot be decoded")
 	}
 	k := VerifierKey{Name: parts[0], ID: binary.BigEndian.Uint32(id), Type: b[0], Key: string(b[1:])}
-	size, known := map[byte]int{
-		TypeEd25519: ed25519.PublicKeySize, TypeEd25519Cosigner: ed25519.PublicKeySize, TypeMLDSA44Cosigner: 1312,
-	}[k.Type]
+	size, known := keySizes[k.Type]
 	if known && (len(k.Key) != size || k.ID != keyID(k.Name, k.Type, k.Key)) {
 		return VerifierKey{}, malformed("vkey's id is not the id of its name and key")
 	}
@@ -178,6 +182,16 @@ func (k VerifierKey) String() string {
 // another matter.
 func (k VerifierKey) signed(s Signature) bool {
 	return s.Name == k.Name && s.KeyID == k.ID
+}
+
+// Verify reports whether s is k's signature on a note's text, and for a cosignature the
+// POSIX time that it states. It knows the types of Ed25519; for others it is false.
+func (k VerifierKey) Verify(text string, s Signature) (posix int64, ok bool) {
+	if !k.signed(s) {
+		return 0, false
+	}
+	posix, ok, _ = k.verify(text, s.Bytes)
+	return posix, ok
 }
 
 // verify checks a signature that k made on a note's text. For a cosignature it

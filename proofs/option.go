@@ -3,3 +3,41 @@ package proofs
 // An Option plugs into a Verifier what the standard library lacks. Without it, what it
 // would check is not at hand, and the evidence says so.
 type Option func(*Verifier)
+
+// An Algorithm checks the signatures of keys of one type that this package does not
+// know; proofs/mldsa has one.
+type Algorithm struct {
+	Type byte // of the keys, as in VerifierKey.Type
+	// Verify reports whether signature is k's on a note's text, and the POSIX time that
+	// the signature states; 0 if it states none. It gets keys and bytes that nobody has
+	// looked at, and must not panic. It is safe for concurrent use.
+	Verify func(k VerifierKey, text string, signature []byte) (posix int64, ok bool)
+}
+
+// WithAlgorithm plugs in an algorithm. The types of this package, TypeEd25519 and
+// TypeEd25519Cosigner, keep their own.
+func WithAlgorithm(a Algorithm) Option {
+	return func(v *Verifier) {
+		if v.algorithms == nil {
+			v.algorithms = algorithms{}
+		}
+		v.algorithms[a.Type] = a.Verify
+	}
+}
+
+// algorithms are those that were plugged in, by type of key.
+type algorithms map[byte]func(k VerifierKey, text string, signature []byte) (posix int64, ok bool)
+
+// verify is VerifierKey.verify with the algorithms at hand.
+func (a algorithms) verify(k VerifierKey, text string, signature []byte) (posix int64, ok, known bool) {
+	posix, ok, known = k.verify(text, signature)
+	plugged := a[k.Type]
+	if known || plugged == nil {
+		return posix, ok, known
+	}
+	posix, ok = plugged(k, text, signature)
+	if posix < 0 || posix > maxPOSIX {
+		return 0, false, true
+	}
+	return posix, ok, true
+}

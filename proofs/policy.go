@@ -27,10 +27,11 @@ type Policy struct {
 	quorum string
 }
 
-// A Witness is a witness line of a policy: its name there, and its key.
+// A Witness is a witness line of a policy: its name there, its key, and where it is asked.
 type Witness struct {
 	Name string
 	Key  VerifierKey
+	URL  string // as the line has it, meant to be a tlog-witness submission prefix; may be empty
 }
 
 // A group stands when at least threshold of its members do. A witness is a group
@@ -88,7 +89,7 @@ func (p *Policy) line(words []string, parents map[string]string) error {
 	case words[0] == "log" && (len(args) == 1 || len(args) == 2):
 		return p.addLog(args[0])
 	case words[0] == "witness" && (len(args) == 2 || len(args) == 3):
-		return p.addWitness(args[0], args[1])
+		return p.addWitness(args[0], args[1], strings.Join(args[2:], ""))
 	case words[0] == "group" && len(args) >= 3:
 		return p.addGroup(args[0], args[1], args[2:], parents)
 	case words[0] == "quorum" && len(args) == 1:
@@ -119,7 +120,7 @@ func (p *Policy) addLog(vkey string) error {
 	return nil
 }
 
-func (p *Policy) addWitness(name, vkey string) error {
+func (p *Policy) addWitness(name, vkey, url string) error {
 	k, err := ParseVerifierKey(vkey)
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (p *Policy) addWitness(name, vkey string) error {
 	if err := p.define(name, group{}); err != nil {
 		return err
 	}
-	p.Witnesses = append(p.Witnesses, Witness{name, k})
+	p.Witnesses = append(p.Witnesses, Witness{name, k, url})
 	return nil
 }
 
@@ -208,6 +209,20 @@ func (p *Policy) stands(name string, signed map[string]bool) bool {
 		}
 	}
 	return n >= g.threshold
+}
+
+// Stands reports whether the quorum stands when the witnesses of these names, as the
+// policy has them, have cosigned.
+func (p Policy) Stands(cosigned map[string]bool) bool { return p.stands(p.quorum, cosigned) }
+
+// LogAlone returns the policy of the same logs that asks for no witnesses.
+func (p Policy) LogAlone() Policy {
+	var text strings.Builder
+	for _, k := range p.Logs {
+		text.WriteString("log " + k.String() + "\n")
+	}
+	text.WriteString("quorum " + noQuorum + "\n")
+	return Policy{Logs: slices.Clone(p.Logs), text: text.String(), quorum: noQuorum}
 }
 
 // Witnessed reports whether the policy demands cosignatures at all.

@@ -131,15 +131,15 @@ func TestSigstoreGHSA_9vcr_p3rj_q5q6_ThresholdCountsAuthorities(t *testing.T) {
 		"the log as its own witness":     note(cosign("w1", "w1", text, 1), cosign(testOrigin, "log", text, 1)),
 		"the log under a witness's name": note(cosign("w1", "w1", text, 1), cosign("w2", "log", text, 1)),
 	} {
-		if _, outcome, reason := p.judge(data); outcome != Refused || reason != ReasonQuorum {
+		if _, outcome, reason := p.judge(data, nil); outcome != Refused || reason != ReasonQuorum {
 			t.Errorf("%s: %s, %s", what, outcome, reason)
 		}
 	}
 	twice := note(cosign("w1", "w1", text, 1), cosign("w1", "w1", text, 2))
-	if _, outcome, reason := p.judge(twice); outcome != Refused || reason != ReasonNote {
+	if _, outcome, reason := p.judge(twice, nil); outcome != Refused || reason != ReasonNote {
 		t.Errorf("the same key twice, at two times: %s, %s", outcome, reason)
 	}
-	if _, outcome, _ := p.judge(note(cosign("w1", "w1", text, 1), cosign("w2", "w2", text, 1))); outcome != Verified {
+	if _, outcome, _ := p.judge(note(cosign("w1", "w1", text, 1), cosign("w2", "w2", text, 1)), nil); outcome != Verified {
 		t.Error("both witnesses:", outcome)
 	}
 }
@@ -192,7 +192,7 @@ func TestQuorums(t *testing.T) {
 					witnesses = append(witnesses, names[i])
 				}
 			}
-			_, outcome, reason := c.policy.judge(l.note(1, witnesses...))
+			_, outcome, reason := c.policy.judge(l.note(1, witnesses...), nil)
 			if want := c.holds(signed); want != (outcome == Verified) || !want && reason != ReasonQuorum {
 				t.Fatalf("%s with %v: %s, %s", c.policy.Quorum(), witnesses, outcome, reason)
 			}
@@ -208,10 +208,10 @@ func TestDeepPolicies(t *testing.T) {
 		rules = append(rules, fmt.Sprintf("group G%d all G%d", i, i-1))
 	}
 	p := l.policy(append(rules, fmt.Sprintf("quorum G%d", maxPolicyNames-2))...)
-	if _, outcome, _ := p.judge(l.note(1)); outcome != Refused {
+	if _, outcome, _ := p.judge(l.note(1), nil); outcome != Refused {
 		t.Error("without the witness:", outcome)
 	}
-	if _, outcome, _ := p.judge(l.note(1, "w")); outcome != Verified {
+	if _, outcome, _ := p.judge(l.note(1, "w"), nil); outcome != Verified {
 		t.Error("with the witness:", outcome)
 	}
 }
@@ -246,7 +246,7 @@ func TestAlgorithmsNotAtHand(t *testing.T) {
 		{byML, note(mlSignature(testOrigin, "m")), Undecided, ReasonAlgorithm},
 		{byML, note(), Refused, ReasonLogSignature},
 	} {
-		if _, outcome, reason := c.policy.judge(c.note); outcome != c.outcome || reason != c.reason {
+		if _, outcome, reason := c.policy.judge(c.note, nil); outcome != c.outcome || reason != c.reason {
 			t.Errorf("case %d: %s, %q; want %s, %q", i, outcome, reason, c.outcome, c.reason)
 		}
 	}
@@ -255,7 +255,7 @@ func TestAlgorithmsNotAtHand(t *testing.T) {
 func TestZeroPolicyBelievesNothing(t *testing.T) {
 	l := newTestLog(testOrigin)
 	for i, p := range []Policy{{}, {Logs: l.policy("quorum none").Logs}} {
-		if _, outcome, _ := p.judge(l.note(1)); outcome == Verified {
+		if _, outcome, _ := p.judge(l.note(1), nil); outcome == Verified {
 			t.Error("policy", i, "that no parser made verifies")
 		}
 	}

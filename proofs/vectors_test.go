@@ -167,7 +167,7 @@ func checkVector(t *testing.T, v vector) {
 		}
 	case "checkpoint":
 		var outcome Outcome
-		_, outcome, reason = vectorPolicy(t, v).judge([]byte(v.body))
+		_, outcome, reason = vectorPolicy(t, v).judge([]byte(v.body), nil)
 		expect = outcome.String()
 	case "inclusion", "consistency":
 		if err := checkProofVector(t, v); err != nil {

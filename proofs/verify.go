@@ -128,6 +128,7 @@ type Verifier struct {
 	policy      Policy
 	fingerprint string
 	found       bool // the policy did not come from who relies on the evidence
+	algorithms  algorithms
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]*checkedNote // by SHA-256 of the verbatim note
@@ -277,7 +278,7 @@ func (v *Verifier) note(data []byte) (*checkedNote, Outcome, Reason) {
 	if ok {
 		return n, Verified, ""
 	}
-	n, outcome, reason := v.policy.judge(data)
+	n, outcome, reason := v.policy.judge(data, v.algorithms)
 	if outcome == Verified {
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -295,7 +296,7 @@ func (v *Verifier) note(data []byte) (*checkedNote, Outcome, Reason) {
 // judge checks a checkpoint note's signatures. A signature by an unknown key proves
 // nothing and harms nothing; one by a known key that does not verify condemns the
 // note, and so does a quorum that is not met.
-func (p Policy) judge(data []byte) (*checkedNote, Outcome, Reason) {
+func (p Policy) judge(data []byte, plugged algorithms) (*checkedNote, Outcome, Reason) {
 	note, err := ParseNote(data)
 	if err != nil {
 		return nil, Refused, ReasonNote
@@ -310,12 +311,12 @@ func (p Policy) judge(data []byte) (*checkedNote, Outcome, Reason) {
 	if !slices.ContainsFunc(p.Logs, func(k VerifierKey) bool { return k.Name == n.checkpoint.Origin }) {
 		return nil, Refused, ReasonUnknownLog
 	}
-	outcome, reason := p.tally(note, n)
+	outcome, reason := p.tally(note, n, plugged)
 	return n, outcome, reason
 }
 
 // tally checks the note's signatures, notes in n the ones that verify, and counts.
-func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
+func (p Policy) tally(note Note, n *checkedNote, plugged algorithms) (Outcome, Reason) {
 	sealed := false
 	// signed are the witnesses whose cosignatures verify; offered are those and the
 	// ones whose algorithm is not at hand, the log as "".
@@ -326,7 +327,7 @@ func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
 			n.unknown++
 			continue
 		}
-		posix, valid, algorithm := key.verify(note.Text, s.Bytes)
+		posix, valid, algorithm := plugged.verify(key, note.Text, s.Bytes)
 		switch {
 		case !algorithm:
 			offered[witness] = true
@@ -334,7 +335,9 @@ func (p Policy) tally(note Note, n *checkedNote) (Outcome, Reason) {
 			continue
 		case !valid && witness == "":
 			return Refused, ReasonLogSignature
-		case !valid:
+		// Without a time a cosignature of type 0x06 does not say that this was the
+		// newest state the witness knew, which is what a quorum is asked for.
+		case !valid, witness != "" && key.Type == TypeMLDSA44Cosigner && posix == 0:
 			return Refused, ReasonWitness
 		}
 		check := SignatureCheck{Name: key.Name, Role: "log", Key: key.String()}

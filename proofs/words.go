@@ -94,9 +94,12 @@ func (e Evidence) Explain(lang Language) Explanation {
 	}
 	proved(sayFixed, e.Index, e.Origin, FormatTime(e.Entry.Time))
 	proved(sayUnchanged, e.Size)
+	said := map[[2]string]bool{} // two keys of one witness make one statement
 	for _, s := range e.Signatures {
-		if s.Role == "witness" {
-			proved(sayWitness, s.Name, s.Time.Format("2006-01-02T15:04:05Z"))
+		when := s.Time.Format("2006-01-02T15:04:05Z")
+		if s.Role == "witness" && !said[[2]string{s.Name, when}] {
+			proved(sayWitness, s.Name, when)
+			said[[2]string{s.Name, when}] = true
 		}
 	}
 	if e.Level == Witnessed {

@@ -34,7 +34,7 @@ func (s *server) CreateBatch(w http.ResponseWriter, r *http.Request, params api.
 	}
 	held := share{of: &s.decoding}
 	defer held.release()
-	receipts, err := s.batch(r, params.IdempotencyKey, prefer, &held)
+	receipts, err := s.batch(r, params, prefer, &held)
 	prefer.tell(w.Header(), err)
 	if err != nil {
 		s.fail(w, r, err)
@@ -45,8 +45,12 @@ func (s *server) CreateBatch(w http.ResponseWriter, r *http.Request, params api.
 	writeBatch(w, receipts, !prefer.minimal)
 }
 
-func (s *server) batch(r *http.Request, key string, prefer preferences, held *share) ([]proofs.Receipt, error) {
-	who := of(r).principal
+func (s *server) batch(r *http.Request, params api.CreateBatchParams, prefer preferences, held *share) ([]proofs.Receipt, error) {
+	who, key := of(r).principal, params.IdempotencyKey
+	sure, err := witnessed(params.Assurance)
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case !who.Role.MayDeposit(): // before 32 MiB of it are read
 		return nil, notary.ErrForbidden
@@ -64,7 +68,7 @@ func (s *server) batch(r *http.Request, key string, prefer preferences, held *sh
 	if err != nil {
 		return nil, err
 	}
-	return s.Notary.DepositBatch(r.Context(), who, notary.DigestBatch{Key: key, Lines: lines, Until: prefer.until})
+	return s.Notary.DepositBatch(r.Context(), who, notary.DigestBatch{Key: key, Lines: lines, Until: prefer.until, Witnessed: sure})
 }
 
 // decodeBatch reads the body to its end. Where lines are wrong it names every one.

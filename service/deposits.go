@@ -12,12 +12,17 @@ import (
 // CreateDeposit implements POST /v1/deposits.
 func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params api.CreateDepositParams) {
 	prefer := s.preferences(r.Header)
+	sure, err := witnessed(params.Assurance)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	d, err := s.decode(r, params.IdempotencyKey)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	d.Until = prefer.until
+	d.Until, d.Witnessed = prefer.until, sure
 	receipt, err := s.Notary.Deposit(r.Context(), of(r).principal, d)
 	if u, ok := d.Document.(*upload); ok && err != nil {
 		err = u.cause(err)
@@ -34,8 +39,8 @@ func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params ap
 }
 
 // GetDeposit implements GET /v1/deposits/{id}.
-func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.DepositID) {
-	receipt, err := s.receipt(r, id)
+func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetDepositParams) {
+	receipt, err := receipt(s, r, id, params.Assurance)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -44,8 +49,8 @@ func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.Depos
 }
 
 // GetReceipt implements GET /v1/deposits/{id}/receipt.
-func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.DepositID) {
-	receipt, err := s.receipt(r, id)
+func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetReceiptParams) {
+	receipt, err := receipt(s, r, id, params.Assurance)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -55,10 +60,17 @@ func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.Depos
 	_, _ = w.Write(receipt.Marshal())
 }
 
-func (s *server) receipt(r *http.Request, id string) (proofs.Receipt, error) {
+func receipt[T ~string](s *server, r *http.Request, id string, assurance *T) (proofs.Receipt, error) {
 	parsed, err := notary.ParseID(id)
 	if err != nil {
 		return proofs.Receipt{}, err
+	}
+	sure, err := witnessed(assurance)
+	switch {
+	case err != nil:
+		return proofs.Receipt{}, err
+	case sure:
+		return s.Notary.WitnessedReceipt(r.Context(), of(r).principal, parsed)
 	}
 	return s.Notary.Receipt(r.Context(), of(r).principal, parsed)
 }

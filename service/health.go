@@ -57,6 +57,9 @@ func (s *server) status(ctx context.Context) api.Health {
 			body.Notes = append(body.Notes, "single-copy")
 		}
 	}
+	if told.Unwitnessed {
+		body.Notes = append(body.Notes, "unwitnessed")
+	}
 	if len(body.Problems) > 0 {
 		body.Status = "unready"
 	}
@@ -101,7 +104,7 @@ func named(problems []error) []string {
 			err     error
 			problem *problem
 		}{
-			{notary.ErrBacklog, backlog}, {notary.ErrClock, clock}, {notary.ErrNoRoom, insufficientStorage}, {notary.ErrDamaged, damaged},
+			{notary.ErrBacklog, backlog}, {notary.ErrQuorum, witnessQuorum}, {notary.ErrClock, clock}, {notary.ErrNoRoom, insufficientStorage}, {notary.ErrDamaged, damaged},
 		} {
 			if errors.Is(err, known.err) {
 				name = known.problem.name

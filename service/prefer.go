@@ -48,8 +48,8 @@ func (s *server) preferences(h http.Header) preferences {
 
 // tell says which preferences made this answer what it is.
 func (p preferences) tell(h http.Header, err error) {
-	delayed := new(notary.SealingDelayedError)
-	if len(p.applied) > 0 && (err == nil || errors.As(err, &delayed)) {
+	delayed, missing := new(notary.SealingDelayedError), new(notary.QuorumMissingError)
+	if len(p.applied) > 0 && (err == nil || errors.As(err, &delayed) || errors.As(err, &missing)) {
 		h.Set("Preference-Applied", strings.Join(p.applied, ", "))
 	}
 }

@@ -47,6 +47,7 @@ var (
 	invalidSearch          = &problem{name: "invalid-search", status: 422, title: "The search cannot be made"}
 	invalidBatch           = &problem{name: "invalid-batch", status: 422, title: "Lines of the batch cannot be deposited"}
 	invalidVerification    = &problem{name: "invalid-verification", status: 422, title: "The policy is not a policy"}
+	invalidAssurance       = &problem{name: "invalid-assurance", status: 422, title: "The assurance cannot be given"}
 	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
 	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
 	internal               = &problem{name: "internal", status: 500, title: "Internal error", logged: true}
@@ -56,6 +57,7 @@ var (
 	clock                  = &problem{name: "clock", status: 503, title: "The depository does not trust its clock", retry: true, after: 60, logged: true}
 	unavailable            = &problem{name: "unavailable", status: 503, title: "Storage did not answer", retry: true, after: 5, logged: true}
 	sealingDelayed         = &problem{name: "sealing-delayed", status: 503, title: "The deposit is committed and waits for its seal", retry: true, after: 1}
+	witnessQuorum          = &problem{name: "witness-quorum", status: 503, title: "Too few witnesses cosign the log", retry: true, after: 5}
 	stopping               = &problem{name: "stopping", status: 503, title: "The depository is stopping", retry: true, after: 5}
 	insufficientStorage    = &problem{name: "insufficient-storage", status: 507, title: "There is no room left in storage", retry: true, after: 60}
 )
@@ -77,6 +79,8 @@ var table = []struct {
 	{notary.ErrDigest, digestMismatch, ""},
 	{notary.ErrBusy, busy, busyDetail},
 	{notary.ErrBacklog, backlog, "Nothing was kept. Try again later."},
+	{notary.ErrQuorum, witnessQuorum, "Nothing was kept. It goes on by itself when the witnesses are back."},
+	{notary.ErrNoWitnesses, invalidAssurance, "The log's policy names no witnesses. Nothing was kept."},
 	{notary.ErrClock, clock, "Nothing was kept: no honest time can be given. The operator must set the clock right."},
 	{notary.ErrNoRoom, insufficientStorage, "Nothing was kept."},
 	{notary.ErrStopped, stopping, "Try again when the depository is back."},
@@ -107,6 +111,7 @@ func judge(err error) (*problem, api.Problem) {
 		invalid *notary.InvalidError
 		batch   *notary.BatchError
 		delayed *notary.SealingDelayedError
+		missing *notary.QuorumMissingError
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -117,6 +122,12 @@ func judge(err error) (*problem, api.Problem) {
 		return sealingDelayed, api.Problem{
 			Detail:    "The deposit stands in the log. Send the request again with the same Idempotency-Key for its receipt.",
 			Id:        delayed.ID.String(),
+			Committed: true,
+		}
+	case errors.As(err, &missing):
+		return witnessQuorum, api.Problem{
+			Detail:    "The deposit stands in the log. Send the request again with the same Idempotency-Key for its receipt.",
+			Id:        missing.ID.String(),
 			Committed: true,
 		}
 	case errors.As(err, &invalid):

@@ -27,11 +27,12 @@ func (s *server) GetPolicy(w http.ResponseWriter, r *http.Request) {
 
 // GetPolicyByFingerprint implements GET /log/policy/{fingerprint}.
 func (s *server) GetPolicyByFingerprint(w http.ResponseWriter, r *http.Request, fingerprint string) {
-	if fingerprint != s.fingerprint || r.URL.RawPath != "" {
+	policy, ok := s.policies[fingerprint]
+	if !ok || r.URL.RawPath != "" {
 		s.fail(w, r, notary.ErrNotFound)
 		return
 	}
-	public(w, r, plainText, immutable, []byte(s.Policy.String()))
+	public(w, r, plainText, immutable, []byte(policy.String()))
 }
 
 // GetPublicRecord implements GET /log/records/{index}.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
 )
@@ -26,6 +27,9 @@ type Config struct {
 	Notary   *notary.Notary
 	Accounts notary.Accounts
 	Policy   proofs.Policy // served at /log/policy
+	// Earlier are the policies that were in force before, the last one first. They stay
+	// served by their fingerprints.
+	Earlier []proofs.Policy
 
 	MaxDocument int64 // bytes; 0: 1 GiB
 	// Wait is how long a request may take in which no byte moves, either way; 0: 30 s.
@@ -46,12 +50,12 @@ type Config struct {
 
 type server struct {
 	Config
-	keys        *auth.Keys
-	metrics     *metrics
-	fingerprint string
-	found       *proofs.Verifier // of the site's own policy
-	decoding    budget           // of batches
-	verifying   budget           // of receipts to check
+	keys      *auth.Keys
+	metrics   *metrics
+	policies  map[string]proofs.Policy // by fingerprint
+	found     []*proofs.Verifier       // of the site's own policies, the one in force first
+	decoding  budget                   // of batches
+	verifying budget                   // of receipts to check
 }
 
 // New returns the handler of the whole API.
@@ -71,7 +75,11 @@ func New(c Config) http.Handler {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), fingerprint: c.Policy.Fingerprint(), metrics: newMetrics(c.Metrics), found: proofs.NewFoundVerifier(c.Policy)}
+	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}}
+	for _, p := range append([]proofs.Policy{c.Policy}, c.Earlier...) {
+		s.policies[p.Fingerprint()] = p
+		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged()))
+	}
 	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
 	c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "muniment_ready",
@@ -140,7 +148,10 @@ func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 // badParameter answers what the generated code could not bind: a header, or a
 // parameter of a search.
 func (s *server) badParameter(w http.ResponseWriter, r *http.Request, err error) {
-	if wrong := new(api.InvalidParamFormatError); errors.As(err, &wrong) && r.Method != http.MethodPost {
+	wrong := new(api.InvalidParamFormatError)
+	if errors.As(err, &wrong) && wrong.ParamName == "assurance" {
+		err = errAssurance
+	} else if errors.As(err, &wrong) && r.Method != http.MethodPost {
 		err = badSearch(wrong.ParamName, "not one value of the form asked for")
 	} else {
 		err = errIdempotencyKey // the lists among the headers bind whatever they hold

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/api"
 )
 
@@ -123,21 +124,21 @@ func (s *server) questionForm(r *http.Request, boundary string, held *share) (q 
 // answer checks the receipt, and reads the document to its end in any case: an answer
 // in the middle of an upload may not be heard.
 func (s *server) answer(q question) (api.Verification, error) {
-	verifier := s.found
+	// What is no receipt at all parses to the zero Receipt, which Verify refuses as
+	// malformed.
+	receipt, _ := proofs.ParseReceipt(q.receipt)
+	verifier := s.inForce(receipt)
 	if q.policy != nil {
 		policy, err := proofs.ParsePolicy(q.policy)
 		if err != nil {
 			return api.Verification{}, refuse(invalidVerification, "The policy is not a C2SP tlog-policy: "+reason(err))
 		}
-		verifier = proofs.NewVerifier(policy)
+		verifier = proofs.NewVerifier(policy, mldsa.Plugged())
 	}
 	var document io.Reader
 	if q.document != nil {
 		document = q.document
 	}
-	// What is no receipt at all parses to the zero Receipt, which Verify refuses as
-	// malformed.
-	receipt, _ := proofs.ParseReceipt(q.receipt)
 	evidence, err := verifier.Verify(receipt, document)
 	if err == nil && document != nil {
 		_, err = io.Copy(io.Discard, document)
@@ -146,6 +147,18 @@ func (s *server) answer(q question) (api.Verification, error) {
 		return api.Verification{}, err
 	}
 	return verification(evidence, q.policy != nil), nil
+}
+
+// inForce finds the site's own policy under which a receipt may have been given: the
+// newest that does not refuse it. Nobody is misled if an older one is taken for a receipt
+// from which something was stripped: the answer is undecided at best, and names it.
+func (s *server) inForce(receipt proofs.Receipt) *proofs.Verifier {
+	for _, v := range s.found {
+		if e, err := v.Verify(receipt, nil); err == nil && e.Outcome() != proofs.Refused {
+			return v
+		}
+	}
+	return s.found[0]
 }
 
 // reason is what a parser of proofs found, without its prefix.

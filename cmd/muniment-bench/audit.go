@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/api"
 )
 
@@ -46,7 +47,7 @@ const pageBits = 1 << 16
 
 func newAuditor(w *workload, policy proofs.Policy) *auditor {
 	return &auditor{
-		workload: w, policy: policy, verifier: proofs.NewVerifier(policy),
+		workload: w, policy: policy, verifier: proofs.NewVerifier(policy, mldsa.Plugged()),
 		taken: map[uint64]*[pageBits / 64]uint64{}, roots: map[uint64]proofs.Hash{}, notes: map[string]proofs.Checkpoint{},
 	}
 }

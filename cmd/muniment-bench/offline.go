@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 // offlineReceipts are verified in turn, so that no processor cache holds them all.
@@ -82,7 +83,7 @@ func (b *bench) fetchOnce(n int) ([][]byte, error) {
 // verifyFor verifies files again and again for d on n cores, and returns how many a
 // second.
 func verifyFor(policy proofs.Policy, files [][]byte, n int, d time.Duration) (float64, error) {
-	v := proofs.NewVerifier(policy)
+	v := proofs.NewVerifier(policy, mldsa.Plugged())
 	var done atomic.Int64
 	var workers sync.WaitGroup
 	errs := make(chan error, n)

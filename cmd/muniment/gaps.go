@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 type gapsOptions struct {
@@ -58,7 +59,7 @@ func (o *gapsOptions) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	g := &collection{screen: s, verifier: proofs.NewVerifier(policy), cases: map[caseName][]link{}}
+	g := &collection{screen: s, verifier: proofs.NewVerifier(policy, mldsa.Plugged()), cases: map[caseName][]link{}}
 	if err := g.collect(c.Context(), args); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@
 //	muniment list                               search deposits
 //	muniment log checkpoint|entry|consistency   look into the public log
 //	muniment policy --server URL                show the policy a depository publishes
+//	muniment witness init|key|serve             cosign the logs of others
 package main
 
 import (
@@ -71,7 +72,7 @@ func rootCommand(lang proofs.Language) *cobra.Command {
 	root.AddCommand(
 		depositCommand(lang), batchCommand(lang), receiptCommand(lang), verifyCommand(lang),
 		caseCommand(lang), listCommand(lang), logCommand(lang), policyCommand(lang),
-		completionCommand(lang), versionCommand(lang),
+		witnessCommand(lang), completionCommand(lang), versionCommand(lang),
 	)
 	return root
 }

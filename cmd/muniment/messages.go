@@ -494,6 +494,7 @@ var problemTitles = map[string]phrase{
 	"invalid-search":           {"The search cannot be made", "无法按此查询"},
 	"invalid-batch":            {"Lines of the batch cannot be deposited", "批次中有不能存证的行"},
 	"invalid-verification":     {"The policy sent along is not a policy", "随附的信任策略无效"},
+	"invalid-assurance":        {"The depository has no witnesses to give that assurance", "存证机构没有见证方，无法提供所求的保证级别"},
 	"digest-mismatch":          {"The document is not the one that was announced", "文件与所声明的不一致"},
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},
 	"internal":                 {"Internal error of the depository", "存证机构内部错误"},
@@ -503,6 +504,7 @@ var problemTitles = map[string]phrase{
 	"clock":                    {"The depository does not trust its clock", "存证机构的时钟不可信"},
 	"unavailable":              {"The depository's storage did not answer", "存证机构的存储没有应答"},
 	"sealing-delayed":          {"The deposit is committed and waits for its seal", "存证已提交，等待封存"},
+	"witness-quorum":           {"Too few witnesses cosign the log", "联署日志的见证方数量不足"},
 	"stopping":                 {"The depository is stopping", "存证机构正在停止服务"},
 	"insufficient-storage":     {"The depository has no room left", "存证机构的存储空间不足"},
 }
@@ -702,4 +704,116 @@ var (
 	sayCount          = phrase{"%d %s", "%d 项%s"}
 	sayComma          = phrase{", ", "，"}
 	sayPlainly        = phrase{"%s", "%s"}
+)
+
+// The witness.
+var (
+	sayWitnessShort = phrase{"Witness the logs of others", "见证他人的日志"}
+	sayWitnessLong  = phrase{
+		`Run a witness: a server that looks at every new state of a depository's public log, makes
+sure that nothing in it was changed or removed since the state before, and signs that. A
+court, a notary's office, a regulator or another bank runs one; with the signatures of
+several, no depository can show different people different histories.
+
+The protocol is C2SP tlog-witness, for logs of any kind. A witness sees sizes and hashes,
+no documents and no names.`,
+		`运行见证服务：对存证机构公开日志的每个新状态，确认自上一状态以来没有任何内容被改动或删除，并就此签名。
+法院、公证处、监管机构或其他银行均可运行；有了多个见证方的签名，存证机构就无法向不同的人出示不同的历史。
+
+所用协议为 C2SP tlog-witness，适用于任何此类日志。见证方只看到数量与哈希值，看不到任何文件或姓名。`,
+	}
+	sayWitnessInitShort = phrase{"Make a witness's keys and folder", "生成见证方的密钥与文件夹"}
+	sayWitnessInitLong  = phrase{
+		`Make the folder of a new witness: its keys, readable by you alone, and an empty state.
+The name is a web address without https://, by which people will know whose signature it
+is; it cannot be changed later.
+
+It has two keys, one of Ed25519, which every verifier knows, and one of ML-DSA-44, which
+will still hold against quantum computers. Both sign, and count as one witness.
+
+Keep a copy of the keys elsewhere, secret. Never bring back an old copy of the file
+"state": a witness that has forgotten what it signed must not sign again under its name.
+
+JSON: name, keys (type, vkey), policy.`,
+		`建立新见证方的文件夹：仅您本人可读的密钥，以及空白的状态。
+名称是不含 https:// 的网址，供人识别签名出自何方；以后不能更改。
+
+共有两个密钥：一个为 Ed25519，所有验证程序都支持；另一个为 ML-DSA-44，可抵御量子计算机。
+两者都会签名，但只算一个见证方。
+
+请将密钥另行保密备份。切勿恢复文件“state”的旧副本：忘记了签过什么的见证方，不得再以原名称签名。
+
+JSON 字段：name、keys（type、vkey）、policy。`,
+	}
+	sayWitnessKeyShort = phrase{"Print a witness's public keys, and its lines for a policy", "显示见证方的公钥及其信任策略行"}
+	sayWitnessKeyLong  = phrase{
+		`Print the public keys of a witness, and the lines by which a policy names it. Give them to
+the depositories that are to ask it, and to those who verify.
+
+JSON: name, keys (type, vkey), policy.`,
+		`显示见证方的公钥，以及信任策略中指明该见证方的各行。请将其交给需要请求见证的存证机构，以及核验证据的人。
+
+JSON 字段：name、keys（type、vkey）、policy。`,
+	}
+	sayWitnessServeShort = phrase{"Cosign the checkpoints of logs", "为日志的检查点联署"}
+	sayWitnessServeLong  = phrase{
+		`Cosign the checkpoints of the logs that --log names, until SIGTERM or SIGINT. A log is
+named by its vkey, or by a file: a policy, of which the log lines count, or one vkey a
+line. Logs are told apart by their origin, which is the name in the vkey.
+
+What was seen of each log is on disk before a signature leaves. A checkpoint that does
+not continue the one before is refused. Two checkpoints of one size that contradict each
+other prove that the log was forked: both are kept in the folder "forks".
+
+POST /add-checkpoint is for logs; GET /HASH/checkpoint, where HASH is the SHA-256 of a
+log's origin in hex, shows anyone the newest checkpoint; /healthz and /metrics are for
+you. TLS ends at a proxy in front.
+
+Exit code 0: stopped as asked. 2: it could not start. 3: it stopped itself, since going
+on might have contradicted what it has signed.`,
+		`为 --log 所列日志的检查点联署，直至收到 SIGTERM 或 SIGINT。
+日志以其 vkey 指明，或以文件指明：文件可为信任策略（只取其中的 log 行），或每行一个 vkey。
+各日志以其来源（即 vkey 中的名称）区分。
+
+签名发出之前，所见的各日志状态已写入磁盘。不能接续前一检查点的检查点会被拒绝。
+大小相同而内容矛盾的两个检查点证明日志已分叉：两者都保存在文件夹“forks”中。
+
+POST /add-checkpoint 供日志使用；GET /HASH/checkpoint 向任何人显示最新的检查点，
+其中 HASH 为日志来源的 SHA-256（十六进制）；/healthz 与 /metrics 供运行者使用。TLS 由前置代理处理。
+
+退出码 0：按要求停止。2：未能启动。3：自行停止，因为继续运行可能与已签名的内容矛盾。`,
+	}
+	sayWitnessExample = phrase{
+		`  muniment witness init --dir witness --name court.example/witness
+  muniment witness key --dir witness --url https://witness.court.example
+  muniment witness serve --dir witness --listen 127.0.0.1:7380 --log depository.policy`,
+		`  muniment witness init --dir 见证 --name court.example/witness
+  muniment witness key --dir 见证 --url https://witness.court.example
+  muniment witness serve --dir 见证 --listen 127.0.0.1:7380 --log depository.policy`,
+	}
+	sayFlagWitnessDir  = phrase{"`folder` of the witness", "见证方的 `folder`"}
+	sayFlagWitnessName = phrase{"`name` under which it signs, such as court.example/witness", "签名所用的 `name`，例如 court.example/witness"}
+	sayFlagClassic     = phrase{"no key of ML-DSA-44", "不生成 ML-DSA-44 密钥"}
+	sayFlagWitnessURL  = phrase{"`url` at which logs reach it, for the policy's lines", "日志访问该见证方的 `url`，写入信任策略行"}
+	sayFlagListen      = phrase{"`address` to listen on", "监听的 `address`"}
+	sayFlagWitnessLog  = phrase{"`log` to cosign for, a vkey or a file; may be repeated", "需要联署的 `log`：vkey 或文件，可重复"}
+
+	sayWitnessNamed     = phrase{"Witness    %s", "见证方     %s"}
+	sayWitnessKey       = phrase{"%s  %s", "%s  %s"}
+	sayWitnessLines     = phrase{"Lines for a policy:", "信任策略行："}
+	sayWitnessServes    = phrase{"%s cosigns for %d logs on http://%s", "%s 为 %d 个日志联署：http://%s"}
+	sayWhichWitness     = phrase{"which witness? Give --dir FOLDER", "哪个见证方？请给出 --dir FOLDER"}
+	sayWhichName        = phrase{"under which name will it sign? Give --name NAME, such as court.example/witness", "以什么名称签名？请给出 --name NAME，例如 court.example/witness"}
+	sayWhichLogs        = phrase{"which logs are to be cosigned? Give --log VKEY or --log FILE", "为哪些日志联署？请给出 --log VKEY 或 --log FILE"}
+	sayWitnessName      = phrase{`"%s" cannot be a witness's name: 1 to 255 bytes without spaces and "+"`, "“%s”不能作为见证方名称：应为 1 至 255 字节，且不含空格与“+”"}
+	sayWitnessURL       = phrase{`"%s" is no address of a web server`, "“%s”不是网址"}
+	sayWitnessDirTaken  = phrase{"%s holds something already; a new witness needs a new folder", "%s 中已有内容；新见证方需要新的文件夹"}
+	sayNoWitness        = phrase{"there is no witness in %s; muniment witness init makes one", "%s 中没有见证方；可用 muniment witness init 建立"}
+	sayWitnessStateLost = phrase{"%s has lost its file state, and with it what it has signed. It must not sign again under its name: make a new witness", "%s 中的 state 文件已丢失，签过的内容无从得知。不得再以原名称签名：请建立新的见证方"}
+	sayWitnessState     = phrase{"%s; it must not sign again until the file is the one it wrote last", "状态文件不可用（%s）；在恢复为其最后写入的内容之前，不得再签名"}
+	sayWitnessTaken     = phrase{"another process serves %s already", "已有另一进程在使用 %s"}
+	sayWitnessExposed   = phrase{"others may read the private keys in %s; run chmod 600 on them", "他人可以读取 %s 中的私钥；请对其执行 chmod 600"}
+	sayNoLogs           = phrase{"%s names no log: neither a log line nor a vkey stands in it", "%s 未指明任何日志：其中既没有 log 行，也没有 vkey"}
+	sayNoLogKey         = phrase{"%s, line %d: no vkey of a log: %s", "%s 第 %d 行不是日志的 vkey：%s"}
+	sayWitnessStopped   = phrase{"the witness stopped itself: %s", "见证方自行停止：%s"}
 )

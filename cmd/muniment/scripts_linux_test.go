@@ -2,14 +2,18 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/storage/storagetest/servers"
 )
 
@@ -101,6 +106,8 @@ func runScripts(t *testing.T, settings func(name string) ([]string, error)) {
 			"count":      count,
 			"gb18030":    gb18030,
 			"hostile":    hostile,
+			"witness":    serveWitness,
+			"cosign":     cosign,
 		},
 		Condition: func(name string) (bool, error) {
 			switch name {
@@ -338,4 +345,57 @@ func hostile(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	// A name that is not UTF-8 cannot stand in a record.
 	ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "\xff\xfe.txt"), []byte("x"), 0o666))
+}
+
+// witness DIR [flags…] runs a witness, and sets WITNESS and WITNESS_PID.
+func serveWitness(ts *testscript.TestScript, neg bool, args []string) {
+	cmd := exec.Command("muniment", append([]string{"witness", "serve", "--listen", "127.0.0.1:0", "--dir", ts.MkAbs(args[0])}, args[1:]...)...)
+	cmd.Dir = ts.MkAbs(".")
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	var log strings.Builder
+	cmd.Stderr = &log
+	ts.Check(cmd.Start())
+	stop := sync.OnceFunc(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			ts.Logf("the witness ended: %v\n%s", err, log.String())
+		}
+	})
+	ts.Defer(stop)
+	ts.Setenv("WITNESS_PID", fmt.Sprint(cmd.Process.Pid))
+	late := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	in := bufio.NewScanner(out)
+	if in.Scan() {
+		if _, address, ok := strings.Cut(in.Text(), " on http://"); ok {
+			ts.Setenv("WITNESS", "http://"+address)
+			return
+		}
+	}
+	stop()
+	ts.Fatalf("the witness did not start:\n%s%s", in.Text(), log.String())
+}
+
+// cosign RECEIPT OLD STATUS asks the witness to cosign a receipt's checkpoint, without a
+// proof, and puts the cosignatures that it gives into the receipt.
+func cosign(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	r, err := proofs.ParseReceipt(data)
+	ts.Check(err)
+	body := append([]byte("old "+args[1]+"\n\n"), r.Checkpoint...)
+	resp, err := http.Post(ts.Getenv("WITNESS")+"/add-checkpoint", "text/plain", bytes.NewReader(body))
+	ts.Check(err)
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if fmt.Sprint(resp.StatusCode) != args[2] {
+		ts.Fatalf("the witness says %d, want %s: %s", resp.StatusCode, args[2], said)
+	}
+	if resp.StatusCode == http.StatusOK && bytes.Count(r.Checkpoint, []byte("— ")) == 1 {
+		r.Checkpoint = append(r.Checkpoint, said...)
+		ts.Check(os.WriteFile(path, r.Marshal(), 0o666))
+	}
 }

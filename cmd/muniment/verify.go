@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 type verifyOptions struct {
@@ -47,7 +48,7 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy)}
+	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, mldsa.Plugged())}
 	info, err := os.Stat(paths[0])
 	if err == nil && info.IsDir() && o.receipt == "" || len(paths) > 1 {
 		return v.many(paths)

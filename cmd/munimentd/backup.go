@@ -359,6 +359,9 @@ func (s *set) fill(ctx context.Context, o backupOptions, bar *bar) error {
 	if err := s.add(ctx, "policy", filepath.Join(o.Dir, "policy")); err != nil {
 		return err
 	}
+	if err := s.addPolicies(ctx, policiesPath(o.Dir)); err != nil {
+		return err
+	}
 	files, err := regularFiles(ledger)
 	if err != nil {
 		return err
@@ -414,6 +417,26 @@ func regularFiles(path string) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// addPolicies adds the policies that were in force before, if there are any.
+func (s *set) addPolicies(ctx context.Context, from string) error {
+	names, err := regularFiles(from)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(s.path, "policies"), 0o700); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := s.add(ctx, "policies/"+name, filepath.Join(from, name)); err != nil {
+			return err
+		}
+	}
+	return syncDir(filepath.Join(s.path, "policies"))
 }
 
 func (s *set) addKeys(ctx context.Context, keys string) error {

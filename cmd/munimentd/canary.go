@@ -20,6 +20,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/auth"
 	stranger "github.com/muniment/muniment/service/client"
 )
@@ -45,6 +46,7 @@ type canary struct {
 	accounts notary.Accounts
 	every    time.Duration
 	within   time.Duration // bounds one attempt
+	advisory bool          // the witnesses' quorum is not waited for
 	logger   *slog.Logger
 
 	failed atomic.Pointer[error] // the last verdict; nil: it succeeded, or has not been tried
@@ -167,6 +169,9 @@ func (c *canary) try(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
+	if c.advisory {
+		policy = policy.LogAlone()
+	}
 	claims, err := canaryClaims(key)
 	if err != nil {
 		return err
@@ -174,7 +179,7 @@ func (c *canary) try(ctx context.Context, key string) error {
 	caller := stranger.Client{
 		Server:   c.server,
 		APIKey:   apiKey,
-		Verifier: proofs.NewVerifier(policy),
+		Verifier: proofs.NewVerifier(policy, mldsa.Plugged()),
 		// A connection of its own each time, as a stranger has, and none left to wait for.
 		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}

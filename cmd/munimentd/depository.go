@@ -20,6 +20,8 @@ type depository struct {
 	lock   *os.File // held on the directory for as long as it is open; nil: it is shared
 	store  *storage.Store
 	config notary.Config
+	// earlier are the policies that were in force before, the last one first.
+	earlier []proofs.Policy
 }
 
 // errTaken: another process has the depository open.

@@ -44,7 +44,7 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor --dir DIR",
 		Short: "Look at everything, say what is wrong and how to mend it",
 		Long: `Check the directory, its keys and policy, PostgreSQL and S3 where they keep something,
-the anchors, the process that has the directory open, the disk, the clock and the
+the anchors, the witnesses (they are asked to cosign what is published), the process that has the directory open, the disk, the clock and the
 limits, and re-hash everything that is stored, as fsck does. Nothing is changed. A
 running depository is asked, and goes on working meanwhile.
 
@@ -155,6 +155,7 @@ func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagn
 	e.contents(ctx)
 	e.tenantKeyFiles()
 	e.published(ctx)
+	e.witnesses(ctx)
 	e.clock()
 	e.disks()
 	e.limits()

@@ -81,8 +81,11 @@ func (d *laidOut) fleet(t *testing.T, replicas int) *fleet {
 	t.Helper()
 	f := &fleet{laidOut: d}
 	t.Cleanup(func() {
-		if said := d.said.String(); t.Failed() {
-			t.Logf("the last that was said: %s", said[max(0, len(said)-20_000):])
+		for i, p := range f.processes {
+			if t.Failed() && p != nil {
+				said := p.out.String()
+				t.Logf("the last that replica %d said: %s", i, said[max(0, len(said)-10_000):])
+			}
 		}
 	})
 	for i := range replicas {

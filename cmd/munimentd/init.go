@@ -181,7 +181,7 @@ func clear(dir string) error {
 	if err := writeFile(filepath.Join(dir, unfinished), nil, 0o600); err != nil {
 		return err
 	}
-	for _, name := range []string{"ledger", "blobs", "anchor", "keys", "policy"} {
+	for _, name := range []string{"ledger", "blobs", "anchor", "keys", "policy", "policies"} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return err
 		}

@@ -5,13 +5,18 @@ import (
 	"runtime/debug"
 )
 
-// tuneMemory lets the heap grow to two and a half times what is live before it is collected,
-// while that is little: most of what a deposit allocates is dead when it is answered.
+// tuneMemory lets the heap grow beyond what is live before it is collected, while that is
+// little: most of what a deposit allocates is dead when it is answered. Beside Pebble's
+// caches, to two and a half times; a process that keeps nothing itself has room for more.
 // Near memoryTarget the collector works as hard as it must. Who sets GOGC or
 // GOMEMLIMIT knows better.
-func tuneMemory() {
+func tuneMemory(cfg *config) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(150)
+		percent := 150
+		if cfg.Ledger != "pebble" {
+			percent = 400
+		}
+		debug.SetGCPercent(percent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryTarget)

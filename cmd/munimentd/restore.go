@@ -359,6 +359,9 @@ func (r *restoring) bring(ctx context.Context, o restoreOptions, bar *bar) error
 	if err := storage.Create(ctx, storage.Config{Dir: r.path}, []byte(r.anchor.String())); err != nil {
 		return err
 	}
+	if err := r.bringPolicies(ctx); err != nil {
+		return err
+	}
 	for i, f := range r.manifest.Files {
 		if strings.HasPrefix(f.Path, "ledger/") {
 			if err := r.copy(ctx, f.Path, f.Path); err != nil {
@@ -368,6 +371,29 @@ func (r *restoring) bring(ctx context.Context, o restoreOptions, bar *bar) error
 		bar.show("files of the ledger", uint64(i+1), uint64(len(r.manifest.Files)))
 	}
 	return syncDir(filepath.Join(r.path, "ledger"))
+}
+
+// bringPolicies copies the policies that were in force before, if there are any.
+func (r *restoring) bringPolicies(ctx context.Context) error {
+	there := false
+	for _, f := range r.manifest.Files {
+		if !strings.HasPrefix(f.Path, "policies/") {
+			continue
+		}
+		if !there {
+			if err := os.Mkdir(policiesPath(r.path), 0o755); err != nil {
+				return err
+			}
+			there = true
+		}
+		if err := r.copy(ctx, f.Path, f.Path); err != nil {
+			return err
+		}
+	}
+	if !there {
+		return nil
+	}
+	return syncDir(policiesPath(r.path))
 }
 
 // copy copies one file of the set, and holds it against the manifest.

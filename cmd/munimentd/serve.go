@@ -56,7 +56,7 @@ line before says why.`,
 
 func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	logger := newLogger(cfg.LogFormat)
-	tuneMemory()
+	tuneMemory(cfg)
 	fresh, err := empty(cfg.Dir)
 	if err != nil {
 		return err
@@ -86,6 +86,17 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	d.config.AcceptClock = cfg.AcceptClock
 	metrics := newRegistry(cfg, d)
 	d.config.Metrics = metrics
+	client, err := d.summon(cfg, logger)
+	if err == nil {
+		d.earlier, err = earlierPolicies(cfg.Dir)
+	}
+	if err != nil {
+		return errors.Join(err, d.close())
+	}
+	if client != nil {
+		metrics.MustRegister(client)
+		defer client.Close()
+	}
 	n, err := notary.Open(ctx, d.config)
 	if err != nil {
 		return errors.Join(err, d.close())
@@ -107,6 +118,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Notary:      n,
 		Accounts:    d.store.Accounts,
 		Policy:      d.config.Policy,
+		Earlier:     d.earlier,
 		MaxDocument: cfg.MaxDocument,
 		Logger:      logger,
 		Version:     version(),
@@ -119,6 +131,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	defer hush()
 	if cfg.Canary > 0 {
 		c := newCanary(cfg.Dir, listener.Addr(), d.store.Accounts, cfg.Canary, metrics, logger)
+		c.advisory = d.config.Advisory
 		edge.Canary = c.verdict
 		song.Go(func() { c.run(singing) })
 	}

@@ -16,6 +16,7 @@ type config struct {
 	AcceptClock bool
 	Canary      time.Duration
 	LogFormat   string
+	Witness     string
 
 	Ledger   string // engine
 	Postgres postgres.Config
@@ -50,6 +51,8 @@ func newConfig() *config {
 		{"accept-clock", boolean(&c.AcceptClock), "false", "start although the clock is over 24 hours past the newest entry"},
 		{"canary", interval(&c.Canary), "5m0s", "how often the depository deposits with itself, 1s or more; 0: never"},
 		{"log-format", choice(&c.LogFormat, "text", "json"), "text", "text or json, on standard error"},
+
+		{"witness", choice(&c.Witness, "required", "advisory"), "required", "once the policy names witnesses: required publishes nothing without their quorum; advisory publishes, and says so"},
 
 		{"ledger.engine", choice(&c.Ledger, "pebble", "postgres"), "pebble", "what keeps the ledger: pebble, in the directory, or postgres"},
 		{"ledger.postgres.url", databaseURL(&c.Postgres.URL), "", "connection URI, or keyword string, of the database"},

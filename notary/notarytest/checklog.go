@@ -9,6 +9,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 )
 
 // CheckLog re-verifies a whole log from what the ledger holds, without a line of
@@ -44,7 +45,7 @@ func CheckLog(ctx context.Context, l notary.Ledger, anchor []byte, policy proofs
 			return fmt.Errorf("published note: %w", err)
 		}
 	}
-	verifier := proofs.NewVerifier(policy)
+	verifier := proofs.NewVerifier(policy, mldsa.Plugged())
 	for _, r := range receipts {
 		if err := checkReceipt(verifier, r, leaves); err != nil {
 			return fmt.Errorf("receipt of entry %d: %w", r.Index, err)

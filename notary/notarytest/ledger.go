@@ -455,7 +455,7 @@ func (l *Ledger) Deposits(ctx context.Context, q notary.Query) ([]notary.Row, er
 // Publish implements notary.Ledger.
 func (l *Ledger) Publish(ctx context.Context, size uint64, note []byte) error {
 	return l.call(ctx, "Publish", func(s *LedgerState) error {
-		if size > s.PublishedSize {
+		if s.Published == nil || size >= s.PublishedSize {
 			s.PublishedSize, s.Published = size, bytes.Clone(note)
 		}
 		return nil

@@ -15,6 +15,7 @@ type Peers struct {
 
 	shared *lease
 	heard  chan struct{} // of one place
+	news   notary.News   // under shared.mu: what the token in heard is about
 }
 
 // lease is what all replicas share.
@@ -78,11 +79,12 @@ func (p *Peers) Resign(ctx context.Context, holder notary.ID) error {
 }
 
 // Announce implements notary.Peers.
-func (p *Peers) Announce(ctx context.Context) error {
+func (p *Peers) Announce(ctx context.Context, news notary.News) error {
 	return p.Faults.call(ctx, "Announce", func() error {
 		p.shared.mu.Lock()
 		defer p.shared.mu.Unlock()
 		for _, other := range p.shared.all {
+			other.news |= news
 			select {
 			case other.heard <- struct{}{}:
 			default: // it has not listened yet to the one before
@@ -93,15 +95,19 @@ func (p *Peers) Announce(ctx context.Context) error {
 }
 
 // Listen implements notary.Peers.
-func (p *Peers) Listen(ctx context.Context) error {
+func (p *Peers) Listen(ctx context.Context) (notary.News, error) {
 	fault := p.Faults.next("Listen")
 	if fault.Kind == None {
 		select {
 		case <-p.heard:
-			return nil
+			p.shared.mu.Lock()
+			defer p.shared.mu.Unlock()
+			news := p.news
+			p.news = 0
+			return news, nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
-	return fault.answer(ctx)
+	return 0, fault.answer(ctx)
 }

@@ -14,6 +14,96 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for Assurance.
+const (
+	AssuranceSealed    Assurance = "sealed"
+	AssuranceWitnessed Assurance = "witnessed"
+)
+
+// Valid indicates whether the value is a known member of the Assurance enum.
+func (e Assurance) Valid() bool {
+	switch e {
+	case AssuranceSealed:
+		return true
+	case AssuranceWitnessed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateDepositParamsAssurance.
+const (
+	CreateDepositParamsAssuranceSealed    CreateDepositParamsAssurance = "sealed"
+	CreateDepositParamsAssuranceWitnessed CreateDepositParamsAssurance = "witnessed"
+)
+
+// Valid indicates whether the value is a known member of the CreateDepositParamsAssurance enum.
+func (e CreateDepositParamsAssurance) Valid() bool {
+	switch e {
+	case CreateDepositParamsAssuranceSealed:
+		return true
+	case CreateDepositParamsAssuranceWitnessed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetDepositParamsAssurance.
+const (
+	GetDepositParamsAssuranceSealed    GetDepositParamsAssurance = "sealed"
+	GetDepositParamsAssuranceWitnessed GetDepositParamsAssurance = "witnessed"
+)
+
+// Valid indicates whether the value is a known member of the GetDepositParamsAssurance enum.
+func (e GetDepositParamsAssurance) Valid() bool {
+	switch e {
+	case GetDepositParamsAssuranceSealed:
+		return true
+	case GetDepositParamsAssuranceWitnessed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetReceiptParamsAssurance.
+const (
+	GetReceiptParamsAssuranceSealed    GetReceiptParamsAssurance = "sealed"
+	GetReceiptParamsAssuranceWitnessed GetReceiptParamsAssurance = "witnessed"
+)
+
+// Valid indicates whether the value is a known member of the GetReceiptParamsAssurance enum.
+func (e GetReceiptParamsAssurance) Valid() bool {
+	switch e {
+	case GetReceiptParamsAssuranceSealed:
+		return true
+	case GetReceiptParamsAssuranceWitnessed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateBatchParamsAssurance.
+const (
+	CreateBatchParamsAssuranceSealed    CreateBatchParamsAssurance = "sealed"
+	CreateBatchParamsAssuranceWitnessed CreateBatchParamsAssurance = "witnessed"
+)
+
+// Valid indicates whether the value is a known member of the CreateBatchParamsAssurance enum.
+func (e CreateBatchParamsAssurance) Valid() bool {
+	switch e {
+	case CreateBatchParamsAssuranceSealed:
+		return true
+	case CreateBatchParamsAssuranceWitnessed:
+		return true
+	default:
+		return false
+	}
+}
+
 // BadLine What is wrong with one line of a batch.
 type BadLine struct {
 	// Detail What, for people.
@@ -248,7 +338,8 @@ type Health struct {
 	Committed uint64 `json:"committed,omitempty"`
 
 	// Notes What works, and the operator should know. `single-copy`: the database has no synchronous
-	// standby, so that what is acknowledged is on one machine only.
+	// standby, so that what is acknowledged is on one machine only. `unwitnessed`: the newest
+	// checkpoints are published without the quorum of the witnesses, as the operator set it.
 	Notes []string `json:"notes,omitempty"`
 
 	// Origin The log.
@@ -485,6 +576,9 @@ type VerificationUpload struct {
 	Receipt Receipt `json:"receipt"`
 }
 
+// Assurance defines model for Assurance.
+type Assurance string
+
 // ContentDigest defines model for ContentDigest.
 type ContentDigest = string
 
@@ -566,6 +660,13 @@ type ListDepositsParams struct {
 
 // CreateDepositParams defines parameters for CreateDeposit.
 type CreateDepositParams struct {
+	// Assurance What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
+	// quorum of the policy's witnesses as well; it is waited for, like the seal, and what is
+	// committed when time runs out is answered 503 `witness-quorum`. A depository that requires
+	// its witnesses answers with witnessed receipts whatever is asked. It is no part of what the
+	// `Idempotency-Key` stands for.
+	Assurance *CreateDepositParamsAssurance `form:"assurance,omitempty" json:"assurance,omitempty"`
+
 	// IdempotencyKey Stands for this content for ever, within the tenant. 1 to 255 printable ASCII
 	// characters; a UUID, or the contract's key in the calling system, will do.
 	IdempotencyKey string `json:"Idempotency-Key"`
@@ -582,14 +683,50 @@ type CreateDepositParams struct {
 	Prefer *PreferWait `json:"Prefer,omitempty"`
 }
 
+// CreateDepositParamsAssurance defines parameters for CreateDeposit.
+type CreateDepositParamsAssurance string
+
+// GetDepositParams defines parameters for GetDeposit.
+type GetDepositParams struct {
+	// Assurance What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
+	// quorum of the policy's witnesses as well; it is waited for, like the seal, and what is
+	// committed when time runs out is answered 503 `witness-quorum`. A depository that requires
+	// its witnesses answers with witnessed receipts whatever is asked. It is no part of what the
+	// `Idempotency-Key` stands for.
+	Assurance *GetDepositParamsAssurance `form:"assurance,omitempty" json:"assurance,omitempty"`
+}
+
+// GetDepositParamsAssurance defines parameters for GetDeposit.
+type GetDepositParamsAssurance string
+
 // GetDocumentParams defines parameters for GetDocument.
 type GetDocumentParams struct {
 	// Range The bytes wanted (RFC 9110 §14.2).
 	Range *string `json:"Range,omitempty"`
 }
 
+// GetReceiptParams defines parameters for GetReceipt.
+type GetReceiptParams struct {
+	// Assurance What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
+	// quorum of the policy's witnesses as well; it is waited for, like the seal, and what is
+	// committed when time runs out is answered 503 `witness-quorum`. A depository that requires
+	// its witnesses answers with witnessed receipts whatever is asked. It is no part of what the
+	// `Idempotency-Key` stands for.
+	Assurance *GetReceiptParamsAssurance `form:"assurance,omitempty" json:"assurance,omitempty"`
+}
+
+// GetReceiptParamsAssurance defines parameters for GetReceipt.
+type GetReceiptParamsAssurance string
+
 // CreateBatchParams defines parameters for CreateBatch.
 type CreateBatchParams struct {
+	// Assurance What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
+	// quorum of the policy's witnesses as well; it is waited for, like the seal, and what is
+	// committed when time runs out is answered 503 `witness-quorum`. A depository that requires
+	// its witnesses answers with witnessed receipts whatever is asked. It is no part of what the
+	// `Idempotency-Key` stands for.
+	Assurance *CreateBatchParamsAssurance `form:"assurance,omitempty" json:"assurance,omitempty"`
+
 	// IdempotencyKey Stands for this batch for ever, within the tenant. 1 to 255 printable ASCII characters.
 	IdempotencyKey string `json:"Idempotency-Key"`
 
@@ -604,6 +741,9 @@ type CreateBatchParams struct {
 	// disclosures out. `Preference-Applied` says which were honoured; others are passed over.
 	Prefer *PreferWait `json:"Prefer,omitempty"`
 }
+
+// CreateBatchParamsAssurance defines parameters for CreateBatch.
+type CreateBatchParamsAssurance string
 
 // VerifyParams defines parameters for Verify.
 type VerifyParams struct {
@@ -662,13 +802,13 @@ type ServerInterface interface {
 	CreateDeposit(w http.ResponseWriter, r *http.Request, params CreateDepositParams)
 	// GetDeposit Read a deposit
 	// (GET /v1/deposits/{id})
-	GetDeposit(w http.ResponseWriter, r *http.Request, id DepositID)
+	GetDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params GetDepositParams)
 	// GetDocument Download a document
 	// (GET /v1/deposits/{id}/document)
 	GetDocument(w http.ResponseWriter, r *http.Request, id DepositID, params GetDocumentParams)
 	// GetReceipt Download a receipt
 	// (GET /v1/deposits/{id}/receipt)
-	GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID)
+	GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID, params GetReceiptParams)
 	// CreateBatch Deposit up to 10,000 digests at once
 	// (POST /v1/deposits:batch)
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
@@ -749,7 +889,7 @@ func (_ Unimplemented) CreateDeposit(w http.ResponseWriter, r *http.Request, par
 
 // GetDeposit Read a deposit
 // (GET /v1/deposits/{id})
-func (_ Unimplemented) GetDeposit(w http.ResponseWriter, r *http.Request, id DepositID) {
+func (_ Unimplemented) GetDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params GetDepositParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -761,7 +901,7 @@ func (_ Unimplemented) GetDocument(w http.ResponseWriter, r *http.Request, id De
 
 // GetReceipt Download a receipt
 // (GET /v1/deposits/{id}/receipt)
-func (_ Unimplemented) GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID) {
+func (_ Unimplemented) GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID, params GetReceiptParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1098,6 +1238,19 @@ func (siw *ServerInterfaceWrapper) CreateDeposit(w http.ResponseWriter, r *http.
 	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateDepositParams
 
+	// ------------- Optional query parameter "assurance" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "assurance", r.URL.Query(), &params.Assurance, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "assurance"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "assurance", Err: err})
+		}
+		return
+	}
+
 	headers := r.Header
 
 	// ------------- Required header parameter "Idempotency-Key" -------------
@@ -1187,8 +1340,24 @@ func (siw *ServerInterfaceWrapper) GetDeposit(w http.ResponseWriter, r *http.Req
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDepositParams
+
+	// ------------- Optional query parameter "assurance" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "assurance", r.URL.Query(), &params.Assurance, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "assurance"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "assurance", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetDeposit(w, r, id)
+		siw.Handler.GetDeposit(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1263,8 +1432,24 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReceiptParams
+
+	// ------------- Optional query parameter "assurance" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "assurance", r.URL.Query(), &params.Assurance, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "assurance"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "assurance", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetReceipt(w, r, id)
+		siw.Handler.GetReceipt(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1282,6 +1467,19 @@ func (siw *ServerInterfaceWrapper) CreateBatch(w http.ResponseWriter, r *http.Re
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateBatchParams
+
+	// ------------- Optional query parameter "assurance" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "assurance", r.URL.Query(), &params.Assurance, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "assurance"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "assurance", Err: err})
+		}
+		return
+	}
 
 	headers := r.Header
 

@@ -35,6 +35,8 @@ type Batch struct {
 	// JSON. Each has content.sha256.
 	Lines []proofs.Record
 	Wait  time.Duration // as in [Deposit]
+	// Witnessed: as in [Deposit].
+	Witnessed bool
 }
 
 // DepositBatch deposits digests, one behind the other, and returns their receipts in
@@ -50,7 +52,7 @@ func (c *Client) DepositBatch(ctx context.Context, b Batch) ([]proofs.Receipt, e
 		return nil, err
 	}
 	k := call{
-		method: http.MethodPost, path: "/v1/deposits:batch", key: b.Key, want: http.StatusCreated,
+		method: http.MethodPost, path: c.assured("/v1/deposits:batch", b.Witnessed), key: b.Key, want: http.StatusCreated,
 		limit: maxCheckpoint + int64(len(lines))*maxLine,
 	}
 	if k.key == "" {

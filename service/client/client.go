@@ -310,7 +310,7 @@ func (c *Client) Receipt(ctx context.Context, id string) (proofs.Receipt, error)
 		return proofs.Receipt{}, fmt.Errorf("%q is not the id of a deposit", id)
 	}
 	data, err := c.get(ctx, call{
-		method: http.MethodGet, path: "/v1/deposits/" + id + "/receipt", want: http.StatusOK, limit: proofs.MaxReceipt,
+		method: http.MethodGet, path: c.assured("/v1/deposits/"+id+"/receipt", false), want: http.StatusOK, limit: proofs.MaxReceipt,
 	})
 	if err != nil {
 		return proofs.Receipt{}, err

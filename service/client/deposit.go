@@ -37,8 +37,12 @@ type Deposit struct {
 	Size int64
 	// Wait is how long the server may wait for the seal of what it has committed, in
 	// whole seconds; 0: as long as it will. Where the seal is later, the Problem is
-	// ProblemSealingDelayed, and with a Wait it is returned at once.
+	// ProblemSealingDelayed, and with a Wait it is returned at once; so is
+	// ProblemWitnessQuorum with Committed set.
 	Wait time.Duration
+	// Witnessed asks for a receipt that the quorum of the depository's witnesses has
+	// cosigned. It is asked for anyway where the verifier's policy demands one.
+	Witnessed bool
 	// Name and Type stand for content.name and content.type where Claims have none.
 	Name, Type string
 }
@@ -55,7 +59,7 @@ func (c *Client) Deposit(ctx context.Context, d Deposit) (proofs.Receipt, error)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
-	k := call{method: http.MethodPost, path: "/v1/deposits", key: d.Key, want: http.StatusCreated, limit: maxDeposit}
+	k := call{method: http.MethodPost, path: c.assured("/v1/deposits", d.Witnessed), key: d.Key, want: http.StatusCreated, limit: maxDeposit}
 	if k.key == "" {
 		k.key = rand.Text()
 	}
@@ -75,6 +79,14 @@ func (c *Client) Deposit(ctx context.Context, d Deposit) (proofs.Receipt, error)
 		return proofs.Receipt{}, err
 	}
 	return r, nil
+}
+
+// assured adds to a path the assurance that is needed.
+func (c *Client) assured(path string, witnessed bool) string {
+	if witnessed || c.Verifier != nil && c.Verifier.Witnessed() {
+		return path + "?assurance=witnessed"
+	}
+	return path
 }
 
 // claims are d.Claims with what d says beside them, and always with the digest: it

@@ -23,6 +23,7 @@ const (
 	ProblemInvalidSearch          = "/problems/invalid-search"
 	ProblemInvalidBatch           = "/problems/invalid-batch"
 	ProblemInvalidVerification    = "/problems/invalid-verification"
+	ProblemInvalidAssurance       = "/problems/invalid-assurance"
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
 	ProblemInternal               = "/problems/internal"
@@ -32,6 +33,7 @@ const (
 	ProblemClock                  = "/problems/clock"
 	ProblemUnavailable            = "/problems/unavailable"
 	ProblemSealingDelayed         = "/problems/sealing-delayed"
+	ProblemWitnessQuorum          = "/problems/witness-quorum"
 	ProblemStopping               = "/problems/stopping"
 	ProblemInsufficientStorage    = "/problems/insufficient-storage"
 )

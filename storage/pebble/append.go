@@ -378,7 +378,7 @@ func (l *Ledger) Publish(ctx context.Context, size uint64, note []byte) error {
 	l.mu.Lock()
 	err, current := l.failed, l.published.size
 	l.mu.Unlock()
-	if err != nil || size <= current {
+	if err != nil || size < current {
 		return err
 	}
 	if !l.full {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -107,12 +108,17 @@ func lookUp(ctx context.Context, conn *pgx.Conn, lookups notary.Lookups) (notary
 		b.Queue(lookupOperations, tenants.uuids(), keys.bytes()).Query(func(rows pgx.Rows) error { return scanOperations(rows, s.Operations) })
 	}
 	if len(lookups.Cases) > 0 {
-		var tenants, contracts column
+		order := make([]int, len(lookups.Cases))
 		for i, c := range lookups.Cases {
 			s.Cases[i] = notary.Case{Tenant: c.Tenant, Contract: c.Contract}
-			tenants, contracts = append(tenants, c.Tenant[:]), append(contracts, c.Contract[:])
+			order[i] = i
 		}
-		b.Queue(lookupCases, tenants.uuids(), contracts.bytes()).Query(func(rows pgx.Rows) error { return scanCases(rows, s.Cases) })
+		slices.SortFunc(order, func(x, y int) int { return bytes.Compare(s.Cases[x].Contract[:], s.Cases[y].Contract[:]) })
+		tenants, contracts := make(column, len(order)), make(column, len(order))
+		for n, i := range order {
+			tenants[n], contracts[n] = s.Cases[i].Tenant[:], s.Cases[i].Contract[:]
+		}
+		b.Queue(lookupCases, tenants.uuids(), contracts.bytes()).Query(func(rows pgx.Rows) error { return scanCases(rows, s.Cases, order) })
 	}
 	// The clock is read last, since a large batch looks up for a while.
 	b.Queue(selectHead).QueryRow(func(row pgx.Row) (err error) {
@@ -147,14 +153,15 @@ func scanOperations(rows pgx.Rows, found []notary.Operation) error {
 	return err
 }
 
-func scanCases(rows pgx.Rows, found []notary.Case) error {
+// scanCases takes what was found of the cases, which were asked for in that order.
+func scanCases(rows pgx.Rows, found []notary.Case, order []int) error {
 	var n, seq int64
 	var leaf []byte
 	_, err := pgx.ForEachRow(rows, []any{&n, &seq, &leaf}, func() error {
 		if n < 1 || int(n) > len(found) || seq < 1 || len(leaf) != proofs.HashSize {
 			return corrupt("case at number %d", seq)
 		}
-		found[n-1].Seq, found[n-1].Leaf = uint64(seq), proofs.Hash(leaf)
+		found[order[n-1]].Seq, found[order[n-1]].Leaf = uint64(seq), proofs.Hash(leaf)
 		return nil
 	})
 	return err
@@ -204,8 +211,7 @@ func queueRows(b *pgx.Batch, batch *notary.Batch) {
 	n := len(batch.Rows)
 	tenants, ids, prevs, bodies, secrets := make(column, n), make(column, n), make(column, n), make(column, n), make(column, n)
 	indexes, seqs := make([]int64, n), make([]int64, n)
-	var termTenants, terms column
-	var termIndexes []int64
+	var terms termRows
 	for i := range batch.Rows {
 		r := &batch.Rows[i]
 		tenants[i], ids[i], bodies[i], secrets[i] = r.Tenant[:], r.ID[:], notNull(r.Body), notNull(r.Secrets)
@@ -217,7 +223,7 @@ func queueRows(b *pgx.Batch, batch *notary.Batch) {
 			if slices.Contains(batch.Terms[i][:j], batch.Terms[i][j]) {
 				continue // a row may have a term twice, and is found by it once
 			}
-			terms, termTenants, termIndexes = append(terms, batch.Terms[i][j][:]), append(termTenants, r.Tenant[:]), append(termIndexes, int64(r.Index))
+			terms = append(terms, termRow{r.Tenant, batch.Terms[i][j], int64(r.Index)})
 		}
 	}
 	b.Queue(`INSERT INTO deposits (index, tenant, id, case_seq, case_prev, body)
@@ -227,18 +233,41 @@ func queueRows(b *pgx.Batch, batch *notary.Batch) {
 		indexes, tenants.uuids(), secrets.bytes())
 	b.Queue("INSERT INTO deposit_id (id, tenant, index) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])",
 		ids.uuids(), tenants.uuids(), indexes)
-	if len(terms) > 0 {
-		b.Queue("INSERT INTO terms (tenant, term, index) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bigint[])",
-			termTenants.uuids(), terms.bytes(), termIndexes)
-	}
+	terms.queue(b)
 	queueOperations(b, batch.Operations)
 	queueCases(b, batch.Cases)
+}
+
+// termRows are rows of the table terms.
+type termRows []termRow
+
+type termRow struct {
+	tenant notary.ID
+	term   notary.Term
+	index  int64
+}
+
+// queue adds the rows in the order of their key, as all that is found by a digest: one
+// that comes after its neighbour in the index finds the way there in the processor's cache.
+func (r termRows) queue(b *pgx.Batch) {
+	if len(r) == 0 {
+		return
+	}
+	slices.SortFunc(r, func(x, y termRow) int { return bytes.Compare(x.term[:], y.term[:]) })
+	tenants, terms, indexes := make(column, len(r)), make(column, len(r)), make([]int64, len(r))
+	for i := range r {
+		tenants[i], terms[i], indexes[i] = r[i].tenant[:], r[i].term[:], r[i].index
+	}
+	b.Queue("INSERT INTO terms (tenant, term, index) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bigint[])",
+		tenants.uuids(), terms.bytes(), indexes)
 }
 
 func queueOperations(b *pgx.Batch, operations []notary.Operation) {
 	if len(operations) == 0 {
 		return
 	}
+	operations = slices.Clone(operations)
+	slices.SortFunc(operations, func(x, y notary.Operation) int { return bytes.Compare(x.Key[:], y.Key[:]) })
 	n := len(operations)
 	tenants, keys, firsts, counts := make(column, n), make(column, n), make([]int64, n), make([]int32, n)
 	for i := range operations {
@@ -253,6 +282,8 @@ func queueOperations(b *pgx.Batch, operations []notary.Operation) {
 // that may not meet another row costs half of one that may.
 func queueCases(b *pgx.Batch, cases []notary.Case) {
 	begun, moved := caseRows{}, caseRows{}
+	cases = slices.Clone(cases)
+	slices.SortFunc(cases, func(x, y notary.Case) int { return bytes.Compare(x.Contract[:], y.Contract[:]) })
 	for i := range cases {
 		rows := &moved
 		if cases[i].Seq == 1 {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -35,8 +36,8 @@ func (l *Ledger) Resign(ctx context.Context, holder notary.ID) error {
 // Announce implements notary.Peers, by NOTIFY in a transaction of its own: within the one
 // that commits, its lock would let no other commit at the same time. It is held for as
 // long as the commit takes, so no flush is waited for; nothing is kept of it anyway.
-func (l *Ledger) Announce(ctx context.Context) error {
-	return l.lightly(ctx, "SELECT pg_notify($1, '')", l.channel())
+func (l *Ledger) Announce(ctx context.Context, news notary.News) error {
+	return l.lightly(ctx, "SELECT pg_notify($1, $2)", l.channel(), strconv.Itoa(int(news)))
 }
 
 func (l *Ledger) channel() string { return "muniment_" + l.schema }
@@ -61,23 +62,30 @@ func (p *listener) drop() {
 }
 
 // Listen implements notary.Peers.
-func (l *Ledger) Listen(ctx context.Context) error {
+func (l *Ledger) Listen(ctx context.Context) (notary.News, error) {
 	p := &l.peers
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conn == nil {
 		if err := l.listen(ctx); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	_, err := p.conn.WaitForNotification(ctx)
+	heard, err := p.conn.WaitForNotification(ctx)
 	if err != nil && (ctx.Err() == nil || p.conn.IsClosed()) {
 		p.drop()
 	}
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return 0, ctx.Err()
+	case err != nil:
+		return 0, err
 	}
-	return err
+	news, err := strconv.ParseUint(heard.Payload, 10, 8)
+	if err != nil { // not from here: whatever it may be, who looks at everything misses nothing
+		return notary.NewsCommitted | notary.NewsPublished, nil
+	}
+	return notary.News(news), nil
 }
 
 // listen connects. It does not take part in the pools, where a connection that says

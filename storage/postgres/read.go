@@ -295,7 +295,7 @@ func (l *Ledger) Operation(ctx context.Context, tenant notary.ID, key notary.Ter
 // Case implements notary.Ledger.
 func (l *Ledger) Case(ctx context.Context, tenant notary.ID, contract notary.Term) (notary.Case, error) {
 	found := []notary.Case{{Tenant: tenant, Contract: contract}}
-	err := l.asTenant(ctx, tenant, func(rows pgx.Rows) error { return scanCases(rows, found) },
+	err := l.asTenant(ctx, tenant, func(rows pgx.Rows) error { return scanCases(rows, found, []int{0}) },
 		"SELECT 1::bigint, seq, leaf FROM cases WHERE tenant = $1 AND contract = $2", uuid(tenant), contract[:])
 	if err == nil && found[0].Seq == 0 {
 		err = notary.ErrNotFound
@@ -367,7 +367,7 @@ func ceilMilli(t time.Time) int64 {
 // Publish implements notary.Ledger. Its commit is seen by all at once, and its flush is
 // not waited for: the contract lets a crash take the note, and no other waits so often.
 func (l *Ledger) Publish(ctx context.Context, size uint64, note []byte) error {
-	return l.lightly(ctx, "UPDATE published SET size = $1, note = $2 WHERE size < $1", int64(size), note)
+	return l.lightly(ctx, "UPDATE published SET size = $1, note = $2 WHERE size <= $1", int64(size), note)
 }
 
 // lightly executes a statement whose commit a crash may forget.

@@ -1014,7 +1014,7 @@ func testPublish(t *testing.T, h Harness) {
 		size       uint64
 		note, want string
 	}{
-		{5, "five", "five"}, {5, "five again", "five"}, {4, "four", "five"}, {0, "none", "five"},
+		{5, "five", "five"}, {5, "five again", "five again"}, {4, "four", "five again"}, {0, "none", "five again"},
 		{6, "six\n\x00\xff", "six\n\x00\xff"}, {1 << 40, "large", "large"}, {7, "seven", "large"},
 	} {
 		must(t, h.Ledger.Publish(ctx, step.size, []byte(step.note)))

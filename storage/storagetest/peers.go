@@ -141,13 +141,13 @@ func peersMustLead(t *testing.T, p notary.Peers, holder notary.ID, lease time.Du
 
 func peersAnnounce(t *testing.T, h PeersHarness) {
 	a, b := h.New(t)
-	for range 5 {
+	for _, news := range []notary.News{notary.NewsCommitted, notary.NewsPublished, notary.NewsCommitted | notary.NewsPublished} {
 		peersSilent(t, a)
 		peersSilent(t, b)
 		heardA, heardB := peersHear(t, a), peersHear(t, b)
-		must(t, a.Announce(t.Context()))
-		peersMustHear(t, "who announced", heardA)
-		peersMustHear(t, "the other", heardB)
+		must(t, a.Announce(t.Context(), news))
+		peersMustHear(t, "who announced", heardA, news)
+		peersMustHear(t, "the other", heardB, news)
 	}
 }
 
@@ -158,20 +158,20 @@ func peersAnnouncedBetween(t *testing.T, h PeersHarness) {
 	for range 5 {
 		heard := peersHear(t, a)
 		peersSettle(t, b, heard)
-		must(t, b.Announce(t.Context()))
+		must(t, b.Announce(t.Context(), notary.NewsCommitted))
 		time.Sleep(10 * time.Millisecond)
-		peersMustHear(t, "who listens again", peersHear(t, a))
+		peersMustHear(t, "who listens again", peersHear(t, a), notary.NewsCommitted)
 	}
 }
 
 // peersSettle announces until heard, as one whose Listen may not have begun.
-func peersSettle(t *testing.T, p notary.Peers, heard <-chan error) {
+func peersSettle(t *testing.T, p notary.Peers, heard <-chan heard) {
 	t.Helper()
 	for deadline := time.After(peersWait); ; {
-		must(t, p.Announce(t.Context()))
+		must(t, p.Announce(t.Context(), notary.NewsCommitted))
 		select {
-		case err := <-heard:
-			must(t, err)
+		case h := <-heard:
+			must(t, h.err)
 			return
 		case <-deadline:
 			t.Fatal("nothing is heard")
@@ -190,7 +190,7 @@ func peersManyAnnounced(t *testing.T, h PeersHarness) {
 	done := make(chan error, 1)
 	go func() {
 		for seen.Load() < 500 {
-			if err := a.Listen(ctx); err != nil {
+			if _, err := a.Listen(ctx); err != nil {
 				done <- err
 				return
 			}
@@ -200,7 +200,7 @@ func peersManyAnnounced(t *testing.T, h PeersHarness) {
 	}()
 	for range 500 {
 		announced.Add(1)
-		must(t, b.Announce(t.Context()))
+		must(t, b.Announce(t.Context(), notary.NewsCommitted))
 	}
 	if err := <-done; err != nil {
 		t.Errorf("of 500, %d were heard: %v", seen.Load(), err)
@@ -212,7 +212,7 @@ func peersListenEnds(t *testing.T, h PeersHarness) {
 	peersSilent(t, a)
 	ctx, cancel := context.WithCancel(t.Context())
 	heard := make(chan error, 1)
-	go func() { heard <- a.Listen(ctx) }()
+	go func() { _, err := a.Listen(ctx); heard <- err }()
 	time.Sleep(50 * time.Millisecond)
 	cancel()
 	select {
@@ -236,25 +236,31 @@ func peersContextFails(t *testing.T, h PeersHarness) {
 	}
 	peersMustLead(t, b, peerB, peersLong, true)
 	wantErr(t, "resign", b.Resign(ctx, peerB), context.Canceled)
-	wantErr(t, "announce", b.Announce(ctx), context.Canceled)
+	wantErr(t, "announce", b.Announce(ctx, notary.NewsCommitted), context.Canceled)
 	peersMustLead(t, a, peerA, peersLong, false)
+}
+
+// heard is what Listen returned.
+type heard struct {
+	news notary.News
+	err  error
 }
 
 // peersHear begins to listen and returns what Listen will. A driver whose listener has
 // to travel first gets a moment.
-func peersHear(t *testing.T, p notary.Peers) <-chan error {
+func peersHear(t *testing.T, p notary.Peers) <-chan heard {
 	ctx, cancel := context.WithTimeout(t.Context(), peersWait)
 	t.Cleanup(cancel)
-	heard := make(chan error, 1)
-	go func() { heard <- p.Listen(ctx) }()
+	c := make(chan heard, 1)
+	go func() { news, err := p.Listen(ctx); c <- heard{news, err} }()
 	time.Sleep(10 * time.Millisecond)
-	return heard
+	return c
 }
 
-func peersMustHear(t *testing.T, who string, heard <-chan error) {
+func peersMustHear(t *testing.T, who string, c <-chan heard, news notary.News) {
 	t.Helper()
-	if err := <-heard; err != nil {
-		t.Fatalf("%s does not hear: %v", who, err)
+	if h := <-c; h.err != nil || h.news != news {
+		t.Fatalf("%s hears %b, %v, want %b", who, h.news, h.err, news)
 	}
 }
 
@@ -264,7 +270,7 @@ func peersSilent(t *testing.T, p notary.Peers) {
 	t.Helper()
 	for {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		err := p.Listen(ctx)
+		_, err := p.Listen(ctx)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
 			return

@@ -93,25 +93,27 @@ CREATE TABLE deposit_id (
   tenant uuid   NOT NULL,
   index  bigint NOT NULL
 );
+-- Digests stand before the tenant in the keys that follow: they tell rows apart at the
+-- first column that is compared.
 CREATE TABLE idempotency (
   tenant uuid    NOT NULL,
   key    bytea   NOT NULL,
   first  bigint  NOT NULL,
   count  integer NOT NULL CHECK (count > 0),
-  PRIMARY KEY (tenant, key)
+  PRIMARY KEY (key, tenant)
 );
 CREATE TABLE terms (
   tenant uuid   NOT NULL,
   term   bytea  NOT NULL,
   index  bigint NOT NULL,
-  PRIMARY KEY (tenant, term, index)
+  PRIMARY KEY (term, tenant, index)
 );
 CREATE TABLE cases (
   tenant   uuid   NOT NULL,
   contract bytea  NOT NULL,
   seq      bigint NOT NULL CHECK (seq > 0),
   leaf     bytea  NOT NULL CHECK (octet_length(leaf) = 32),
-  PRIMARY KEY (tenant, contract)
+  PRIMARY KEY (contract, tenant)
 ) WITH (fillfactor = 80);
 
 -- Who may call.

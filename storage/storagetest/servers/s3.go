@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -60,7 +59,7 @@ func (s *S3) PID() int { return s.process.Process.Pid }
 
 // Start starts the server again after Stop or Kill: same port, same keys, same data.
 func (s *S3) Start() error {
-	binary, err := minioBinary()
+	binary, err := cached("minio-" + minioVersion)
 	if err != nil {
 		return err
 	}
@@ -78,49 +77,16 @@ func (s *S3) Start() error {
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_API_REQUESTS_MAX=512", "MINIO_SCANNER_SPEED=slowest",
 		"GOMEMLIMIT=512MiB",
 	}
-	if err := s.launch(p); err != nil {
+	if s.exited, err = launch(p); err != nil {
 		return fmt.Errorf("servers: start %s: %w", binary, err)
 	}
+	s.process = p
 	if err := s.ready(); err != nil {
 		s.Kill()
 		said, _ := os.ReadFile(log.Name())
 		return fmt.Errorf("servers: MinIO: %w\n%s", err, said)
 	}
 	return nil
-}
-
-// launch starts the process on a thread that lives as long as it does: the kernel sends
-// Pdeathsig when the thread ends that started the process, not the program.
-func (s *S3) launch(p *exec.Cmd) error {
-	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, exited := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(exited)
-		err := p.Start()
-		started <- err
-		if err == nil {
-			_ = p.Wait() // how it ended is told by who ended it
-		}
-	}()
-	if err := <-started; err != nil {
-		return err
-	}
-	s.process, s.exited = p, exited
-	return nil
-}
-
-func minioBinary() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(cache, "muniment", "minio-"+minioVersion)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("servers: `make deps` builds the S3 server: %w", err)
-	}
-	return path, nil
 }
 
 // ready waits until the server answers.
