@@ -41,8 +41,8 @@ type Config struct {
 	// OtherSigners are further Ed25519 keys that this process has. They sign where the
 	// log's key entries say so.
 	OtherSigners []crypto.Signer
-	Ledger Ledger
-	Blobs  Blobs
+	Ledger       Ledger
+	Blobs        Blobs
 	// Anchors all advance before a signature is released. The first comes first.
 	Anchors []Anchor
 	// AnchorNames are what the operator calls each of Anchors, for messages. nil: they are

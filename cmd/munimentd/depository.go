@@ -115,17 +115,18 @@ func readPolicy(dir string) (proofs.Policy, error) {
 
 // openUnder opens what is locked already under a policy that is not, or not yet, in it.
 func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	signer, err := loadLogKey(cfg.Dir)
+	keys, err := cfg.logKeys()
 	if err != nil {
 		return nil, err
 	}
+	signer, others := pick(keys, policy.Logs[0])
 	store, err := storage.Open(ctx, cfg.storage(logger, fatal))
 	if err != nil {
 		return nil, &storeError{err}
 	}
 	return &depository{store: store, config: notary.Config{
-		Policy:  policy,
-		Signer:  signer,
+		Policy: policy,
+		Signer: signer, OtherSigners: others,
 		Ledger:  store.Ledger,
 		Blobs:   store.Blobs,
 		Anchors: store.Anchors, AnchorNames: store.AnchorNames,

@@ -24,6 +24,7 @@ import (
 type restoreOptions struct {
 	From         string
 	Dir          string
+	LogKey       logKeyConfig
 	Anchors      []storage.AnchorConfig // that the settings name; none: the one in the directory
 	Keys         string
 	Newest       []string
@@ -82,7 +83,7 @@ without documents that were lost before. 2: nothing was restored.`,
 			if err != nil {
 				return err
 			}
-			o.Dir = cfg.Dir
+			o.Dir, o.LogKey = cfg.Dir, cfg.LogKey
 			if len(cfg.Anchors) > 0 {
 				o.Anchors = cfg.registers()
 			}
@@ -181,7 +182,7 @@ func restore(ctx context.Context, o restoreOptions, bar *bar) (made *restored, e
 	if err := r.bring(ctx, o, bar); err != nil {
 		return nil, err
 	}
-	if made, err = r.check(ctx, newest, all, bar); err != nil {
+	if made, err = r.check(ctx, o, newest, all, bar); err != nil {
 		return nil, err
 	}
 	made.Dir = o.Dir
@@ -440,10 +441,10 @@ func (r *restoring) bringKeys(ctx context.Context, from string) error {
 // check opens what was brought, brings the documents that its ledger knows, and checks
 // all of it against the manifest, against what is known of the log, and as fsck does.
 // Then the anchor is set to the newest state that is known.
-func (r *restoring) check(ctx context.Context, newest known, all []known, bar *bar) (made *restored, err error) {
+func (r *restoring) check(ctx context.Context, o restoreOptions, newest known, all []known, bar *bar) (made *restored, err error) {
 	// A store that cannot be trusted any more refuses every call, and Close with them.
 	cfg := newConfig()
-	cfg.Dir = r.path
+	cfg.Dir, cfg.LogKey = r.path, o.LogKey
 	d, err := openUnder(ctx, cfg, r.policy, slog.New(slog.DiscardHandler), func(error) {})
 	if err != nil {
 		return nil, err

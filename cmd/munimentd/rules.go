@@ -36,6 +36,9 @@ func (c *config) check() error {
 	if err := c.checkAnchors(); err != nil {
 		return err
 	}
+	if err := c.LogKey.check(); err != nil {
+		return err
+	}
 	return c.checkUnused()
 }
 
@@ -91,6 +94,19 @@ func (c *config) anchorPostgres() postgres.Config {
 		return c.Postgres
 	}
 	return c.AnchorPG
+}
+
+// check refuses what leaves it open which passphrase or token is meant.
+func (c logKeyConfig) check() error {
+	switch t := c.Token; {
+	case c.Passphrase != "" && c.PassphraseFile != "":
+		return errors.New("log-key.passphrase and log-key.passphrase-file are both set; one is enough")
+	case len(t.Keys) > 0 && (t.Module == "" || t.Label == ""):
+		return errors.New("log-key.pkcs11.keys are named, so log-key.pkcs11.module and log-key.pkcs11.token must be set")
+	case len(t.Keys) == 0 && (t.Module != "" || t.Label != "" || t.PIN != ""):
+		return errors.New("log-key.pkcs11 names a token and no key; did you mean to set log-key.pkcs11.keys as well?")
+	}
+	return nil
 }
 
 func complete(where string, b s3.Bucket) error {

@@ -26,6 +26,8 @@ type config struct {
 	AnchorS3 s3.Bucket
 	AnchorPG postgres.Config
 
+	LogKey logKeyConfig
+
 	settings []setting
 	from     map[string]origin // of each setting that is not at its default
 }
@@ -70,6 +72,7 @@ func newConfig() *config {
 		setting{"anchors", list(&c.Anchors), "", "registers of the newest sealed head, the first first: dir:PATH, postgres, s3, as in [s3, postgres]; none: the one in the directory"},
 	)
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
+	c.settings = append(c.settings, logKeySettings(&c.LogKey)...)
 	c.settings = append(c.settings,
 		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
 		setting{"anchor.postgres.schema", identifier(&c.AnchorPG.Schema), "muniment", "schema of its tables, where anchor.postgres.url is set"},
@@ -80,6 +83,19 @@ func newConfig() *config {
 		}
 	}
 	return c
+}
+
+// logKeySettings are those of the log's keys.
+func logKeySettings(k *logKeyConfig) []setting {
+	return []setting{
+		{"log-key.pem", secret(&k.PEM), "", "the log's key itself, PKCS#8 in PEM, in a rotation both; for the environment; empty: DIR/keys/log.pem"},
+		{"log-key.passphrase", secret(&k.Passphrase), "", "passphrase of encrypted keys; for the environment"},
+		{"log-key.passphrase-file", text(&k.PassphraseFile), "", "file that holds it in its first line"},
+		{"log-key.pkcs11.module", text(&k.Token.Module), "", "library of a PKCS#11 token that keeps the log's key, a path"},
+		{"log-key.pkcs11.token", text(&k.Token.Label), "", "label of the token"},
+		{"log-key.pkcs11.keys", list(&k.Token.Keys), "", "labels of the log's Ed25519 keys on it, in a rotation both; none: no token is used"},
+		{"log-key.pkcs11.pin", secret(&k.Token.PIN), "", "PIN of the token; for the environment"},
+	}
 }
 
 // bucketSettings are those of one bucket.
