@@ -88,7 +88,7 @@ func newConfig() *config {
 // logKeySettings are those of the log's keys.
 func logKeySettings(k *logKeyConfig) []setting {
 	return []setting{
-		{"log-key.pem", secret(&k.PEM), "", "the log's key itself, PKCS#8 in PEM, in a rotation both; for the environment; empty: DIR/keys/log.pem"},
+		{"log-key.pem", secretLines(&k.PEM), "", "the log's key itself, PKCS#8 in PEM, in a rotation both; for the environment; empty: DIR/keys/log.pem"},
 		{"log-key.passphrase", secret(&k.Passphrase), "", "passphrase of encrypted keys; for the environment"},
 		{"log-key.passphrase-file", text(&k.PassphraseFile), "", "file that holds it in its first line"},
 		{"log-key.pkcs11.module", text(&k.Token.Module), "", "library of a PKCS#11 token that keeps the log's key, a path"},
