@@ -38,7 +38,7 @@ demo-production: deps build ## the same on PostgreSQL, S3 and three replicas, on
 
 build: ## the binaries into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/muniment ./cmd/muniment-bench
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/munimentd-pkcs11 ./cmd/muniment ./cmd/muniment-bench
 
 test: deps ## every test; installs what they need
 	$(GOTESTSUM) --format pkgname -- -timeout 40m ./...
@@ -66,7 +66,7 @@ bench: build ## figures of sequencer, storage and proofs, and of the whole servi
 torture: deps ## the attacks at full size: hours
 	MUNIMENT_TORTURE=1 $(GO) test -timeout 12h -v ./...
 	cd proofs/strangers && MUNIMENT_TORTURE=1 $(GO) test -timeout 3h ./...
-	for p in ./proofs ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	for p in ./proofs ./proofs/mldsa ./notary/witness ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
@@ -74,6 +74,8 @@ deps: $(MINIO) $(LITEWITNESS) ## Debian's packages, and the servers, that the te
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
 	@command -v sqlite3 >/dev/null || { apt-get update -qq && apt-get install -qq -y sqlite3; }
+	@command -v softhsm2-util >/dev/null || { apt-get update -qq && apt-get install -qq -y softhsm2; }
+	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
 		apt-get update -qq && apt-get install -qq -y postgresql-common && \
 		echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf && \

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/notary/notarytest"
-	"github.com/muniment/muniment/notary/witness"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -35,7 +35,7 @@ type depository struct {
 	// witnesses make the policy's quorum, asked by clients of the real package.
 	witnesses []*notarytest.Witness
 	advisory  bool
-	clients   []*witness.Client // of the process that was opened last, or of each replica
+	clients   []*cosign.Client // of the process that was opened last, or of each replica
 	parallel  bool
 
 	mu    sync.Mutex
@@ -168,7 +168,7 @@ func (d *depository) client() notary.Witnesses {
 	if d.witnesses == nil {
 		return nil
 	}
-	c, err := witness.NewClient(witness.ClientConfig{
+	c, err := cosign.New(cosign.Config{
 		Policy: d.policy, Transport: notarytest.Transport(d.witnesses), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

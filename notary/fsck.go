@@ -60,6 +60,7 @@ type checker struct {
 	last     time.Time         // entry time of the row before
 	paid     Operation         // that the row before belongs to; Count 0: not known
 	cases    map[caseKey]*Case // the last of each case, of maxCases at most
+	moved    map[caseKey]*Case // what cases held before, for who may go back; nil: nobody
 }
 
 // Fsck reads everything, re-hashes it, and reports what does not fit: anchors,
@@ -264,6 +265,10 @@ func (c *checker) place(row Row, contract Term) {
 			last.Seq, last.Leaf = max(row.CaseSeq, 1)-1, row.CasePrev
 		}
 		c.cases[k] = last
+	}
+	if _, again := c.moved[k]; c.moved != nil && !again {
+		was := *last
+		c.moved[k] = &was
 	}
 	if row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf {
 		c.report.find("entry %d says it is number %d of its case, after number %d", row.Index, row.CaseSeq, last.Seq)

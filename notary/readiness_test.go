@@ -192,6 +192,19 @@ func TestScrubberWaitsForAStore(t *testing.T) {
 		if w.blobs.Faults.Calls()["Open"] == 0 {
 			t.Error("the scrubber did not come back")
 		}
+		// Nor is one that fails in the middle and works again when it is asked about that.
+		for _, f := range []struct{ store, call string }{{"blobs", "Open"}, {"ledger", "Row"}, {"ledger", "Hashes"}, {"ledger", "Operation"}} {
+			if _, err := w.n.Deposit(t.Context(), w.principal(), original(t, f.call, "document")); err != nil {
+				t.Fatal(err)
+			}
+			w.faults(f.store).Reset()
+			w.faults(f.store).Set(notarytest.Fault{Call: f.call, Nth: 1, Kind: notarytest.Fails})
+			time.Sleep(5 * time.Second)
+			if problems := w.problems(); len(problems) > 0 || w.faults(f.store).Fired() == 0 {
+				t.Errorf("after %s failed %d times: %v", f.call, w.faults(f.store).Fired(), problems)
+			}
+		}
+		w.works()
 		// What is missing while the store works is damage.
 		w.blobs.Restore(nil)
 		if _, err := w.n.Deposit(t.Context(), w.principal(), original(t, "l", "document")); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,12 +118,11 @@ func (n *Notary) findLost(ctx context.Context) {
 type scrub struct {
 	checker
 	next uint64
-	seen uint64 // findings reported so far
 }
 
 func (n *Notary) newScrub() *scrub {
 	n.metrics.scrubBegan.SetToCurrentTime()
-	return &scrub{checker: checker{n: n, retain: true, report: &Report{}, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
+	return &scrub{checker: checker{n: n, retain: true, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
 }
 
 // step checks the next few entries, as many as the pace asks for, and reports whether
@@ -134,25 +134,52 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 	}
 	s.head = head
 	end := min(s.next+max(scrubStep, head.Size/uint64(scrubEvery/scrubPause)+1), head.Size)
-	for s.next < end {
-		hi := min((s.next/proofs.TileWidth+1)*proofs.TileWidth, end)
-		if s.tile(ctx, s.next, hi) != nil {
-			return false
-		}
-		s.next = hi
-	}
-	if uint64(len(s.report.Named)) > s.seen && s.n.probeStores(ctx) != nil {
+	found, err := s.damage(ctx, end)
+	if err != nil {
 		// A store that does not answer, and not what is in it. The pass begins anew.
 		*s = *s.n.newScrub()
 		return false
 	}
-	if ctx.Err() == nil {
-		for _, what := range s.report.Named[s.seen:] {
-			s.n.config.Logger.Error("the scrubber found damage", "what", what)
-			s.n.ready.damaged(fmt.Errorf("%w: %s", ErrDamaged, what))
-		}
+	for _, what := range found {
+		s.n.config.Logger.Error("the scrubber found damage", "what", what)
+		s.n.ready.damaged(fmt.Errorf("%w: %s", ErrDamaged, what))
 	}
-	s.seen = uint64(len(s.report.Named))
+	s.next = end
 	s.n.metrics.scrubbed.Set(float64(s.next))
 	return s.next >= head.Size
+}
+
+// damage checks the entries up to end, and returns what is found there each time: what
+// fails once may be a store that was away for a moment.
+func (s *scrub) damage(ctx context.Context, end uint64) ([]string, error) {
+	begun := s.checker
+	found, err := s.check(ctx, end)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	for k, was := range s.moved {
+		s.cases[k] = was
+	}
+	begun.forgot = s.forgot
+	s.checker = begun
+	again, err := s.check(ctx, end)
+	if err == nil && len(again) > 0 {
+		err = s.n.probeStores(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(what string) bool { return !slices.Contains(again, what) }), nil
+}
+
+func (s *scrub) check(ctx context.Context, end uint64) (found []string, err error) {
+	s.report, s.moved = &Report{}, map[caseKey]*Case{}
+	for lo := s.next; lo < end; {
+		hi := min((lo/proofs.TileWidth+1)*proofs.TileWidth, end)
+		if err := s.tile(ctx, lo, hi); err != nil {
+			return nil, err
+		}
+		lo = hi
+	}
+	return s.report.Named, ctx.Err()
 }

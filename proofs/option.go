@@ -28,8 +28,8 @@ func WithAlgorithm(a Algorithm) Option {
 // algorithms are those that were plugged in, by type of key.
 type algorithms map[byte]func(k VerifierKey, text string, signature []byte) (posix int64, ok bool)
 
-// verify is VerifierKey.verify with the algorithms at hand.
-func (a algorithms) verify(k VerifierKey, text string, signature []byte) (posix int64, ok, known bool) {
+// verifyLog is VerifierKey.verify with the algorithms at hand.
+func (a algorithms) verifyLog(k VerifierKey, text string, signature []byte) (posix int64, ok, known bool) {
 	posix, ok, known = k.verify(text, signature)
 	plugged := a[k.Type]
 	if known || plugged == nil {
@@ -40,4 +40,12 @@ func (a algorithms) verify(k VerifierKey, text string, signature []byte) (posix 
 		return 0, false, true
 	}
 	return posix, ok, true
+}
+
+// verify is verifyLog for a witness's key. Without a time a cosignature of type 0x06 does
+// not say that this was the newest state the witness knew, which is what a quorum is
+// asked for: it is none.
+func (a algorithms) verify(k VerifierKey, text string, signature []byte) (posix int64, ok, known bool) {
+	posix, ok, known = a.verifyLog(k, text, signature)
+	return posix, ok && (posix != 0 || k.Type != TypeMLDSA44Cosigner), known
 }

@@ -169,7 +169,7 @@ func TestNoChangeProvesMore(t *testing.T) {
 		e.Unknown, e.Timestamps = want.Unknown, want.Timestamps
 		// One of two witnesses is enough: a change may make a stranger of the other.
 		if len(e.Signatures) == len(want.Signatures)-1 {
-			e.Signatures = want.Signatures
+			e.Signatures, e.Quorum = want.Signatures, want.Quorum
 		}
 		if !reflect.DeepEqual(e, want) {
 			t.Errorf("other evidence:\n%+v\nof\n%s", e, changed)

@@ -68,6 +68,8 @@ type SignatureCheck struct {
 	Name string `json:"name"` // the key's name
 	Role string `json:"role"` // log or witness
 	Key  string `json:"key"`  // vkey
+	// Witness is the name that the policy gives the witness; empty for a log.
+	Witness string `json:"witness,omitempty"`
 	// Time is when a witness says it cosigned; zero for a log.
 	Time time.Time `json:"time,omitzero"`
 }
@@ -82,6 +84,7 @@ type Evidence struct {
 	Reason         Reason        // empty when verified
 	Document       DocumentCheck // the document against the record
 	DocumentSHA256 string        // hex, of the document as read; empty without one
+	Quorum         QuorumCheck   // the cosignatures against the policy's rule
 
 	Level       Level
 	Origin      string
@@ -185,6 +188,9 @@ func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
 		return e.refuse(ReasonGenesisPlaced), nil
 	}
 	note, outcome, reason := v.note(r.Checkpoint)
+	if outcome != Refused || reason == ReasonQuorum {
+		e.Quorum = v.quorum(note)
+	}
 	if outcome == Refused {
 		return e.refuse(reason), nil
 	}
@@ -327,7 +333,11 @@ func (p Policy) tally(note Note, n *checkedNote, plugged algorithms) (Outcome, R
 			n.unknown++
 			continue
 		}
-		posix, valid, algorithm := plugged.verify(key, note.Text, s.Bytes)
+		verify := plugged.verify
+		if witness == "" {
+			verify = plugged.verifyLog
+		}
+		posix, valid, algorithm := verify(key, note.Text, s.Bytes)
 		switch {
 		case !algorithm:
 			offered[witness] = true
@@ -335,16 +345,14 @@ func (p Policy) tally(note Note, n *checkedNote, plugged algorithms) (Outcome, R
 			continue
 		case !valid && witness == "":
 			return Refused, ReasonLogSignature
-		// Without a time a cosignature of type 0x06 does not say that this was the
-		// newest state the witness knew, which is what a quorum is asked for.
-		case !valid, witness != "" && key.Type == TypeMLDSA44Cosigner && posix == 0:
+		case !valid:
 			return Refused, ReasonWitness
 		}
 		check := SignatureCheck{Name: key.Name, Role: "log", Key: key.String()}
 		if witness == "" {
 			sealed = true
 		} else {
-			check.Role, check.Time = "witness", time.Unix(posix, 0).UTC()
+			check.Role, check.Witness, check.Time = "witness", witness, time.Unix(posix, 0).UTC()
 			signed[witness], offered[witness] = true, true
 		}
 		n.signatures = append(n.signatures, check)

@@ -45,7 +45,7 @@ var reasons = map[Reason]phrase{
 	ReasonUnknownLog:    {"The receipt comes from a log that your policy does not name.", "回执出自您的信任策略未列出的日志。"},
 	ReasonLogSignature:  {"The log's signature is missing or does not match the checkpoint.", "日志签名缺失，或与检查点不符。"},
 	ReasonWitness:       {"A witness named in your policy has a signature here that does not match the checkpoint.", "您的信任策略所列见证方的签名与检查点不符。"},
-	ReasonQuorum:        {"Not all the witnesses have signed that your policy demands.", "签名的见证方少于您的信任策略所要求的数量。"},
+	ReasonQuorum:        {"Too few witnesses have signed for the rule of your policy.", "签名的见证方未达到您的信任策略所要求的数量。"},
 	ReasonAlgorithm:     {"Your policy's quorum needs a signature in an algorithm that this verifier does not have.", "达到信任策略的法定数量所需的签名，使用了本验证程序不具备的算法。"},
 	ReasonInclusion:     {"The receipt's path does not lead to the signed root: this entry does not stand at this place in the log.", "回执中的路径不能推导出已签名的根：该条目不在日志的此位置。"},
 	ReasonDocument:      {"The receipt is sound, but this document is not the one that was deposited: its SHA-256 is another.", "回执本身有效，但此文件并非当时存证的文件：SHA-256 不同。"},
@@ -62,7 +62,12 @@ var (
 	sayUnchanged   = phrase{"Entry and description are unchanged since the log signed its state of %d entries.", "自日志对含 %d 个条目的状态签名以来，条目与描述未被改动。"}
 	sayHeld        = phrase{"The depository states that it received the document itself.", "存证机构声明收到了文件原件。"}
 	sayWitness     = phrase{"The witness %s saw this state of the log at %s.", "见证方 %s 于 %s 见证了日志的这一状态。"}
-	sayWitnessed   = phrase{"The witnesses that your policy demands have signed.", "信任策略所要求的见证方均已签名。"}
+	sayWitnessed   = phrase{"The witnesses that have signed are enough by your policy's rule: %s.", "已签名的见证方满足信任策略的规则：%s。"}
+	sayQuorum      = phrase{" The rule is: %s. Signed: %s.", "规则为：%s。已签名：%s。"}
+	sayNobody      = phrase{"nobody", "无"}
+	ruleAll        = phrase{"all of (%s)", "全部（%s）"}
+	ruleAny        = phrase{"any one of (%s)", "任意一个（%s）"}
+	ruleSome       = phrase{"at least %d of (%s)", "至少 %d 个（%s）"}
 	sayWords       = phrase{"That what the document says is true, or that any loan, debt or signature in it is valid.", "文件内容是否真实，其中的借款、债务或签名是否有效。"}
 	sayBefore      = phrase{"What happened to the document before it was deposited.", "文件在存证之前的情况。"}
 	sayClaims      = phrase{"The statements in the description that the depositor made: they are fixed as made, not examined.", "描述中由存证人作出的陈述：仅按原样固定，未经核实。"}
@@ -98,12 +103,12 @@ func (e Evidence) Explain(lang Language) Explanation {
 	for _, s := range e.Signatures {
 		when := s.Time.Format("2006-01-02T15:04:05Z")
 		if s.Role == "witness" && !said[[2]string{s.Name, when}] {
-			proved(sayWitness, s.Name, when)
+			proved(sayWitness, s.called(), when)
 			said[[2]string{s.Name, when}] = true
 		}
 	}
 	if e.Level == Witnessed {
-		proved(sayWitnessed)
+		proved(sayWitnessed, e.Quorum.Rule(lang))
 	}
 	if e.Entry.Kind == KindDeposit {
 		e.explainDeposit(proved, open)
@@ -122,6 +127,22 @@ func (e Evidence) Explain(lang Language) Explanation {
 		open(sayUnknown, e.Unknown)
 	}
 	return x
+}
+
+// comma stands between the members of a list.
+func comma(lang Language) string {
+	if lang == Chinese {
+		return "、"
+	}
+	return ", "
+}
+
+// called is a witness by the name of its key, and by that in the policy if it is another.
+func (s SignatureCheck) called() string {
+	if s.Witness == s.Name {
+		return s.Name
+	}
+	return s.Name + " [" + s.Witness + "]"
 }
 
 func (e Evidence) explainDeposit(proved, open func(phrase, ...any)) {
@@ -148,6 +169,13 @@ func (e Evidence) verdict(lang Language) string {
 		text += reason.in(lang, e.Policy)
 	case ok:
 		text += reason.in(lang)
+	}
+	if rule := e.Quorum.Rule(lang); e.Reason == ReasonQuorum && rule != "" {
+		signed := strings.Join(e.Quorum.Cosigned, comma(lang))
+		if signed == "" {
+			signed = sayNobody.in(lang)
+		}
+		text += sayQuorum.in(lang, rule, signed)
 	}
 	if e.Environment != "" && e.Environment != Prod {
 		text = sayTest.in(lang, e.Origin) + "\n" + text

@@ -115,8 +115,8 @@ VERIFIED. Every check holds.
 + The document is, bit for bit, the one this receipt is about (SHA-256 ` + d + `).
 + This is entry number 1 of the log log.example/prod/1, which dated it 2026-03-01T08:00:01.123Z.
 + Entry and description are unchanged since the log signed its state of 2 entries.
-+ The witness w1.example saw this state of the log at 2026-03-01T08:01:40Z.
-+ The witnesses that your policy demands have signed.
++ The witness w1.example [A] saw this state of the log at 2026-03-01T08:01:40Z.
++ The witnesses that have signed are enough by your policy's rule: A.
 + The depository states that it received the document itself.
 - That what the document says is true, or that any loan, debt or signature in it is valid.
 - What happened to the document before it was deposited.
@@ -127,8 +127,8 @@ VERIFIED. Every check holds.
 VERIFIED. Every check holds.
 + This is entry number 1 of the log log.example/prod/1, which dated it 2026-03-01T08:00:01.123Z.
 + Entry and description are unchanged since the log signed its state of 2 entries.
-+ The witness w1.example saw this state of the log at 2026-03-01T08:01:40Z.
-+ The witnesses that your policy demands have signed.
++ The witness w1.example [A] saw this state of the log at 2026-03-01T08:01:40Z.
++ The witnesses that have signed are enough by your policy's rule: A.
 - That the depository ever saw the document: the receipt does not show whether it did.
 - That any document belongs to this receipt: none was compared.
 - That what the document says is true, or that any loan, debt or signature in it is valid.
@@ -141,7 +141,10 @@ VERIFIED. Every check holds.
 验证不通过：请勿采信该证据。回执本身有效，但此文件并非当时存证的文件：SHA-256 不同。
 `},
 		{"refused", verify(t, l.policy(witnessLine("B", "w2"), "quorum B"), r), English, `
-REFUSED. Do not rely on this evidence. Not all the witnesses have signed that your policy demands.
+REFUSED. Do not rely on this evidence. Too few witnesses have signed for the rule of your policy. The rule is: B. Signed: nobody.
+`},
+		{"one of two", verify(t, l.policy(witnessLine("A", "w1.example"), witnessLine("B", "w2"), witnessLine("C", "w3"), "group G any B C", "group H all A G", "quorum H"), r), Chinese, `
+验证不通过：请勿采信该证据。签名的见证方未达到您的信任策略所要求的数量。规则为：全部（A、任意一个（B、C））。已签名：A。
 `},
 		{"genesis, without witnesses", verify(t, l.policy("quorum none"), l.receipt(0, 2, "x")), English, `
 VERIFIED. Every check holds.

@@ -748,10 +748,14 @@ JSON 字段：name、keys（type、vkey）、policy。`,
 	sayWitnessKeyShort = phrase{"Print a witness's public keys, and its lines for a policy", "显示见证方的公钥及其信任策略行"}
 	sayWitnessKeyLong  = phrase{
 		`Print the public keys of a witness, and the lines by which a policy names it. Give them to
-the depositories that are to ask it, and to those who verify.
+the depositories that are to ask it, and to those who verify. Its two keys are joined by
+a group, so that they count once; the quorum, or another group, names that group. For
+programs that know no ML-DSA-44, a policy has the first line alone.
 
 JSON: name, keys (type, vkey), policy.`,
 		`显示见证方的公钥，以及信任策略中指明该见证方的各行。请将其交给需要请求见证的存证机构，以及核验证据的人。
+两个密钥由一个组合并，只算一个见证方；法定数量行或其他组应指明该组。
+对于不支持 ML-DSA-44 的程序，信任策略中只写第一行。
 
 JSON 字段：name、keys（type、vkey）、policy。`,
 	}

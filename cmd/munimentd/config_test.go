@@ -22,6 +22,7 @@ var samples = map[string][3]string{
 	"max-document":                {"1", "2", "3"},
 	"accept-clock":                {"true", "false", "true"},
 	"canary":                      {"1s", "2s", "0s"},
+	"witness":                     {"advisory", "required", "advisory"},
 	"log-format":                  {"json", "text", "json"},
 	"ledger.engine":               {"postgres", "pebble", "postgres"},
 	"ledger.postgres.url":         {"postgres://a", "host=b", "postgres://c"},

@@ -83,8 +83,10 @@ func (d *laidOut) fleet(t *testing.T, replicas int) *fleet {
 	t.Cleanup(func() {
 		for i, p := range f.processes {
 			if t.Failed() && p != nil {
-				said := p.out.String()
-				t.Logf("the last that replica %d said: %s", i, said[max(0, len(said)-10_000):])
+				lines := slices.DeleteFunc(strings.SplitAfter(p.out.String(), "\n"), func(line string) bool {
+					return strings.Contains(line, " msg=request ") || strings.Contains(line, "a request failed")
+				})
+				t.Logf("the last that replica %d said, requests left out:\n%s", i, strings.Join(lines[max(0, len(lines)-50):], ""))
 			}
 		}
 	})

@@ -10,6 +10,7 @@
 //	munimentd config  --dir DIR               show the settings in effect
 //	munimentd migrate --dir DIR               bring the database's schema up to date
 //	munimentd anchor  add|list --dir DIR      more registers of the newest sealed head
+//	munimentd key     rotate --dir DIR        put another key in the place of the log's
 package main
 
 import (

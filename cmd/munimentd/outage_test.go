@@ -13,6 +13,8 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
+
+	"github.com/muniment/muniment/service/api"
 )
 
 // TestPostgresStops is I10: PostgreSQL crashes, and its backends are killed, under load.
@@ -66,9 +68,19 @@ func (f *fleet) killBackends(t *testing.T, s shared) {
 func (f *fleet) resumes(t *testing.T, l *lenders) time.Duration {
 	t.Helper()
 	before := len(l.since(0))
+	var last []api.Health
+	defer func() {
+		if t.Failed() {
+			t.Logf("the last that /readyz said: %+v", last)
+		}
+	}()
 	took := until(t, 30*time.Second, "ready again", func() bool {
 		f.alive(t, l)
-		return !slices.ContainsFunc(f.processes, func(p *process) bool { return f.up[slices.Index(f.processes, p)].Load().ready(t).Status != "ready" })
+		last = last[:0]
+		for i := range f.up {
+			last = append(last, f.up[i].Load().ready(t))
+		}
+		return !slices.ContainsFunc(last, func(h api.Health) bool { return h.Status != "ready" })
 	})
 	until(t, 30*time.Second, "depositing again", func() bool {
 		f.alive(t, l)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/muniment/muniment/notary/witness"
+	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -45,7 +45,6 @@ func policyShowCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show --dir DIR",
 		Short: "Print the policy in force, and the fingerprints of earlier ones",
-		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
@@ -96,7 +95,6 @@ that cannot be reached, or that does not know this log yet, is named, and refuse
 
 While serve has --witness required (the default), nothing is published without the new
 quorum, not even what was published before: have the witnesses configured first.`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
@@ -106,6 +104,7 @@ quorum, not even what was published before: have the witnesses configured first.
 		},
 	}
 	settingFlags(c, onlyDir)
+	c.Args = cobra.ExactArgs(1)
 	return c
 }
 
@@ -126,7 +125,7 @@ func setPolicy(ctx context.Context, out, warn io.Writer, cfg *config, file strin
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if next.Witnessed() {
-		client, err := witness.NewClient(witness.ClientConfig{Policy: next, Logger: slog.New(slog.DiscardHandler)})
+		client, err := cosign.New(cosign.Config{Policy: next, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
@@ -145,7 +144,7 @@ Start munimentd serve again for it to take effect, and publish the fingerprint.
 }
 
 // warnOfWitnesses names the witnesses that would not cosign now.
-func warnOfWitnesses(ctx context.Context, warn io.Writer, cfg *config, client *witness.Client) {
+func warnOfWitnesses(ctx context.Context, warn io.Writer, cfg *config, client *cosign.Client) {
 	note, err := publishedNote(ctx, cfg)
 	if err != nil {
 		fmt.Fprintf(warn, "munimentd: the witnesses were not asked: %v\n", err)

@@ -45,8 +45,8 @@ Replicas: prepare on one, copy keys/log-next.pem to each DIR, restart all; begin
 switch on each, restart all; finish on each. A replica without a key that must sign, or
 with a policy whose key was retired, ends itself and says so; nothing it has is signed.
 
-A ledger in the directory belongs to one process: stop munimentd serve for begin and
-finish, and start it again.`,
+A ledger in the directory belongs to one process: stop munimentd serve for begin, switch
+and finish, and start it again.`,
 		Args: cobra.NoArgs,
 	}
 	for _, s := range []struct {

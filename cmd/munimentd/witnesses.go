@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/muniment/muniment/notary/witness"
+	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -15,11 +15,11 @@ import (
 const examineWithin = 10 * time.Second
 
 // summon makes the client that asks the policy's witnesses, nil if there is no quorum.
-func (d *depository) summon(cfg *config, logger *slog.Logger) (*witness.Client, error) {
+func (d *depository) summon(cfg *config, logger *slog.Logger) (*cosign.Client, error) {
 	if !d.config.Policy.Witnessed() {
 		return nil, nil
 	}
-	client, err := witness.NewClient(witness.ClientConfig{Policy: d.config.Policy, Logger: logger})
+	client, err := cosign.New(cosign.Config{Policy: d.config.Policy, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", policyPath(cfg.Dir), err)
 	}
@@ -42,7 +42,7 @@ func publishedNote(ctx context.Context, cfg *config) ([]byte, error) {
 }
 
 // examine shows the published checkpoint to each witness.
-func examine(ctx context.Context, client *witness.Client, published []byte) ([]witness.Standing, error) {
+func examine(ctx context.Context, client *cosign.Client, published []byte) ([]cosign.Standing, error) {
 	if len(published) == 0 {
 		return nil, errors.New("nothing is published yet")
 	}
@@ -64,7 +64,7 @@ func (e *examination) witnesses(ctx context.Context) {
 	if e.policy == nil || !e.policy.Witnessed() {
 		return
 	}
-	client, err := witness.NewClient(witness.ClientConfig{Policy: *e.policy, Logger: slog.New(slog.DiscardHandler)})
+	client, err := cosign.New(cosign.Config{Policy: *e.policy, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		e.add("witnesses", wrong, "munimentd policy set, with a policy that can be met", "%v", err)
 		return
@@ -103,7 +103,7 @@ func (e *examination) witnesses(ctx context.Context) {
 
 // stand is examine, once more with a newer checkpoint if a witness is ahead of a running
 // depository: that goes on publishing meanwhile.
-func (e *examination) stand(ctx context.Context, client *witness.Client) ([]witness.Standing, error) {
+func (e *examination) stand(ctx context.Context, client *cosign.Client) ([]cosign.Standing, error) {
 	published := e.state.Published
 	for range 3 {
 		standings, err := examine(ctx, client, published)

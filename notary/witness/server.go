@@ -1,5 +1,5 @@
-// Package witness has both ends of C2SP tlog-witness: the server that a court, a notary's
-// office, a regulator or another bank runs, and the client with which a log asks it.
+// Package witness is the server of C2SP tlog-witness that a court, a notary's office, a
+// regulator or another bank runs.
 //
 // A witness says of a log: this is the newest state that I have seen, and it holds all
 // that I have seen before. Server never says two things that contradict each other, not
@@ -15,12 +15,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
@@ -81,6 +83,8 @@ type submission struct {
 	signatures []proofs.Signature // of the log, verified
 	ours       bool               // a cosignature of ours is on it, and verifies
 	answer     chan answer        // buffered
+
+	cosignatures string // signature lines, made by the committer
 }
 
 // An answer is what add-checkpoint says.
@@ -190,6 +194,7 @@ func (s *Server) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure == nil {
+		s.config.Logger.Error("the witness stops", "error", err)
 		s.failure = err
 		close(s.failed)
 	}
@@ -202,12 +207,11 @@ func (s *Server) Close() error {
 	return s.lock.Close()
 }
 
-// newest is the newest checkpoint of a log that was cosigned, durably.
-func (s *Server) newest(origin string) (record, bool) {
+// size is that of the newest checkpoint of a log that was cosigned, durably; 0 if none was.
+func (s *Server) size(origin string) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.state[origin]
-	return r, ok
+	return s.state[origin].Size
 }
 
 // submit judges the body of an add-checkpoint request. What it answers is durable.
@@ -304,32 +308,53 @@ func (s *Server) waiting(first *submission) []*submission {
 // durable, refusals and sizes included.
 func (s *Server) round(batch []*submission) {
 	s.mu.Lock()
-	before, failure := s.state, s.failure
+	next, err := maps.Clone(s.state), s.failure
 	s.mu.Unlock()
-	next, answers, changed := maps.Clone(before), make([]answer, len(batch)), 0
+	answers := make([]answer, len(batch))
+	var accepted []*submission
 	for i, sub := range batch {
-		if failure == nil {
-			answers[i], failure = s.judge(next, sub)
+		if err != nil {
+			break
 		}
-		if answers[i].result == resultCosigned {
-			changed++
+		if answers[i], err = s.judge(next, sub); answers[i].result == resultCosigned {
+			accepted = append(accepted, sub)
 		}
 	}
-	var err error
-	if failure != nil {
-		s.fail(failure)
-		s.config.Logger.Error("the witness stops", "error", failure)
-		err = failure
-	} else if changed > 0 {
-		err = s.write(next)
-		s.metrics.batch.Observe(float64(changed))
+	if err != nil {
+		s.fail(err)
+	} else if len(accepted) > 0 {
+		err = s.cosignAll(next, accepted)
 	}
 	for i, sub := range batch {
 		if err != nil {
 			answers[i] = answer{result: resultFailed, err: errors.New("the witness cannot cosign at present")}
+		} else if answers[i].result == resultCosigned {
+			answers[i].body = sub.cosignatures
 		}
 		sub.answer <- answers[i]
 	}
+}
+
+// cosignAll makes the cosignatures, in memory, and then the state with them durable.
+func (s *Server) cosignAll(next state, accepted []*submission) error {
+	var signing errgroup.Group
+	signing.SetLimit(runtime.GOMAXPROCS(0))
+	made := make([][]proofs.Signature, len(accepted))
+	for i, sub := range accepted {
+		signing.Go(func() (err error) { made[i], err = s.cosign(sub); return err })
+	}
+	if err := signing.Wait(); err != nil {
+		s.config.Logger.Error("cosigning failed", "error", err)
+		return err
+	}
+	for i, sub := range accepted { // of a log's several the last one stands
+		next[sub.Origin] = record{sub.Checkpoint, proofs.Note{Text: sub.note.Text, Signatures: slices.Concat(sub.signatures, made[i])}}
+		for _, c := range made[i] {
+			sub.cosignatures += c.String()
+		}
+	}
+	s.metrics.batch.Observe(float64(len(accepted)))
+	return s.write(next)
 }
 
 // write makes a state durable, and then the one that counts.
@@ -337,12 +362,11 @@ func (s *Server) write(next state) error {
 	begun := time.Now()
 	err := s.folder.store(next.encode(s.name))
 	s.metrics.write.Observe(time.Since(begun).Seconds())
-	if err != nil && !errors.Is(err, errUnwritten) {
-		// Which of the two states a restart will find is not known.
+	switch {
+	case errors.Is(err, errUnwritten):
+		s.config.Logger.Error("nothing is cosigned", "error", err)
+	case err != nil: // which of the two states a restart will find is not known
 		s.fail(err)
-	}
-	if err != nil {
-		s.config.Logger.Error("the state could not be made durable; nothing is cosigned", "error", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -353,8 +377,8 @@ func (s *Server) write(next state) error {
 	return err
 }
 
-// judge compares a submission with what is recorded, and if all holds cosigns it and
-// records it in st. The error stops the witness.
+// judge compares a submission with what is recorded, and if all holds records it in st,
+// to be cosigned. The error stops the witness.
 func (s *Server) judge(st state, sub *submission) (answer, error) {
 	old, seen := st[sub.Origin]
 	if !seen {
@@ -381,18 +405,8 @@ func (s *Server) judge(st state, sub *submission) (answer, error) {
 		}
 		return answer{result: resultProof, err: err}, nil
 	}
-	cosignatures, err := s.cosign(sub)
-	if err != nil {
-		s.config.Logger.Error("cosigning failed", "error", err)
-		return answer{result: resultFailed, err: errors.New("the witness cannot cosign at present")}, nil
-	}
-	note := proofs.Note{Text: sub.note.Text, Signatures: slices.Concat(sub.signatures, cosignatures)}
-	st[sub.Origin] = record{sub.Checkpoint, note}
-	a := answer{result: resultCosigned}
-	for _, c := range cosignatures {
-		a.body += c.String()
-	}
-	return a, nil
+	st[sub.Origin] = record{sub.Checkpoint, proofs.Note{Text: sub.note.Text, Signatures: sub.signatures}}
+	return answer{result: resultCosigned}, nil
 }
 
 // cosign returns a cosignature by each key, in memory.

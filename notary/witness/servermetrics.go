@@ -64,8 +64,7 @@ func (m *serverMetrics) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *serverMetrics) Collect(out chan<- prometheus.Metric) {
 	for origin := range m.server.logs {
-		r, _ := m.server.newest(origin)
-		out <- prometheus.MustNewConstMetric(descCosigned, prometheus.GaugeValue, float64(r.Size), origin)
+		out <- prometheus.MustNewConstMetric(descCosigned, prometheus.GaugeValue, float64(m.server.size(origin)), origin)
 	}
 	up := 1.0
 	if m.server.Err() != nil {

@@ -2,13 +2,16 @@ package witness
 
 import (
 	"bytes"
+	"crypto"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/muniment/muniment/proofs"
@@ -184,6 +187,57 @@ func TestDurableBeforeAnswer(t *testing.T) {
 	if len(f.calls) != 3 {
 		t.Errorf("one round, one write: %v", f.calls)
 	}
+	// A log that contradicts itself within a round is caught with proof too.
+	fork := newTestLog(t, l.origin, 10, 3, "fork")
+	other, err := parseRequest([]byte(fork.request(t, 10, 10)))
+	must(t, err)
+	batch = []*submission{sub(10, 10), {request: other, signatures: other.note.Signatures, answer: make(chan answer, 1)}}
+	s.round(batch)
+	if a, b := <-batch[0].answer, <-batch[1].answer; a.result != resultCosigned || b.result != resultProof {
+		t.Errorf("%+v %+v", a, b)
+	}
+	kept, err := filepath.Glob(filepath.Join(c.Dir, "forks", "*", "10-*.checkpoint"))
+	must(t, err)
+	for _, path := range kept {
+		data, err := os.ReadFile(path)
+		must(t, err)
+		if _, err := proofs.ParseNote(data); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(kept) != 2 {
+		t.Error(kept)
+	}
+}
+
+// TestFailingSigner: a key that is out of reach for a while costs answers, and nothing is
+// recorded meanwhile.
+func TestFailingSigner(t *testing.T) {
+	l := newTestLog(t, "log.example/test/1", 10, 0, "")
+	c := setup(t, true, l)
+	away := &awaySigner{Signer: c.Keys[1].Signer}
+	c.Keys[1].Signer = away
+	s := open(t, c)
+	cosigned(t, c, l.note(t, 5), ask(s, l.request(t, 0, 5)))
+	away.away.Store(true)
+	if w := ask(s, l.request(t, 5, 8)); w.Code != 503 || strings.Contains(w.Body.String(), "—") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	away.away.Store(false)
+	conflict(t, ask(s, l.request(t, 0, 8)), 5)
+	cosigned(t, c, l.note(t, 9), ask(s, l.request(t, 5, 9)))
+}
+
+type awaySigner struct {
+	crypto.Signer
+	away atomic.Bool
+}
+
+func (a *awaySigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if a.away.Load() {
+		return nil, errors.New("injected")
+	}
+	return a.Signer.Sign(r, digest, opts)
 }
 
 // TestKeysAreGuarded: private keys are their owner's alone, belong to the vkeys, and a

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -58,12 +59,15 @@ func serveForTest(dir string) error {
 	return s.Serve(context.Background(), l, time.Second)
 }
 
-// started is a witness process, and where it listens.
-func started(t *testing.T, c ServerConfig) (kill func(), url string) {
+// started is a witness process, run by another command if one is given: how to end it,
+// and where it listens.
+func started(t *testing.T, c ServerConfig, by ...string) (end func(syscall.Signal), url string) {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
-	p := exec.Command(self)
+	command := append(by, self)
+	p := exec.Command(command[0], command[1:]...)
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // both are ended
 	var logs []string
 	for _, k := range c.Logs {
 		logs = append(logs, k.String())
@@ -73,13 +77,19 @@ func started(t *testing.T, c ServerConfig) (kill func(), url string) {
 	out, err := p.StdoutPipe()
 	must(t, err)
 	must(t, p.Start())
-	kill = sync.OnceFunc(func() { p.Process.Kill(); p.Wait() })
-	t.Cleanup(kill)
+	var once sync.Once
+	end = func(s syscall.Signal) {
+		once.Do(func() {
+			syscall.Kill(-p.Process.Pid, s)
+			p.Wait()
+		})
+	}
+	t.Cleanup(func() { end(syscall.SIGKILL) })
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal("the witness does not start:", err)
 	}
-	return kill, "http://" + strings.TrimSpace(line)
+	return end, "http://" + strings.TrimSpace(line)
 }
 
 // A history is what an outsider recorded of one log: the roots that were cosigned.
@@ -113,7 +123,7 @@ func TestKilledWitness(t *testing.T) {
 	}
 	var cosignatures atomic.Int64
 	for range rounds {
-		kill, url := started(t, c)
+		end, url := started(t, c)
 		ctx, cancel := context.WithCancel(t.Context())
 		var clients sync.WaitGroup
 		for i := range branches {
@@ -122,7 +132,7 @@ func TestKilledWitness(t *testing.T) {
 			}
 		}
 		time.Sleep(20*time.Millisecond + rand.N(180*time.Millisecond))
-		kill()
+		end(syscall.SIGKILL)
 		cancel()
 		clients.Wait()
 	}

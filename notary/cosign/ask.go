@@ -1,4 +1,4 @@
-package witness
+package cosign
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,9 +76,8 @@ func (c *Client) ask(ctx context.Context, p *peer, s notary.Sealed) (map[string]
 
 // conflicting reads what a 409 says.
 func conflicting(body []byte) (uint64, error) {
-	digits, ok := strings.CutSuffix(string(body), "\n")
-	size, err := parseSize(digits)
-	if !ok || err != nil {
+	size, err := strconv.ParseUint(strings.TrimSuffix(string(body), "\n"), 10, 63)
+	if err != nil || fmt.Sprintln(size) != string(body) { // it has one spelling
 		return 0, fmt.Errorf("%w: a conflict without the size", errAnswer)
 	}
 	return size, nil

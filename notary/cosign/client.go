@@ -1,4 +1,7 @@
-package witness
+// Package cosign asks the witnesses of a policy to cosign the log's checkpoints: the
+// client of C2SP tlog-witness. It stands apart from the server, package witness, which
+// shares no code with the notary.
+package cosign
 
 import (
 	"context"
@@ -28,8 +31,8 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
-// ClientConfig is what a Client is made of.
-type ClientConfig struct {
+// Config is what a Client is made of.
+type Config struct {
 	Policy    proofs.Policy
 	Logger    *slog.Logger      // nil: slog.Default
 	Transport http.RoundTripper // nil: one of its own
@@ -71,9 +74,9 @@ type peer struct {
 	dissent      *notary.Dissent // its last answer
 }
 
-// NewClient returns a Client for the policy's witnesses that have a URL. It refuses a
+// New returns a Client for the policy's witnesses that have a URL. It refuses a
 // policy whose quorum these cannot make.
-func NewClient(c ClientConfig) (*Client, error) {
+func New(c Config) (*Client, error) {
 	peers, err := peersOf(c.Policy)
 	if err != nil {
 		return nil, err
