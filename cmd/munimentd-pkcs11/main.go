@@ -54,7 +54,8 @@ func serve(in io.Reader, out io.Writer) error {
 	tell := json.NewEncoder(out)
 	var t *token
 	for lines.Scan() {
-		a, err := answer{}, error(nil)
+		var a answer
+		var err error
 		if t == nil {
 			t, a.Public, err = begin(lines.Bytes())
 		} else {

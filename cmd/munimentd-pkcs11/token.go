@@ -36,8 +36,8 @@ const (
 
 // functions is CK_FUNCTION_LIST up to C_Sign.
 type functions struct {
-	version [2]byte
-	list    [44]uintptr
+	_    [2]byte // its version
+	list [44]uintptr
 }
 
 // Places in the list.
@@ -64,9 +64,9 @@ type attribute struct {
 
 // mechanism is CK_MECHANISM.
 type mechanism struct {
-	kind      uint64
-	parameter unsafe.Pointer
-	length    uint64
+	kind uint64
+	_    unsafe.Pointer // its parameter: EdDSA has none
+	_    uint64         // the parameter's length
 }
 
 // token is one token, logged in to.

@@ -166,13 +166,10 @@ func TestAnchorAdd(t *testing.T) {
 		time.Sleep(time.Duration(n) * 2 * time.Millisecond)
 		_ = cmd.Process.Signal(syscall.SIGKILL)
 		_ = cmd.Wait()
-		switch _, err := os.Stat(filepath.Join(target, "anchor")); {
-		case err == nil:
+		if _, err := os.Stat(filepath.Join(target, "anchor")); err == nil {
 			made++
-		default:
-			if code, out := d.run(t, "anchor", "add", "dir:"+target, "--dir", d.Dir); code != 0 {
-				t.Fatalf("after a kill: exit code %d: %s", code, out)
-			}
+		} else if code, out := d.run(t, "anchor", "add", "dir:"+target, "--dir", d.Dir); code != 0 {
+			t.Fatalf("after a kill: exit code %d: %s", code, out)
 		}
 	}
 	// Two at once: one of them makes it.

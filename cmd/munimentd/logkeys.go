@@ -161,7 +161,8 @@ func newLogKey(passphrase []byte) (ed25519.PrivateKey, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	kind, der := "PRIVATE KEY", []byte(nil)
+	kind := "PRIVATE KEY"
+	var der []byte
 	if len(passphrase) == 0 {
 		der, err = x509.MarshalPKCS8PrivateKey(key)
 	} else {

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -99,6 +101,9 @@ func (p *tokenProcess) start() error {
 	}
 	cmd := exec.Command(path)
 	cmd.Stderr = os.Stderr
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // foreign code needs none of our secrets
+		return strings.HasPrefix(v, envPrefix) || strings.HasPrefix(v, "PGPASSWORD=")
+	})
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's interrupt is for this process alone
 	if p.in, err = cmd.StdinPipe(); err != nil {
 		return err
