@@ -286,8 +286,9 @@ type Blob interface {
 // has returned nil, so the anchor is what keeps the log from forking. A body has
 // 1 to 4,000 bytes.
 type Anchor interface {
-	// Load returns the body last stored. A register that is missing, or that
-	// cannot be read whole, is an error and never an older or an empty body.
+	// Load returns the body last stored. A register that is missing is ErrNotFound, one
+	// that cannot be read whole another error, and neither is ever an older or an empty
+	// body. A driver may find a register missing when it is opened.
 	Load(ctx context.Context) ([]byte, error)
 	// Advance replaces prev by next if and only if the register holds exactly
 	// prev, else ErrConflict. On a nil return next is durable. After any other
