@@ -40,6 +40,9 @@ func HeldDocuments(ctx context.Context, l Ledger, tenantKey func(ID) (TenantKey,
 }
 
 func holdsDocument(row Row, tenantKey func(ID) (TenantKey, error)) (bool, error) {
+	if isLost(row) {
+		return false, nil
+	}
 	tk, err := tenantKey(row.Tenant)
 	if err != nil {
 		return false, fmt.Errorf("key of tenant %s: %w", row.Tenant, err)

@@ -41,27 +41,53 @@ func (b body) seal(key rowKeys, tenant, id ID) []byte {
 }
 
 func openBody(key rowKeys, row Row) (body, error) {
-	damaged := func(err error) (body, error) {
-		return body{}, fmt.Errorf("%w: record of entry %d: %w", ErrDamaged, row.Index, err)
+	u, err := decryptBody(key, row)
+	if err != nil {
+		return body{}, err
 	}
+	b := body{intent: u.intent()}
+	if b.record, err = u.record(row.ID); err != nil {
+		return body{}, damagedRecord(row, err)
+	}
+	return b, nil
+}
+
+// openIntent reads of a body what its operation was to do; nil in all but the first row.
+func openIntent(key rowKeys, row Row) (*intent, error) {
+	u, err := decryptBody(key, row)
+	if err != nil {
+		return nil, err
+	}
+	in := u.intent()
+	if u.short {
+		return nil, damagedRecord(row, errPacked)
+	}
+	return in, nil
+}
+
+func decryptBody(key rowKeys, row Row) (*unpacker, error) {
 	if len(row.Body) == 0 || row.Body[0] != bodyVersion {
-		return damaged(errPacked)
+		return nil, damagedRecord(row, errPacked)
 	}
 	plain, err := gcm(key.body[:]).Open(nil, zeroNonce[:], row.Body[1:], owner(row.Tenant, row.ID))
 	if err != nil {
-		return damaged(err)
+		return nil, damagedRecord(row, err)
 	}
-	u := unpacker{rest: plain}
-	var b body
-	if u.byte() == 1 {
-		b.intent = &intent{}
-		copy(b.intent.key[:], u.take(len(b.intent.key)))
-		copy(b.intent.content[:], u.take(len(b.intent.content)))
+	return &unpacker{rest: plain}, nil
+}
+
+func damagedRecord(row Row, err error) error {
+	return fmt.Errorf("%w: record of entry %d: %w", ErrDamaged, row.Index, err)
+}
+
+func (u *unpacker) intent() *intent {
+	if u.byte() != 1 {
+		return nil
 	}
-	if b.record, err = u.record(row.ID); err != nil {
-		return damaged(err)
-	}
-	return b, nil
+	in := &intent{}
+	copy(in.key[:], u.take(len(in.key)))
+	copy(in.content[:], u.take(len(in.content)))
+	return in
 }
 
 // packedNames stand for the names that most records have, by their place here from

@@ -14,6 +14,9 @@ var (
 	ErrKeyReused = errors.New("the idempotency key was used for other content")
 	// ErrErased: the deposit was lawfully erased; its entry remains.
 	ErrErased = errors.New("the deposit was erased")
+	// ErrLost: the entry was recovered after a disaster, and its private part was not. It
+	// says the same to every caller as if the deposit were not there.
+	ErrLost = fmt.Errorf("%w: the private part of the entry was lost in a disaster", ErrNotFound)
 	// ErrNotHeld: the deposit is digest-only, so there is no document to read.
 	ErrNotHeld = errors.New("the depository never received the document")
 	// ErrDigest: the document's SHA-256 or size is not the claimed one.

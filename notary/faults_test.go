@@ -156,7 +156,7 @@ type faultPoint struct {
 }
 
 func (d *depository) faults(store string) *notarytest.Faults {
-	return map[string]*notarytest.Faults{"ledger": d.ledger.Faults, "blobs": d.blobs.Faults, "anchor": d.anchor.Faults}[store]
+	return map[string]*notarytest.Faults{"ledger": d.ledger.Faults, "blobs": d.blobs.Faults, "anchor": d.anchor.Faults, "segments": d.segments.Faults}[store]
 }
 
 // TestFaults is I6: every call that the scenario makes of a store fails once in each
@@ -180,8 +180,9 @@ func TestFaults(t *testing.T) {
 
 // base is the state that a scenario starts from.
 type base struct {
-	ledger notarytest.LedgerState
-	anchor []byte
+	ledger   notarytest.LedgerState
+	anchor   []byte
+	segments map[notary.SegmentName]notarytest.StoredSegment
 }
 
 // grown makes a log of that size, dated where synctest's clock starts.
@@ -200,7 +201,7 @@ func grown(t *testing.T, size uint64) base {
 		}
 		wg.Wait()
 		closeNotary(t, n)
-		b = base{d.ledger.Snapshot(), d.anchor.Snapshot()}
+		b = base{d.ledger.Snapshot(), d.anchor.Snapshot(), d.segments.Snapshot()}
 	})
 	return b
 }
@@ -209,7 +210,8 @@ func (b base) scenario(t *testing.T) *scenario {
 	d := newDepository(t)
 	d.ledger.Restore(b.ledger)
 	d.anchor.Restore(b.anchor)
-	for _, store := range []string{"ledger", "blobs", "anchor"} {
+	d.segments.Restore(b.segments)
+	for _, store := range []string{"ledger", "blobs", "anchor", "segments"} {
 		d.faults(store).Reset()
 	}
 	return &scenario{d: d, batch: 3, receipts: map[string]proofs.Receipt{}}
@@ -222,7 +224,7 @@ func countPoints(t *testing.T, b base, run func(*scenario)) (points []faultPoint
 	synctest.Test(t, func(t *testing.T) {
 		s := b.scenario(t)
 		run(s)
-		for _, store := range []string{"ledger", "blobs", "anchor"} {
+		for _, store := range []string{"ledger", "blobs", "anchor", "segments"} {
 			for call, count := range s.d.faults(store).Calls() {
 				for nth := 1; nth <= min(count, 12); nth++ {
 					for _, kind := range notarytest.Kinds {
@@ -584,7 +586,7 @@ func TestClockGap(t *testing.T) {
 
 // A storage that lies is found out before its lie is told on.
 func TestLies(t *testing.T) {
-	for _, p := range []struct{ store, call string }{{"ledger", "Commit"}, {"ledger", "Publish"}, {"blobs", "Put"}, {"anchor", "Advance"}} {
+	for _, p := range []struct{ store, call string }{{"ledger", "Commit"}, {"ledger", "Publish"}, {"blobs", "Put"}, {"segments", "Put"}, {"anchor", "Advance"}} {
 		t.Run(p.store+"."+p.call, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDepository(t)
@@ -602,10 +604,10 @@ func TestLies(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 				n.Close(ctx)
 				cancel()
-				if p.store == "blobs" {
+				if p.store == "blobs" || p.store == "segments" {
 					report, err := notary.Fsck(context.Background(), d.config(), nil)
 					if err != nil || report.Clean() {
-						t.Errorf("fsck did not miss the document that was never stored: %v", err)
+						t.Errorf("fsck did not miss what was never stored: %v", err)
 					}
 				}
 				d.check(receipts...)

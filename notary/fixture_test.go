@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/notary/notarytest"
@@ -22,16 +24,20 @@ import (
 
 // depository is a log on fakes, and what an outside observer has seen of it.
 type depository struct {
-	t       testing.TB
-	ledger  *notarytest.Ledger
-	blobs   *notarytest.Blobs
-	anchor  *notarytest.Anchor
-	policy  proofs.Policy
-	signer  ed25519.PrivateKey
-	tenant  notary.Tenant
-	keys    map[notary.ID]notary.TenantKey
-	anchors []notary.Anchor // nil: anchor alone
-	peers   *notarytest.Peers
+	t        testing.TB
+	ledger   *notarytest.Ledger
+	blobs    *notarytest.Blobs
+	segments *notarytest.Segments // nil: none
+	anchor   *notarytest.Anchor
+	policy   proofs.Policy
+	signer   ed25519.PrivateKey
+	tenant   notary.Tenant
+	keys     map[notary.ID]notary.TenantKey
+	anchors  []notary.Anchor // nil: anchor alone
+	peers    *notarytest.Peers
+	// timestamps is how checkpoints are dated, from the next open on.
+	timestamps *notary.Timestamps
+	registry   prometheus.Registerer
 	// witnesses make the policy's quorum, asked by clients of the real package.
 	witnesses []*notarytest.Witness
 	advisory  bool
@@ -62,16 +68,17 @@ func newDepositoryAt(t testing.TB, now func() time.Time) *depository {
 		t.Fatal(err)
 	}
 	d := &depository{
-		t:      t,
-		ledger: notarytest.NewLedger(now),
-		blobs:  notarytest.NewBlobs(now),
-		anchor: notarytest.NewAnchor(notary.Unsealed(origin)),
-		peers:  notarytest.NewPeers(now),
-		policy: policy,
-		signer: signer,
-		tenant: notary.Tenant{ID: notary.ID{1}, Name: "示范银行 Specimen Bank", Registration: "91440300TEST000017"},
-		keys:   map[notary.ID]notary.TenantKey{{}: {Wrap: [32]byte{1}}, {1}: {Wrap: [32]byte{2}}, {2}: {Wrap: [32]byte{3}}},
-		notes:  map[uint64]string{},
+		t:        t,
+		ledger:   notarytest.NewLedger(now),
+		blobs:    notarytest.NewBlobs(now),
+		segments: notarytest.NewSegments(),
+		anchor:   notarytest.NewAnchor(notary.Unsealed(origin)),
+		peers:    notarytest.NewPeers(now),
+		policy:   policy,
+		signer:   signer,
+		tenant:   notary.Tenant{ID: notary.ID{1}, Name: "示范银行 Specimen Bank", Registration: "91440300TEST000017"},
+		keys:     map[notary.ID]notary.TenantKey{{}: {Wrap: [32]byte{1}}, {1}: {Wrap: [32]byte{2}}, {2}: {Wrap: [32]byte{3}}},
+		notes:    map[uint64]string{},
 	}
 	if err := notary.Init(t.Context(), d.config()); err != nil {
 		t.Fatal(err)
@@ -123,7 +130,7 @@ func (d *depository) config() notary.Config {
 	if anchors == nil {
 		anchors = []notary.Anchor{d.anchor}
 	}
-	return notary.Config{
+	c := notary.Config{
 		Policy:  d.policy,
 		Signer:  d.signer,
 		Ledger:  recorder{d.ledger, d},
@@ -136,15 +143,22 @@ func (d *depository) config() notary.Config {
 			}
 			return k, nil
 		},
-		Witnesses: d.client(),
-		Advisory:  d.advisory,
-		Logger:    slog.New(slog.DiscardHandler),
+		Witnesses:   d.client(),
+		Advisory:    d.advisory,
+		Logger:      slog.New(slog.DiscardHandler),
+		Timestamps:  d.timestamps,
+		AcceptClock: d.timestamps != nil,
+		Metrics:     d.registry,
 		Fatal: func(err error) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.died = append(d.died, err)
 		},
 	}
+	if d.segments != nil {
+		c.Segments = d.segments
+	}
+	return c
 }
 
 // witnessed gives the depository that many witnesses, and a quorum of them.
@@ -219,7 +233,7 @@ func (d *depository) deaths() []error {
 // checkpoints are all of one history.
 func (d *depository) check(receipts ...proofs.Receipt) {
 	d.t.Helper()
-	for _, f := range []*notarytest.Faults{d.ledger.Faults, d.blobs.Faults, d.anchor.Faults} {
+	for _, f := range []*notarytest.Faults{d.ledger.Faults, d.blobs.Faults, d.anchor.Faults, d.segments.Faults} {
 		f.Reset()
 	}
 	if err := notarytest.CheckLog(context.Background(), d.ledger, d.anchor.Snapshot(), d.policy, receipts...); err != nil {

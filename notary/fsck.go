@@ -22,12 +22,14 @@ const maxCases = 1 << 18
 
 // Report is what Fsck found.
 type Report struct {
-	Entries   uint64   `json:"entries"`   // read and re-hashed
-	Documents uint64   `json:"documents"` // read, decrypted and re-hashed
-	Bytes     uint64   `json:"bytes"`     // of those documents
-	Orphans   uint64   `json:"orphans"`   // blobs that no entry refers to; swept after 24 h
-	Findings  uint64   `json:"findings"`  // what is wrong, all of it
-	Named     []string `json:"named"`     // the first 1,000 of them, in words
+	Entries   uint64   `json:"entries"`            // read and re-hashed
+	Documents uint64   `json:"documents"`          // read, decrypted and re-hashed
+	Bytes     uint64   `json:"bytes"`              // of those documents
+	Segments  uint64   `json:"segments,omitempty"` // read and compared with the ledger
+	Lost      uint64   `json:"lost,omitempty"`     // entries whose private part a disaster took; munimentd recover named them
+	Orphans   uint64   `json:"orphans"`            // blobs that no entry refers to; swept after 24 h
+	Findings  uint64   `json:"findings"`           // what is wrong, all of it
+	Named     []string `json:"named"`              // the first 1,000 of them, in words
 	// Blobs names documents that are missing or do not read back, at most 1,000.
 	Blobs []string `json:"blobs,omitempty"`
 }
@@ -54,6 +56,7 @@ type checker struct {
 	n        *Notary
 	report   *Report
 	forgot   bool // some cases
+	lost     bool // a row was seen whose private part a disaster took
 	retain   bool // documents, should it have been put off when they were deposited
 	progress func(done, total uint64)
 	head     Head
@@ -101,6 +104,8 @@ func (n *Notary) Fsck(ctx context.Context, progress func(done, total uint64)) (*
 		}
 	}
 	c.root(ctx)
+	c.segments(ctx, anchors)
+	c.stamps(ctx)
 	c.orphans(ctx)
 	return c.report, ctx.Err()
 }
@@ -171,6 +176,44 @@ func (c *checker) root(ctx context.Context) {
 	}
 }
 
+// stamps checks every stamped checkpoint: its root, its time-stamps and their renewals.
+func (c *checker) stamps(ctx context.Context) {
+	for from := uint64(0); ctx.Err() == nil; {
+		stamps, err := c.n.config.Ledger.Stamps(ctx, from, stampRunOf)
+		if err != nil {
+			c.report.find("stamps cannot be read: %v", err)
+		}
+		if len(stamps) == 0 {
+			return
+		}
+		cache := map[uint64]*renewalData{}
+		for _, s := range stamps {
+			c.stamp(ctx, s, cache)
+			from = s.Size + 1
+		}
+	}
+}
+
+func (c *checker) stamp(ctx context.Context, s Stamp, cache map[uint64]*renewalData) {
+	record, err := c.n.evidenceOf(ctx, s, cache)
+	if err != nil {
+		c.report.find("%v", err)
+		return
+	}
+	note, _ := proofs.ParseNote(record.Note)
+	cp, err := proofs.ParseCheckpoint(note.Text)
+	if err != nil || s.Size > c.head.Size {
+		c.report.find("a checkpoint of %d entries was dated, the ledger has %d", s.Size, c.head.Size)
+		return
+	}
+	if root, err := proofs.RootAt(s.Size, c.n.storedTiles(ctx)); err != nil || root != cp.Root {
+		c.report.find("the dated checkpoint of size %d has another root than the ledger: %v", s.Size, err)
+	}
+	if _, outcome, reason := c.n.verifier.Record(record, time.Now()); outcome == proofs.Refused {
+		c.report.find("the time-stamps of the checkpoint of size %d do not hold: %s", s.Size, reason)
+	}
+}
+
 // row checks one row: entry, record, look-ups, case, document.
 func (c *checker) row(ctx context.Context, index uint64) {
 	c.report.Entries++
@@ -197,6 +240,11 @@ func (c *checker) row(ctx context.Context, index uint64) {
 	o, err := c.n.unseal(row)
 	if err != nil {
 		c.paid.Count = 0
+	}
+	if errors.Is(err, ErrLost) {
+		c.report.Lost++
+		c.lost = true
+		return
 	}
 	if errors.Is(err, ErrErased) {
 		return
@@ -270,7 +318,8 @@ func (c *checker) place(row Row, contract Term) {
 		was := *last
 		c.moved[k] = &was
 	}
-	if row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf {
+	gap := c.lost && row.CaseSeq > last.Seq+1 // others of the case may be among what was lost
+	if !gap && (row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf) {
 		c.report.find("entry %d says it is number %d of its case, after number %d", row.Index, row.CaseSeq, last.Seq)
 	}
 	last.Seq, last.Leaf = row.CaseSeq, proofs.LeafHash(row.Entry)

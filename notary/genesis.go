@@ -52,5 +52,24 @@ func Init(ctx context.Context, c Config) error {
 }
 
 func (n *Notary) genesis() (*prepared, error) {
-	return n.ownEntry(proofs.KindGenesis, map[string]string{"log.origin": n.key.Name, "log.key": n.key.String()})
+	previous, err := previousMembers(n.config.Previous)
+	if err != nil {
+		return nil, err
+	}
+	return n.ownEntry(proofs.KindGenesis, map[string]string{"log.origin": n.key.Name, "log.key": n.key.String()}, previous...)
+}
+
+// previousMembers name the last sealed state of the log that a new one follows.
+func previousMembers(cp *proofs.Checkpoint) (proofs.Record, error) {
+	if cp == nil {
+		return nil, nil
+	}
+	origin, err1 := proofs.Text(cp.Origin)
+	size, err2 := proofs.Integer(int64(cp.Size))
+	root, err3 := proofs.Text(cp.Root.String())
+	return proofs.Record{
+		{Name: "log.previous.origin", Value: origin},
+		{Name: "log.previous.size", Value: size},
+		{Name: "log.previous.root", Value: root},
+	}, errors.Join(err1, err2, err3)
 }

@@ -16,6 +16,7 @@ const (
 	stagePool                 // the wait for the sequencer
 	stageCommit               // one transaction of the ledger, with its look-ups
 	stageSeal                 // the audit before a signature, and the signature
+	stageSegment              // the second copy of what is to be sealed, beside the audit
 	stageAnchor               // every anchor's Advance
 	stageCosign               // the witnesses, until their quorum stands or is given up
 	stagePublish              // the ledger's Publish
@@ -23,7 +24,7 @@ const (
 	stages
 )
 
-var stageNames = [stages]string{"store", "pool", "commit", "seal", "anchor", "cosign", "publish", "prove"}
+var stageNames = [stages]string{"store", "pool", "commit", "seal", "segment", "anchor", "cosign", "publish", "prove"}
 
 // metrics is what a Notary counts while it works. What it knows anyway is read when
 // somebody asks. No label holds more than the names in this file: nothing of a
@@ -38,6 +39,7 @@ type metrics struct {
 	scrubbed                  prometheus.Gauge
 	scrubBegan                prometheus.Gauge
 	departure                 prometheus.Gauge
+	stampFailures             []prometheus.Counter // of each time-stamp authority
 
 	counted []prometheus.Collector // all of the above
 }
@@ -70,7 +72,7 @@ func newMetrics(n *Notary) *metrics {
 	}, []string{"kind"})
 	timed := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "muniment_stage_duration_seconds",
-		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, anchor, cosign and publish of each round.",
+		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, segment, anchor, cosign and publish of each round.",
 		Buckets: stageBuckets,
 	}, []string{"stage"})
 	m.counted = append(m.counted, deposits, timed)
@@ -84,7 +86,24 @@ func newMetrics(n *Notary) *metrics {
 	m.scrubbed = gauge("muniment_scrub_entries", "Entries that the scrubber has read and re-hashed in its present pass.")
 	m.scrubBegan = gauge("muniment_scrub_pass_started_timestamp_seconds", "When the scrubber's present pass began, in Unix time.")
 	m.departure = gauge("muniment_clock_departure_seconds", "By how much the ledger's clock is ahead of the steady count since the start; beyond 2 either way it is not believed.")
+	m.countAuthorities(n.config.Timestamps)
 	return m
+}
+
+// countAuthorities counts what fails of each time-stamp authority, by the name that the
+// configuration gives it.
+func (m *metrics) countAuthorities(t *Timestamps) {
+	if t == nil {
+		return
+	}
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "muniment_timestamp_failures_total",
+		Help: "Times that a time-stamp authority did not answer, or not with a token that holds.",
+	}, []string{"authority"})
+	m.counted = append(m.counted, failures)
+	for _, a := range t.Authorities {
+		m.stampFailures = append(m.stampFailures, failures.WithLabelValues(a.Name()))
+	}
 }
 
 // accepted counts a deposit that was committed.
@@ -118,6 +137,9 @@ var (
 	descSealer    = prometheus.NewDesc("muniment_sealer", "1 on the replica that seals, 0 on the others.", nil, nil)
 	descAnchor    = prometheus.NewDesc("muniment_anchor_size_entries", "Entries that are sealed at each anchor, by its place in the list of anchors from 0, as it was last seen.", []string{"anchor"}, nil)
 	descQuorum    = prometheus.NewDesc("muniment_witness_quorum", "1 while the quorum of the policy's witnesses stands for the newest checkpoint that they were asked to cosign, 0 while it does not; absent without witnesses, and 1 where another replica seals.", nil, nil)
+	descStamp     = prometheus.NewDesc("muniment_timestamp_newest_timestamp_seconds", "The time in the newest time-stamp that this process obtained over a checkpoint, in Unix time; absent before the first.", nil, nil)
+	descStampSize = prometheus.NewDesc("muniment_timestamp_size_entries", "Entries of the log under the newest checkpoint that this process had dated.", nil, nil)
+	descStampEnds = prometheus.NewDesc("muniment_timestamp_certificate_expiry_timestamp_seconds", "When the certificates that the newest time-stamp rests on end, in Unix time.", nil, nil)
 	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
 )
 
@@ -134,7 +156,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles, descStamp, descStampSize, descStampEnds} {
 		out <- d
 	}
 }
@@ -163,6 +185,11 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descSealer, number(m.n.leading()))
 	for i := range m.n.registers {
 		gauge(descAnchor, float64(m.n.registers[i].size.Load()), strconv.Itoa(i))
+	}
+	if s, ends := m.n.stamper.fresh.Load(), m.n.stamper.ends.Load(); s != nil && ends != nil {
+		gauge(descStamp, float64(s.at.UnixMilli())/1e3)
+		gauge(descStampSize, float64(s.size))
+		gauge(descStampEnds, float64(ends.Unix()))
 	}
 	for result, v := range map[string]uint64{"hit": m.n.tiles.hits.Load(), "miss": m.n.tiles.misses.Load()} {
 		out <- prometheus.MustNewConstMetric(descTiles, prometheus.CounterValue, float64(v), result)

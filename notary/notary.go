@@ -43,6 +43,8 @@ type Config struct {
 	OtherSigners []crypto.Signer
 	Ledger       Ledger
 	Blobs        Blobs
+	// Segments keeps a second copy of what is sealed. nil: there is none.
+	Segments Segments
 	// Anchors all advance before a signature is released. The first comes first.
 	Anchors []Anchor
 	// AnchorNames are what the operator calls each of Anchors, for messages. nil: they are
@@ -60,6 +62,12 @@ type Config struct {
 	// TenantKey returns the tenant's key; the depository's own entries are under
 	// the zero ID.
 	TenantKey func(tenant ID) (TenantKey, error)
+
+	// Previous is the last sealed state of a log that was ended, and that a new one follows:
+	// Init names it in the genesis entry. nil: there is none.
+	Previous *proofs.Checkpoint
+	// Timestamps is how checkpoints are dated. nil: they are not.
+	Timestamps *Timestamps
 
 	Pool        int          // deposits that may be under way; 0: 2,048
 	AcceptClock bool         // open although the clock is over 24 h past the newest entry
@@ -111,7 +119,11 @@ type Notary struct {
 
 	frontier *proofs.Range // the sequencer's; nil when memory is in doubt
 	sealer   sealer        // the sealing goroutine's
-	term     uint64        // likewise: of replica, while this process seals
+	// segmented is the edge of the tree where the segment stored last ends; likewise.
+	segmented *proofs.Range
+	recent    recent
+	stamper   stamper
+	term      uint64 // likewise: of replica, while this process seals
 }
 
 // view is the newest published checkpoint. next is closed when a newer one is.
@@ -145,6 +157,11 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	if (c.Witnesses != nil) != c.Policy.Witnessed() {
 		return nil, errors.New("the policy's quorum and the witnesses to ask do not go together")
 	}
+	if c.Segments != nil {
+		if err := n.thawed(ctx); err != nil {
+			return nil, err
+		}
+	}
 	head, err := n.auditStart(ctx)
 	if err != nil {
 		return nil, err
@@ -170,6 +187,12 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runSequencer)
 	n.start(n.runUpkeep)
 	n.start(n.runProbe)
+	if c.Segments != nil {
+		n.start(n.runCatchUp)
+	}
+	if c.Timestamps != nil && c.Timestamps.Every > 0 {
+		n.start(n.runStamper)
+	}
 	return n, nil
 }
 
@@ -240,7 +263,10 @@ func prepare(c Config) (*Notary, error) {
 	if n.config.Room == nil {
 		n.config.Room = func() error { return nil }
 	}
-	n.verifier = proofs.NewVerifier(c.Policy, mldsa.Plugged())
+	if err := c.Timestamps.check(); err != nil {
+		return nil, err
+	}
+	n.verifier = proofs.NewVerifier(c.Policy, append(c.Timestamps.options(), mldsa.Plugged())...)
 	n.logAlone = n.verifier
 	if c.Policy.Witnessed() {
 		n.logAlone = proofs.NewVerifier(c.Policy.LogAlone())

@@ -125,6 +125,20 @@ type Query struct {
 	Limit  int       // 1 to 1,000
 }
 
+// Stamp is a published checkpoint with the time-stamp tokens that authorities gave for it.
+type Stamp struct {
+	Size   uint64 // of the checkpoint
+	Record []byte // the verbatim note and the tokens, as an evidence record begins
+}
+
+// Renewal dates again what the stamps from First to Last had come to, before the tokens
+// that they rested on ended.
+type Renewal struct {
+	Number      uint64 // from 1, in the order in which they were made
+	First, Last uint64 // sizes of stamps, both included
+	Data        []byte // opaque to the ledger
+}
+
 // Ledger is the transactional store of rows, leaf and tile hashes, and the head.
 // Its methods are safe for concurrent use. Buffers are not shared in either
 // direction. A range that reaches beyond the head is wholly ErrNotFound; one that
@@ -170,6 +184,10 @@ type Ledger interface {
 	// Row returns the row at index, of whatever tenant.
 	Row(ctx context.Context, index uint64) (Row, error)
 
+	// Rows returns the rows with index from <= i < to, of whatever tenants, at most
+	// 1,024 of them. Rows beyond the head are ErrNotFound.
+	Rows(ctx context.Context, from, to uint64) ([]Row, error)
+
 	// Deposit returns the row of that id if it is the tenant's, else ErrNotFound.
 	Deposit(ctx context.Context, tenant, id ID) (Row, error)
 
@@ -191,6 +209,25 @@ type Ledger interface {
 
 	// Published returns the newest published note, or ErrNotFound before the first.
 	Published(ctx context.Context) ([]byte, error)
+
+	// Stamp keeps a stamp, durable and visible to every replica on return. ErrExists if
+	// there is one of its size; it is never replaced.
+	Stamp(ctx context.Context, s Stamp) error
+
+	// Stamps returns the stamps whose size is from or more, in ascending order of size, the
+	// first limit of them, 1 to 1,000.
+	Stamps(ctx context.Context, from uint64, limit int) ([]Stamp, error)
+
+	// Renew keeps a renewal, durable and visible to every replica on return. ErrExists if
+	// there is one of its number; it is never replaced.
+	Renew(ctx context.Context, r Renewal) error
+
+	// Renewals returns the renewals that cover a stamp of that size, in ascending order of
+	// number, all of them.
+	Renewals(ctx context.Context, size uint64) ([]Renewal, error)
+
+	// Renewed returns the highest number of a renewal, 0 before the first.
+	Renewed(ctx context.Context) (uint64, error)
 }
 
 // Accounts is who may call: tenants and the hashes of their API keys. The
@@ -257,6 +294,45 @@ type Anchor interface {
 	// prev, else ErrConflict. On a nil return next is durable. After any other
 	// error the register holds prev or next, and Load tells.
 	Advance(ctx context.Context, prev, next []byte) error
+}
+
+// SegmentName says what a segment holds: the rows with From <= Index < To of a log, which
+// had the root Begin with From entries and has the root End with To. Two segments of one
+// name hold the same rows.
+type SegmentName struct {
+	Origin     string
+	From, To   uint64
+	Begin, End proofs.Hash
+}
+
+// MaxSegment bounds a stored segment, and its keys, in bytes.
+const MaxSegment = 8 << 20
+
+// Segments keeps copies of sealed rows, from which a lost ledger is rebuilt, in another
+// store than the ledger's. A segment is never changed and may be locked against deletion;
+// the wrapped keys of its rows stand beside it, unlocked, so that erasure can destroy one
+// without it. Segments may overlap, and some may hold rows that were never sealed: their
+// names tell. Its methods are safe for concurrent use.
+type Segments interface {
+	// Put stores a segment and its keys: on a nil return both are durable and read back
+	// as they were given. Keys that are there already stay as they are, since some may
+	// have been destroyed. A segment of that name with other bytes is ErrDamaged.
+	Put(ctx context.Context, name SegmentName, segment, keys []byte) error
+	// Load returns a segment with its keys as they are now; nil keys if there are none.
+	// A segment that is not there is ErrNotFound, one that does not read back as it was
+	// put ErrDamaged. What the bytes mean is the caller's to check.
+	Load(ctx context.Context, name SegmentName) (segment, keys []byte, err error)
+	// List calls fn with the names of that origin whose From is at or after from, in
+	// ascending order of From. It stops at fn's first error and returns it.
+	List(ctx context.Context, origin string, from uint64, fn func(SegmentName) error) error
+	// EditKeys replaces the keys of a segment by what edit makes of them. On a nil return
+	// nothing that stood there before can be read any more. edit may be called again,
+	// when others edit at the same time. Where there are no keys, nothing is done.
+	EditKeys(ctx context.Context, name SegmentName, edit func(keys []byte) ([]byte, error)) error
+	// Freeze marks a log as ended, for ever, and says why. A second call changes nothing.
+	Freeze(ctx context.Context, origin string, why []byte) error
+	// Frozen returns what Freeze was given for that origin, or ErrNotFound.
+	Frozen(ctx context.Context, origin string) ([]byte, error)
 }
 
 // Peers is how replicas that share a ledger share the work: one seals, and all hear

@@ -116,8 +116,9 @@ func (n *Notary) sealRound(ctx context.Context) error {
 		return nil
 	}
 	stored := n.storedTiles(ctx)
+	segmented := n.segment(ctx, next)
 	signatures, err := n.sign(stored, next)
-	if err != nil {
+	if err = errors.Join(err, segmented()); err != nil {
 		return err
 	}
 	note := proofs.Note{Text: next.String(), Signatures: signatures}

@@ -62,6 +62,9 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 			return found, 0, nil
 		}
 		o, err := n.unseal(row)
+		if errors.Is(err, ErrLost) {
+			continue
+		}
 		if err != nil {
 			return nil, 0, err
 		}

@@ -166,6 +166,9 @@ func (n *Notary) commit(batch []*pending) error {
 	if b.out != nil {
 		if err == nil {
 			n.frontier = b.frontier
+			if n.config.Segments != nil && n.leading() {
+				n.recent.add(b.out)
+			}
 		}
 		n.own.Store(b.out.Head.Size)
 		n.ready.commit(b.out.Head.Size)

@@ -48,6 +48,9 @@ var names = map[string]Type{
 	"log.key":              TypeText,
 	"log.key.previous":     TypeText,
 	"log.key.retired":      TypeText,
+	"log.previous.origin":  TypeText,
+	"log.previous.size":    TypeInteger,
+	"log.previous.root":    TypeDigest,
 }
 
 // NameType returns the type of a member's value. The families contract., party.<n>.,

@@ -541,3 +541,24 @@ func TestCheckpointAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestSignaturesOfACheckpoint: those that were checked, and none of a note that does not
+// satisfy the policy, however many hold.
+func TestSignaturesOfACheckpoint(t *testing.T) {
+	l := newTestLog(testOrigin)
+	loan(l)
+	v := NewVerifier(l.policy(witnessLine("A", "w1.example"), "quorum A"))
+	note := l.note(2, "w1.example", "w2.example")
+	if got := v.Signatures(note); len(got) != 2 || got[0].Role != "log" || got[1].Name != "w1.example" || got[1].Time.IsZero() {
+		t.Errorf("%+v", got)
+	}
+	v.Signatures(note)[0].Name = "changed"
+	if got := v.Signatures(note); got[0].Name != testOrigin {
+		t.Errorf("%+v", got)
+	}
+	for _, bad := range [][]byte{l.note(2), l.note(2, "w2.example"), note[1:], nil} {
+		if got := v.Signatures(bad); got != nil {
+			t.Errorf("%+v", got)
+		}
+	}
+}

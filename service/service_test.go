@@ -60,6 +60,12 @@ func (r *record) String() string {
 
 func newHouse(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
+	return newHouseOn(t, func(*notary.Config) {}, change...)
+}
+
+// newHouseOn is newHouse on a notary with settings of its own.
+func newHouseOn(t testing.TB, settle func(*notary.Config), change ...func(*Config)) *house {
+	t.Helper()
 	h := &house{ledger: notarytest.NewLedger(nil), blobs: notarytest.NewBlobs(nil), log: &record{}}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
@@ -76,6 +82,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 		TenantKey: func(notary.ID) (notary.TenantKey, error) { return tenantKey, nil },
 		Logger:    slog.New(slog.DiscardHandler),
 	}
+	settle(&c)
 	must(t, notary.Init(t.Context(), c))
 	h.notary, err = notary.Open(t.Context(), c)
 	must(t, err)

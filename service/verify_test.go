@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	fmldsa "filippo.io/mldsa"
+
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/api"
 )
 
@@ -81,6 +85,39 @@ func TestVerify(t *testing.T) {
 		t.Errorf("%d %v", a.StatusCode, a.Header)
 	}
 	h.nothingKept(t, 2, 1)
+}
+
+// TestVerifyMLDSA: a policy may ask for a witness's ML-DSA-44 cosignature.
+func TestVerifyMLDSA(t *testing.T) {
+	h := newHouse(t)
+	_, r := h.postForm(t, form(recordPart(`{"contract.number":"1"}`), documentPart("hello"))).deposit(t, h, 201)
+	private, err := fmldsa.GenerateKey(fmldsa.MLDSA44())
+	must(t, err)
+	k, err := proofs.NewVerifierKey("w.example", proofs.TypeMLDSA44Cosigner, private.PublicKey().Bytes())
+	must(t, err)
+	policy := strings.Replace(h.policy.String(), "quorum none", "witness w "+k.String()+"\nquorum w", 1)
+	n, err := proofs.ParseNote(r.Checkpoint)
+	must(t, err)
+	cp, err := proofs.ParseCheckpoint(n.Text)
+	must(t, err)
+	s, err := mldsa.Cosign(k, cp, 1772352100, private)
+	must(t, err)
+	for _, test := range []struct {
+		change  func()
+		outcome string
+		reason  string
+	}{
+		{func() {}, "refused", "quorum"},
+		{func() { n.Signatures = append(n.Signatures, s) }, "verified", ""},
+		{func() { s.Bytes[500] ^= 1 }, "refused", "witness-signature"},
+	} {
+		test.change()
+		r.Checkpoint = n.Marshal()
+		v := h.postVerify(t, multi, form(textPart("receipt", string(r.Marshal())), textPart("policy", policy), documentPart("hello"))).verification(t)
+		if v.Outcome != test.outcome || v.Reason != test.reason {
+			t.Errorf("%s %s, want %s %s", v.Outcome, v.Reason, test.outcome, test.reason)
+		}
+	}
 }
 
 func TestVerifyRefused(t *testing.T) {

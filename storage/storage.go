@@ -64,6 +64,9 @@ type Store struct {
 	Ledger   notary.Ledger
 	Accounts notary.Accounts
 	Blobs    notary.Blobs
+	// Segments is the second copy of what is sealed; nil where the documents are in the
+	// directory, and a copy would be on the disk of what it is a copy of.
+	Segments notary.Segments
 	Anchors  []notary.Anchor
 	// AnchorNames are what the settings call each of Anchors.
 	AnchorNames []string
@@ -241,6 +244,11 @@ func (s *Store) openBlobs(ctx context.Context, c Config) error {
 			return err
 		}
 		s.Blobs, s.close = blobs, append(s.close, blobs.Close)
+		segments, err := s3.OpenSegments(ctx, *c.S3)
+		if err != nil {
+			return err
+		}
+		s.Segments, s.close = segments, append(s.close, segments.Close)
 		return nil
 	}
 	blobs, err := dir.OpenBlobs(dir.Config{Dir: filepath.Join(c.Dir, "blobs"), Fatal: c.Fatal})

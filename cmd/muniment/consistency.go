@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/proofs"
-	"github.com/muniment/muniment/service/client"
 )
 
 func consistencyCommand(lang proofs.Language) *cobra.Command {
@@ -79,7 +77,7 @@ func (o *logOptions) consistency(c *cobra.Command, args []string) error {
 		}
 		before, after = after, before
 	}
-	found, err := compare(c.Context(), server, before, after)
+	found, err := compare(server.Tiles(c.Context()), before, after)
 	if err != nil {
 		return err
 	}
@@ -88,9 +86,10 @@ func (o *logOptions) consistency(c *cobra.Command, args []string) error {
 }
 
 // compare finds out whether the older checkpoint's tree is the beginning of the newer
-// one's. What the server's tiles say counts only where it leads to the newer root,
-// which is signed: tiles that do not are the server's fault, and no proof of anything.
-func compare(ctx context.Context, server *client.Client, before, after head) (compared, error) {
+// one's. What the newer one's tiles say counts only where it leads to the newer root,
+// which is signed: tiles that do not are the fault of who serves them, and no proof of
+// anything.
+func compare(tiles proofs.TileReader, before, after head) (compared, error) {
 	a, b := before.Checkpoint, after.Checkpoint
 	out := compared{
 		Outcome: "consistent", Origin: a.Origin, Old: a.Size, New: b.Size,
@@ -102,7 +101,6 @@ func compare(ctx context.Context, server *client.Client, before, after head) (co
 		}
 		return out, nil
 	}
-	tiles := server.Tiles(ctx)
 	proof, err := proofs.ConsistencyProof(a.Size, b.Size, tiles)
 	if err != nil {
 		return out, err
@@ -128,7 +126,7 @@ func compare(ctx context.Context, server *client.Client, before, after head) (co
 func (o *logOptions) conclude(s *screen, before, after head, found compared) error {
 	if found.Outcome == "fork" {
 		var err error
-		if found.Files, err = o.keepFork(before, after, found); err != nil {
+		if found.Files, err = keepFork(o.out, before, after, found); err != nil {
 			return err
 		}
 	}
@@ -163,15 +161,15 @@ func (o *logOptions) conclude(s *screen, before, after head, found compared) err
 	return nil
 }
 
-// keepFork writes two notes that contradict each other, and the proof that ties the
-// sizes together where they differ.
-func (o *logOptions) keepFork(before, after head, found compared) ([]string, error) {
-	if err := os.MkdirAll(o.out, 0o777); err != nil {
+// keepFork writes two notes that contradict each other into a folder, and the proof that
+// ties the sizes together where they differ.
+func keepFork(dir string, before, after head, found compared) ([]string, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
 	var out []string
 	keep := func(name string, data []byte) error {
-		path := filepath.Join(o.out, name)
+		path := filepath.Join(dir, name)
 		out = append(out, path)
 		return keepNote(path, data)
 	}

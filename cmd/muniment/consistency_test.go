@@ -68,7 +68,7 @@ func TestCompareTellsForksFromFaults(t *testing.T) {
 				{"wrong tiles", log, other, ""},
 				{"two histories, wrong tiles", other, other, ""},
 			} {
-				got, err := compare(t.Context(), c.shown.serve(t), c.before.head(t, old), log.head(t, size))
+				got, err := compare(c.shown.serve(t).Tiles(t.Context()), c.before.head(t, old), log.head(t, size))
 				want := c.want
 				if old == size { // the roots settle it, and no tile is read
 					want = map[bool]string{true: "fork", false: "consistent"}[strings.HasPrefix(c.name, "two")]

@@ -8,6 +8,7 @@
 //	muniment case list|gaps                     is a case whole?
 //	muniment list                               search deposits
 //	muniment log checkpoint|entry|consistency   look into the public log
+//	muniment audit --log URL                    mirror a public log, check all of it, and watch it
 //	muniment policy --server URL                show the policy a depository publishes
 //	muniment witness init|key|serve             cosign the logs of others
 package main
@@ -71,7 +72,7 @@ func rootCommand(lang proofs.Language) *cobra.Command {
 	speak(root, lang)
 	root.AddCommand(
 		depositCommand(lang), batchCommand(lang), receiptCommand(lang), verifyCommand(lang),
-		caseCommand(lang), listCommand(lang), logCommand(lang), policyCommand(lang),
+		caseCommand(lang), listCommand(lang), logCommand(lang), auditCommand(lang), policyCommand(lang),
 		witnessCommand(lang), completionCommand(lang), versionCommand(lang),
 	)
 	return root

@@ -245,6 +245,14 @@ func (e *examination) mendOf(what string, blobs []string) string {
 		}
 	}
 	switch {
+	case strings.Contains(what, "was rolled back") && e.config.Blobs == "s3":
+		return "munimentd recover --dir " + e.dir + " rebuilds it from the segments; see RUNBOOKS.md"
+	case strings.Contains(what, "in no segment"):
+		return "nothing to do: munimentd serve stores them a second time, once it seals"
+	case strings.Contains(what, "erased, and its wrapped key"):
+		return "ask for the erasure again: it destroys every copy of the key"
+	case strings.Contains(what, "segment"):
+		return "delete that object under segments/ in the bucket (a mark of deletion will do), and munimentd serve stores it anew from the ledger"
 	case strings.HasPrefix(what, "anchor"):
 		return "see anchor above"
 	case strings.Contains(what, "tenant's key"), strings.HasPrefix(what, "key of tenant"), strings.Contains(what, filepath.Join("keys", "tenants")):

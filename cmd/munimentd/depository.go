@@ -120,6 +120,10 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		return nil, err
 	}
 	signer, others := pick(keys, policy.Logs[0])
+	timestamps, err := cfg.timestamps()
+	if err != nil {
+		return nil, err
+	}
 	store, err := storage.Open(ctx, cfg.storage(logger, fatal))
 	if err != nil {
 		return nil, &storeError{err}
@@ -127,13 +131,15 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 	return &depository{store: store, config: notary.Config{
 		Policy: policy,
 		Signer: signer, OtherSigners: others,
-		Ledger:  store.Ledger,
-		Blobs:   store.Blobs,
-		Anchors: store.Anchors, AnchorNames: store.AnchorNames,
-		Peers:     store.Peers,
-		TenantKey: tenantKeys(cfg.Dir),
-		Room:      store.Room,
-		Logger:    logger,
-		Fatal:     fatal,
+		Ledger:   store.Ledger,
+		Blobs:    store.Blobs,
+		Segments: store.Segments,
+		Anchors:  store.Anchors, AnchorNames: store.AnchorNames,
+		Peers:      store.Peers,
+		TenantKey:  tenantKeys(cfg.Dir),
+		Timestamps: timestamps,
+		Room:       store.Room,
+		Logger:     logger,
+		Fatal:      fatal,
 	}}, nil
 }

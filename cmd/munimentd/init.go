@@ -30,6 +30,7 @@ type initOptions struct {
 	Origin       string
 	TenantName   string
 	Registration string
+	Previous     *proofs.Checkpoint // the last sealed state of a log that was ended; nil: none
 }
 
 // created is what init tells, once.
@@ -224,7 +225,7 @@ func layOut(ctx context.Context, cfg *config, o initOptions) (*created, error) {
 		return nil, err
 	}
 	tenant := notary.Tenant{ID: tenantID, Name: o.TenantName, Registration: o.Registration, Created: time.Now().UTC().Truncate(time.Millisecond)}
-	key, err := populate(ctx, cfg, tenant)
+	key, err := populate(ctx, cfg, tenant, o.Previous)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +238,7 @@ func layOut(ctx context.Context, cfg *config, o initOptions) (*created, error) {
 
 // populate writes the genesis entry, the tenant and its API key. The directory is
 // locked.
-func populate(ctx context.Context, cfg *config, tenant notary.Tenant) (apiKey string, err error) {
+func populate(ctx context.Context, cfg *config, tenant notary.Tenant, previous *proofs.Checkpoint) (apiKey string, err error) {
 	d, err := openTaken(ctx, cfg, slog.New(slog.DiscardHandler), func(err error) { panic(err) })
 	if err != nil {
 		return "", err
@@ -250,6 +251,7 @@ func populate(ctx context.Context, cfg *config, tenant notary.Tenant) (apiKey st
 	if head.Size > 0 {
 		return "", errors.New("the database holds a log already: init never writes over a depository; name another ledger.postgres.schema")
 	}
+	d.config.Previous = previous
 	if err := notary.Init(ctx, d.config); err != nil {
 		return "", err
 	}

@@ -6,6 +6,7 @@
 //	munimentd fsck    --dir DIR               re-hash everything that is stored
 //	munimentd backup  --dir DIR --to TARGET   copy it, running or stopped
 //	munimentd restore --from TARGET --dir DIR bring a backup back
+//	munimentd recover --dir DIR               rebuild a ledger that was lost, or is behind
 //	munimentd doctor  --dir DIR               say what is wrong and how to mend it
 //	munimentd config  --dir DIR               show the settings in effect
 //	munimentd migrate --dir DIR               bring the database's schema up to date
@@ -43,7 +44,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), doctorCommand(), configCommand(), migrateCommand(), anchorCommand(), policyCommand(), keyCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand())
 	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError

@@ -70,6 +70,9 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 			return err
 		}
 	}
+	if err := frozen(cfg.Dir); err != nil {
+		return err
+	}
 	// Listen first: a port that is taken must not cost a start-up audit.
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {

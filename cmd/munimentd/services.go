@@ -62,6 +62,12 @@ func (e *examination) objects(ctx context.Context, c s3.Config) {
 		return
 	}
 	defer blobs.Close()
+	segments, err := s3.OpenSegments(ctx, c)
+	if err != nil {
+		e.add("blobs", wrong, "see that these credentials may also list and delete versions, and put objects on a condition: segments need it", "%v", err)
+		return
+	}
+	defer segments.Close()
 	kept := "are not locked against deletion"
 	if r := c.Retention; r.Years > 0 || r.Days > 0 || r.LegalHold {
 		kept = "are locked by Object Lock"

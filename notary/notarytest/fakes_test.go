@@ -35,6 +35,12 @@ func TestBlobs(t *testing.T) {
 	})
 }
 
+func TestSegments(t *testing.T) {
+	storagetest.Segments(t, storagetest.SegmentsHarness{
+		New: func(testing.TB) notary.Segments { return notarytest.NewSegments() },
+	})
+}
+
 func TestAnchor(t *testing.T) {
 	storagetest.Anchor(t, storagetest.AnchorHarness{
 		New:     func(_ testing.TB, body []byte) notary.Anchor { return notarytest.NewAnchor(body) },

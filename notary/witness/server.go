@@ -34,6 +34,7 @@ const (
 	maxWaiting = 1024
 	maxOfOne   = 8
 	maxBatch   = 256
+	maxKeys    = 16 // of one log
 	maxForks   = 16 // contradicting checkpoints kept of one log
 )
 
@@ -165,10 +166,19 @@ func byOrigin(keys, ours []proofs.VerifierKey) (map[string]*log, error) {
 		if slices.ContainsFunc(ours, func(o proofs.VerifierKey) bool { return o.Key == k.Key || o.Name == k.Name }) {
 			return nil, fmt.Errorf("%s is this witness itself: no witness vouches for its own log under one name or key", k.Name)
 		}
-		if logs[k.Name] == nil {
-			logs[k.Name] = &log{}
+		l := logs[k.Name]
+		if l == nil {
+			l = &log{}
+			logs[k.Name] = l
 		}
-		logs[k.Name].keys = append(logs[k.Name].keys, k)
+		switch same := slices.IndexFunc(l.keys, func(o proofs.VerifierKey) bool { return o.ID == k.ID }); {
+		case same < 0 && len(l.keys) == maxKeys:
+			return nil, fmt.Errorf("%s has more than %d keys", k.Name, maxKeys)
+		case same < 0:
+			l.keys = append(l.keys, k)
+		case l.keys[same] != k: // no signature could tell them apart
+			return nil, fmt.Errorf("two keys of %s have one id", k.Name)
+		}
 	}
 	if len(logs) == 0 {
 		return nil, errors.New("a witness needs at least one log to cosign for")
@@ -348,7 +358,13 @@ func (s *Server) cosignAll(next state, accepted []*submission) error {
 		return err
 	}
 	for i, sub := range accepted { // of a log's several the last one stands
-		next[sub.Origin] = record{sub.Checkpoint, proofs.Note{Text: sub.note.Text, Signatures: slices.Concat(sub.signatures, made[i])}}
+		note := proofs.Note{Text: sub.note.Text, Signatures: slices.Concat(sub.signatures, made[i])}
+		// What the next start could not read must not be written.
+		if _, err := proofs.ParseNote(note.Marshal()); err != nil {
+			s.fail(err)
+			return err
+		}
+		next[sub.Origin] = record{sub.Checkpoint, note}
 		for _, c := range made[i] {
 			sub.cosignatures += c.String()
 		}

@@ -149,6 +149,25 @@ func TestStrangeLogs(t *testing.T) {
 	}
 }
 
+// TestLogNamedTwice: a log that the configuration names twice is one log.
+func TestLogNamedTwice(t *testing.T) {
+	l := newTestLog(t, "log.example/test/1", 10, 0, "")
+	c := setup(t, true, l, l)
+	s := open(t, c)
+	cosigned(t, c, l.note(t, 5), ask(s, l.request(t, 0, 5)))
+	must(t, s.Close())
+	s = open(t, c)
+	cosigned(t, c, l.note(t, 6), ask(s, l.request(t, 5, 6)))
+	must(t, s.Close())
+	twin := l.key
+	twin.Key = string(newTestLog(t, "other", 1, 0, "").signer.Public().(ed25519.PublicKey))
+	c.Logs, c.Metrics = append(c.Logs, twin), nil
+	if s, err := OpenServer(c); err == nil {
+		s.Close()
+		t.Error("two keys of one id")
+	}
+}
+
 // TestForkIsKept: a log's two checkpoints of one size stay as proof, whatever old size
 // it gave with the second.
 func TestForkIsKept(t *testing.T) {

@@ -62,6 +62,10 @@ var (
 type Client struct {
 	// Server is the depository's address, such as https://depository.example.
 	Server string
+	// Log is the address of the public log, under which checkpoint and tile/ stand (C2SP
+	// tlog-tiles): a mirror's, or that of any static web server. Empty stands for /log
+	// under Server. With it, the calls about the log need no Server.
+	Log string
 	// APIKey is the tenant's. The public calls, such as Policy, need none.
 	APIKey string
 	// HTTP makes the requests; nil stands for http.DefaultTransport. Redirects are
@@ -123,14 +127,18 @@ func (k *call) waits(d time.Duration) {
 
 // address joins the server and a path.
 func (c *Client) address(k *call) (string, error) {
-	u, err := url.Parse(c.Server)
+	server, path := c.Server, k.path
+	if rest, ok := strings.CutPrefix(path, "/log/"); ok && c.Log != "" {
+		server, path = c.Log, "/"+rest
+	}
+	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("%w: %q; it begins with https:// or http://", ErrServer, c.Server)
+		return "", fmt.Errorf("%w: %q; it begins with https:// or http://", ErrServer, server)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return "", fmt.Errorf("%w: %q; it has no user, query or fragment", ErrServer, u.Redacted())
 	}
-	address := strings.TrimRight(u.String(), "/") + k.path
+	address := strings.TrimRight(u.String(), "/") + path
 	if len(k.query) > 0 {
 		address += "?" + k.query.Encode()
 	}
@@ -303,7 +311,28 @@ func (b watched) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// Receipt returns the receipt of a deposit under the newest published checkpoint.
+// Evidence returns the evidence record that stands beside the stamped receipt of a deposit;
+// before there is one the error is a Problem of the type ProblemNotStamped. Only a verifier
+// with roots of its own can tell what it proves.
+func (c *Client) Evidence(ctx context.Context, id string) (proofs.EvidenceRecord, error) {
+	if v, err := proofs.Text(id); err != nil || !proofs.TypeUUID.Holds(v) {
+		return proofs.EvidenceRecord{}, fmt.Errorf("%q is not the id of a deposit", id)
+	}
+	data, err := c.get(ctx, call{
+		method: http.MethodGet, path: "/v1/deposits/" + id + "/evidence", want: http.StatusOK, limit: proofs.MaxEvidenceRecord,
+	})
+	if err != nil {
+		return proofs.EvidenceRecord{}, err
+	}
+	r, err := proofs.ParseEvidenceRecord(data)
+	if err != nil {
+		return proofs.EvidenceRecord{}, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	return r, nil
+}
+
+// Receipt returns the best receipt of a deposit: with time-stamps, under the earliest
+// checkpoint that has them, or else under the newest published checkpoint.
 func (c *Client) Receipt(ctx context.Context, id string) (proofs.Receipt, error) {
 	v, err := proofs.Text(id)
 	if err != nil || !proofs.TypeUUID.Holds(v) {

@@ -28,6 +28,9 @@
 // [Client.Consistent] tie the log to checkpoints that are believed, and what does not hold
 // wraps [ErrLog].
 //
+// A [Mirror] copies the whole log into a folder that any web server can serve, and keeps
+// nothing that did not lead to a signed root.
+//
 // # Bounds
 //
 // Documents are streamed, and never held in memory. Answers are bounded in size, whoever

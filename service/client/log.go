@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -100,4 +101,23 @@ func (c *Client) Consistent(ctx context.Context, older, newer proofs.Checkpoint)
 		return fmt.Errorf("%w: %w", ErrLog, err)
 	}
 	return nil
+}
+
+// PublicRecord returns the receipt of an entry whose record is public: genesis, a key or
+// facts. It is the server's word until a verifier has judged it.
+func (c *Client) PublicRecord(ctx context.Context, index uint64) (proofs.Receipt, error) {
+	data, err := c.get(ctx, call{
+		method: http.MethodGet, path: "/log/records/" + strconv.FormatUint(index, 10), want: http.StatusOK, limit: proofs.MaxReceipt,
+	})
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	r, err := proofs.ParseReceipt(data)
+	if err != nil {
+		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	if r.Index != index || !r.Entry.Kind.Public() {
+		return proofs.Receipt{}, fmt.Errorf("%w: a receipt of another entry", ErrAnswer)
+	}
+	return r, nil
 }

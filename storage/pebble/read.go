@@ -236,6 +236,30 @@ func (l *Ledger) Row(ctx context.Context, index uint64) (notary.Row, error) {
 	return l.row(v, index)
 }
 
+// Rows implements notary.Ledger.
+func (l *Ledger) Rows(ctx context.Context, from, to uint64) ([]notary.Row, error) {
+	v, err := l.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer l.end(v)
+	if err := checkRange(from, to, v.head.Size, 1024); err != nil {
+		return nil, fmt.Errorf("rows: %w", err)
+	}
+	rows := make([]notary.Row, 0, to-from)
+	for i := from; i < to; i++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		r, err := l.row(v, i)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
 // row reads a row from its three tables. Only the secrets may be missing.
 func (l *Ledger) row(v *view, index uint64) (notary.Row, error) {
 	if index >= v.head.Size {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -190,14 +191,25 @@ func scanRow(row pgx.Row) (notary.Row, error) {
 	var tenant, id pgtype.UUID
 	var seq pgtype.Int8
 	var prev, secret []byte
-	var r notary.Row
+	var body []byte
 	var run runOfEntries
-	if err := row.Scan(&index, &tenant, &id, &seq, &prev, &r.Body, &secret, &run.first, &run.count, &run.data); err != nil {
+	if err := row.Scan(&index, &tenant, &id, &seq, &prev, &body, &secret, &run.first, &run.count, &run.data); err != nil {
 		return notary.Row{}, err
 	}
 	if !index.Valid {
 		return notary.Row{}, corrupt("an id leads to a deposit that is missing")
 	}
+	r, err := makeRow(index, tenant, id, seq, prev, body, secret)
+	if err != nil {
+		return notary.Row{}, err
+	}
+	r.Entry, err = run.entry(r.Index)
+	return r, err
+}
+
+// makeRow is a row, but for its entry, from the columns of its tables.
+func makeRow(index pgtype.Int8, tenant, id pgtype.UUID, seq pgtype.Int8, prev, body, secret []byte) (notary.Row, error) {
+	r := notary.Row{Body: body}
 	r.Index, r.Tenant, r.ID, r.CaseSeq = uint64(index.Int64), tenant.Bytes, id.Bytes, uint64(seq.Int64)
 	if secret == nil {
 		return notary.Row{}, corrupt("the secrets of row %d are missing", r.Index)
@@ -209,9 +221,7 @@ func scanRow(row pgx.Row) (notary.Row, error) {
 	case seq.Int64 < 0 || seq.Int64 > 1 || prev != nil:
 		return notary.Row{}, corrupt("row %d has no sound place in its case", r.Index)
 	}
-	var err error
-	r.Entry, err = run.entry(r.Index)
-	return r, err
+	return r, nil
 }
 
 // Row implements notary.Ledger.
@@ -239,6 +249,43 @@ func (l *Ledger) Row(ctx context.Context, index uint64) (notary.Row, error) {
 
 func (l *Ledger) row(ctx context.Context, index uint64) (notary.Row, error) {
 	return scanRow(l.work.QueryRow(ctx, selectRow+" FROM deposits d"+joinRow+" WHERE d.index = $1", int64(index)))
+}
+
+// Rows implements notary.Ledger. The entries come by themselves: they stand in runs, each
+// of which would come with every one of its rows.
+func (l *Ledger) Rows(ctx context.Context, from, to uint64) ([]notary.Row, error) {
+	entries, err := l.Entries(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	found, err := l.work.Query(ctx, `SELECT d.index, d.tenant, d.id, d.case_seq, d.case_prev, d.body, s.secret
+		FROM deposits d LEFT JOIN secrets s ON s.index = d.index WHERE d.index >= $1 AND d.index < $2 ORDER BY d.index`, int64(from), int64(to))
+	if err != nil {
+		return nil, failed(err)
+	}
+	rows := make([]notary.Row, 0, to-from)
+	var index, seq pgtype.Int8
+	var tenant, id pgtype.UUID
+	var prev, body, secret []byte
+	_, err = pgx.ForEachRow(found, []any{&index, &tenant, &id, &seq, &prev, &body, &secret}, func() error {
+		r, err := makeRow(index, tenant, id, seq, bytes.Clone(prev), bytes.Clone(body), bytes.Clone(secret))
+		if err != nil {
+			return err
+		}
+		if at := uint64(len(rows)); at >= to-from || r.Index != from+at {
+			return corrupt("row %d is missing", from+at)
+		}
+		r.Entry = entries[len(rows)]
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		return nil, failed(err)
+	}
+	if uint64(len(rows)) != to-from {
+		return nil, corrupt("rows %d to %d are not all there", from, to)
+	}
+	return rows, nil
 }
 
 // asTenant runs one query as the role that sees this tenant's rows alone, in one round

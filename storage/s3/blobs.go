@@ -18,6 +18,8 @@ import (
 //
 //	<prefix><tenant>/<id>      an object, never written to again
 //	<prefix>probe/<random>     what Probe and OpenBlobs put there and take away
+//
+// Segments stand in the same bucket.
 type Blobs struct {
 	main      *bucket
 	tenants   map[notary.ID]*bucket
@@ -132,6 +134,9 @@ func (b *Blobs) list(ctx context.Context, at *bucket, under string, before time.
 			return at.failed(ctx, "list", o.Err)
 		}
 		name := strings.TrimPrefix(o.Key, at.prefix)
+		if name > "g" {
+			return ctx.Err() // a listing is in order, and behind the UUIDs stand segments without end
+		}
 		tenant, ok := parseName(name)
 		if !ok || b.at(tenant) != at || !o.LastModified.Before(before) {
 			continue

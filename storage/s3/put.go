@@ -109,6 +109,9 @@ type upload struct {
 	mark string
 	sum  hash.Hash
 	size int64
+	// lock and until are Object Lock's from the beginning; empty: there is none.
+	lock  minio.RetentionMode
+	until time.Time
 }
 
 func newUpload(b *bucket, key string) *upload {
@@ -134,6 +137,8 @@ const markHeader = "Muniment-Upload"
 func (u *upload) options(header, checksum string) minio.PutObjectOptions {
 	return minio.PutObjectOptions{
 		UserMetadata:         map[string]string{markHeader: u.mark, header: checksum},
+		Mode:                 u.lock,
+		RetainUntilDate:      u.until,
 		DisableContentSha256: true, // not in chunks: the digest of the whole is known
 	}
 }

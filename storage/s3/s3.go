@@ -4,7 +4,7 @@
 // # What is relied on
 //
 // An answer of success means that the object is durable; reads and listings see it at
-// once; If-None-Match: * creates and never replaces, on a put and on the completion of a
+// once, and listings are in ascending order of names; If-None-Match: * creates and never replaces, on a put and on the completion of a
 // multipart upload; If-Match replaces only the object with that ETag. What can be asked of
 // a server it is asked when the store is opened, on objects made for the purpose: one that
 // ignores a condition is refused. What a server says of an object is not relied on: Put

@@ -67,6 +67,8 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"Refusals", testRefusals},
 		{"Committed", testCommitted},
 		{"Publish", testPublish},
+		{"Stamps", testStamps},
+		{"Renewals", testRenewals},
 		{"Cancelled", testCancelled},
 		{"Readers", testReaders},
 		{"Accounts", testAccounts},
@@ -316,6 +318,13 @@ func (l *Log) checkRows(ctx context.Context, ledger notary.Ledger) error {
 		got, err = ledger.Deposit(ctx, want.Tenant, want.ID)
 		if err != nil || !sameRow(&got, want) {
 			return differs(err, "deposit of row %d is %+v", want.Index, got)
+		}
+	}
+	for from := 0; from < len(l.Rows); from += 1024 {
+		want := l.Rows[from:min(from+1024, len(l.Rows))]
+		got, err := ledger.Rows(ctx, uint64(from), uint64(from+len(want)))
+		if err != nil || !slices.EqualFunc(got, want, func(a, b notary.Row) bool { return sameRow(&a, &b) }) {
+			return differs(err, "rows %d to %d differ", from, from+len(want))
 		}
 	}
 	if _, err := ledger.Row(ctx, l.Head.Size); !errors.Is(err, notary.ErrNotFound) {
@@ -910,6 +919,12 @@ func testBounds(t *testing.T, h Harness) {
 	refused("1,025 entries", err)
 	_, err = h.Ledger.Entries(ctx, 2, 1)
 	refused("entries backwards", err)
+	_, err = h.Ledger.Rows(ctx, 0, 1025)
+	refused("1,025 rows", err)
+	_, err = h.Ledger.Rows(ctx, 2, 1)
+	refused("rows backwards", err)
+	_, err = h.Ledger.Rows(ctx, 1099, 1101)
+	wantErr(t, "rows beyond the head", err, notary.ErrNotFound)
 	for _, limit := range []int{-1, 0, 1001} {
 		_, err = h.Ledger.Deposits(ctx, notary.Query{Tenant: alice, Limit: limit})
 		refused(fmt.Sprint("limit ", limit), err)
@@ -1060,12 +1075,20 @@ func testCancelled(t *testing.T, h Harness) {
 		"Hashes":    func() error { _, err := h.Ledger.Hashes(ctx, 0, 0, 1); return err },
 		"Entries":   func() error { _, err := h.Ledger.Entries(ctx, 0, 1); return err },
 		"Row":       func() error { _, err := h.Ledger.Row(ctx, 0); return err },
+		"Rows":      func() error { _, err := h.Ledger.Rows(ctx, 0, 1); return err },
 		"Deposit":   func() error { _, err := h.Ledger.Deposit(ctx, alice, log.Rows[0].ID); return err },
 		"Operation": func() error { _, err := h.Ledger.Operation(ctx, alice, term("key")); return err },
 		"Case":      func() error { _, err := h.Ledger.Case(ctx, alice, term("contract")); return err },
 		"Deposits":  func() error { _, err := h.Ledger.Deposits(ctx, notary.Query{Tenant: alice, Limit: 1}); return err },
 		"Publish":   func() error { return h.Ledger.Publish(ctx, 2, []byte("two")) },
 		"Published": func() error { _, err := h.Ledger.Published(ctx); return err },
+		"Stamp":     func() error { return h.Ledger.Stamp(ctx, notary.Stamp{Size: 1, Record: []byte("one")}) },
+		"Stamps":    func() error { _, err := h.Ledger.Stamps(ctx, 0, 1); return err },
+		"Renew": func() error {
+			return h.Ledger.Renew(ctx, notary.Renewal{Number: 1, First: 1, Last: 1, Data: []byte("one")})
+		},
+		"Renewals": func() error { _, err := h.Ledger.Renewals(ctx, 1); return err },
+		"Renewed":  func() error { _, err := h.Ledger.Renewed(ctx); return err },
 		"Append": func() error {
 			return h.Ledger.Append(ctx, notary.Lookups{}, func(notary.State) (*notary.Batch, error) {
 				t.Error("build was called")
@@ -1083,6 +1106,9 @@ func testCancelled(t *testing.T, h Harness) {
 	must(t, log.Check(t.Context(), h.Ledger))
 	if note, err := h.Ledger.Published(t.Context()); err != nil || string(note) != "one" {
 		t.Errorf("published: %q, %v", note, err)
+	}
+	if stamps, err := h.Ledger.Stamps(t.Context(), 0, 1); err != nil || len(stamps) != 0 {
+		t.Errorf("stamps: %v, %v", stamps, err)
 	}
 	testCancelledInside(t, h, log)
 }
