@@ -183,13 +183,13 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descCapacity, float64(m.n.config.Pool))
 	gauge(descDamage, float64(r.damage))
 	gauge(descSealer, number(m.n.leading()))
+	for i := range m.n.registers {
+		gauge(descAnchor, float64(m.n.registers[i].size.Load()), strconv.Itoa(i))
+	}
 	if s, ends := m.n.stamper.fresh.Load(), m.n.stamper.ends.Load(); s != nil && ends != nil {
 		gauge(descStamp, float64(s.at.UnixMilli())/1e3)
 		gauge(descStampSize, float64(s.size))
 		gauge(descStampEnds, float64(ends.Unix()))
-	}
-	for i := range m.n.registers {
-		gauge(descAnchor, float64(m.n.registers[i].size.Load()), strconv.Itoa(i))
 	}
 	for result, v := range map[string]uint64{"hit": m.n.tiles.hits.Load(), "miss": m.n.tiles.misses.Load()} {
 		out <- prometheus.MustNewConstMetric(descTiles, prometheus.CounterValue, float64(v), result)

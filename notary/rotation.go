@@ -270,7 +270,7 @@ func (n *Notary) writeKeyChange(ctx context.Context, want KeyChange, nth int) (K
 }
 
 // ownEntry prepares an entry of the depository's own, with a public record.
-func (n *Notary) ownEntry(kind proofs.Kind, values map[string]string, more ...proofs.Member) (*prepared, error) {
+func (n *Notary) ownEntry(kind proofs.Kind, values map[string]string, members ...proofs.Member) (*prepared, error) {
 	tk, err := n.config.TenantKey(ID{})
 	if err != nil {
 		return nil, err
@@ -286,7 +286,6 @@ func (n *Notary) ownEntry(kind proofs.Kind, values map[string]string, more ...pr
 	}
 	keys := key.rowKeys()
 	values["id"] = id.String()
-	members := slices.Clone(more)
 	for name, s := range values {
 		v, err := proofs.Text(s)
 		if err != nil {

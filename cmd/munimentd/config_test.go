@@ -60,11 +60,10 @@ var samples = map[string][3]string{
 	"log-key.pkcs11.keys":     {"[a]", "[b]", "[b, c]"},
 	"log-key.pkcs11.pin":      {"a", "b", "c"},
 	"anchor.postgres.schema":  {"a", "b", "c"},
-
-	"timestamp.authorities": {"['http://a']", "['http://b']", "['http://c', 'http://d']"},
-	"timestamp.roots":       {"/a", "/b", "/c"},
-	"timestamp.every":       {"1h0m0s", "2h0m0s", "0s"},
-	"timestamp.policy":      {"1.2.3", "1.2.4", "1.2.5"},
+	"timestamp.authorities":   {"['http://a']", "['http://b']", "['http://c', 'http://d']"},
+	"timestamp.roots":         {"/a", "/b", "/c"},
+	"timestamp.every":         {"1h0m0s", "2h0m0s", "0s"},
+	"timestamp.policy":        {"1.2.3", "1.2.4", "1.2.5"},
 }
 
 // whole is every other setting that a value of one may ask for.
@@ -74,8 +73,8 @@ ledger: {engine: postgres, postgres: {url: "postgres://u@h/d"}}
 blobs: {engine: dir, s3: {endpoint: "http://h", bucket: b, access-key: k, secret-key: s}}
 anchors: [s3]
 anchor: {s3: {bucket: w, access-key: k, secret-key: s}}
-timestamp: {authorities: ["http://w"], roots: /w}
 log-key: {pkcs11: {module: /w.so, token: w, keys: [w]}}
+timestamp: {authorities: ["http://w"], roots: /w}
 `
 
 // told is the text of a file with one setting besides the others.
@@ -198,7 +197,7 @@ func TestConfigIsAFile(t *testing.T) {
 		for _, s := range c.settings {
 			was, _ := settingOf(t, c, s.name)
 			is, from := settingOf(t, again, s.name)
-			if strings.Contains(s.name, "secret-key") {
+			if strings.Contains(s.name, "secret-key") || strings.HasPrefix(s.name, "log-key.") && s.value.masked != nil {
 				continue
 			}
 			if !reflect.DeepEqual(was, is) || from != fromFile {

@@ -119,11 +119,11 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 	if err != nil {
 		return nil, err
 	}
+	signer, others := pick(keys, policy.Logs[0])
 	timestamps, err := cfg.timestamps()
 	if err != nil {
 		return nil, err
 	}
-	signer, others := pick(keys, policy.Logs[0])
 	store, err := storage.Open(ctx, cfg.storage(logger, fatal))
 	if err != nil {
 		return nil, &storeError{err}

@@ -158,7 +158,7 @@ func prepareKey(_ context.Context, cfg *config) (*rotated, error) {
 			return nil, err
 		}
 	}
-	key, err := newestKey(all, old.Logs[0])
+	key, err := otherKey(all, old.Logs[0])
 	if err != nil {
 		return nil, err
 	}
@@ -200,8 +200,8 @@ func replaceFile(path string, data []byte, mode os.FileMode) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// newestKey returns the one key at hand that is not the given one.
-func newestKey(all []logKey, old proofs.VerifierKey) (proofs.VerifierKey, error) {
+// otherKey returns the one key at hand that is not the given one.
+func otherKey(all []logKey, old proofs.VerifierKey) (proofs.VerifierKey, error) {
 	var found []proofs.VerifierKey
 	has := false
 	for _, k := range all {
@@ -240,7 +240,7 @@ func rotationOf(ctx context.Context, cfg *config, d *depository) (r rotation, la
 	if err != nil {
 		return r, last, err
 	}
-	key, missing := newestKey(all, now.Logs[0])
+	key, missing := otherKey(all, now.Logs[0])
 	if last != nil && last.Key == now.Logs[0] && (!last.Retired || missing != nil || key == last.Other) { // switched, or all is done
 		r.switched, r.next = true, now
 		r.old, err = successor(now, last.Other)

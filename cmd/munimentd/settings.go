@@ -79,12 +79,14 @@ func newConfig() *config {
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
 	c.settings = append(c.settings, logKeySettings(&c.LogKey)...)
 	c.settings = append(c.settings,
+		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
+		setting{"anchor.postgres.schema", identifier(&c.AnchorPG.Schema), "muniment", "schema of its tables, where anchor.postgres.url is set"},
+	)
+	c.settings = append(c.settings,
 		setting{"timestamp.authorities", list(&c.TimestampAuthorities), "", "URLs of 1 to 4 time-stamp authorities (RFC 3161) that date checkpoints, all asked each time; none: checkpoints are not dated"},
 		setting{"timestamp.roots", text(&c.TimestampRoots), "", "PEM file of the root certificates that their time-stamps must lead to; required with timestamp.authorities. Keep the roots of former authorities in it"},
 		setting{"timestamp.every", interval(&c.TimestampEvery), "1h0m0s", "how often a new checkpoint is dated, 1s or more; 0: on demand alone (munimentd timestamp)"},
 		setting{"timestamp.policy", objectID(&c.TimestampPolicy), "", "OID of the rules to ask time-stamps under; empty: each authority's own"},
-		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
-		setting{"anchor.postgres.schema", identifier(&c.AnchorPG.Schema), "muniment", "schema of its tables, where anchor.postgres.url is set"},
 	)
 	for _, s := range c.settings {
 		if err := s.value.set(s.def); err != nil {
