@@ -18,6 +18,10 @@ LINT  := $(CACHE)/golangci-lint-v2.15.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 MINIO := $(CACHE)/minio-$(MINIO_VERSION)
 
+# A time-stamp authority of the tests, likewise.
+SIGSTORE_VERSION := v2.1.2
+SIGSTORE := $(CACHE)/timestamp-server-$(SIGSTORE_VERSION)
+
 # The witness of the tests that is not ours.
 LITEWITNESS_VERSION := v0.9.0
 LITEWITNESS := $(CACHE)/litewitness-$(LITEWITNESS_VERSION)
@@ -66,12 +70,13 @@ bench: build ## figures of sequencer, storage and proofs, and of the whole servi
 torture: deps ## the attacks at full size: hours
 	MUNIMENT_TORTURE=1 $(GO) test -timeout 12h -v ./...
 	cd proofs/strangers && MUNIMENT_TORTURE=1 $(GO) test -timeout 3h ./...
-	for p in ./proofs ./proofs/mldsa ./notary/witness ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	for p in ./proofs ./proofs/mldsa ./proofs/rfc3161 ./notary/witness ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
-deps: $(MINIO) $(LITEWITNESS) ## Debian's packages, and the servers, that the tests drive
+deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
+	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
 	@command -v sqlite3 >/dev/null || { apt-get update -qq && apt-get install -qq -y sqlite3; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
@@ -101,6 +106,11 @@ $(MINIO):
 	@mkdir -p $(CACHE)/build
 	GOBIN=$(CACHE)/build $(GO) install github.com/minio/minio@$(MINIO_VERSION)
 	mv $(CACHE)/build/minio $@
+
+$(SIGSTORE):
+	@mkdir -p $(CACHE)/build
+	GOBIN=$(CACHE)/build $(GO) install github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@$(SIGSTORE_VERSION)
+	mv $(CACHE)/build/timestamp-server $@
 
 $(LITEWITNESS):
 	@mkdir -p $(CACHE)/build

@@ -15,6 +15,9 @@
 // depositor's own goroutine builds the receipt, verifies it with the code a court
 // will use, and returns it.
 //
+// Beside all that, on the replica that seals, published checkpoints are shown to time-stamp
+// authorities ([Notary.Stamp]), and what they sign is renewed before it ends.
+//
 // # What stops it
 //
 // A state that cannot be explained ends the process through Config.Fatal before

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/notary/notarytest"
@@ -33,6 +35,9 @@ type depository struct {
 	keys     map[notary.ID]notary.TenantKey
 	anchors  []notary.Anchor // nil: anchor alone
 	peers    *notarytest.Peers
+	// timestamps is how checkpoints are dated, from the next open on.
+	timestamps *notary.Timestamps
+	registry   prometheus.Registerer
 	// witnesses make the policy's quorum, asked by clients of the real package.
 	witnesses []*notarytest.Witness
 	advisory  bool
@@ -138,9 +143,12 @@ func (d *depository) config() notary.Config {
 			}
 			return k, nil
 		},
-		Witnesses: d.client(),
-		Advisory:  d.advisory,
-		Logger:    slog.New(slog.DiscardHandler),
+		Witnesses:   d.client(),
+		Advisory:    d.advisory,
+		Logger:      slog.New(slog.DiscardHandler),
+		Timestamps:  d.timestamps,
+		AcceptClock: d.timestamps != nil,
+		Metrics:     d.registry,
 		Fatal: func(err error) {
 			d.mu.Lock()
 			defer d.mu.Unlock()

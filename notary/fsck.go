@@ -105,6 +105,7 @@ func (n *Notary) Fsck(ctx context.Context, progress func(done, total uint64)) (*
 	}
 	c.root(ctx)
 	c.segments(ctx, anchors)
+	c.stamps(ctx)
 	c.orphans(ctx)
 	return c.report, ctx.Err()
 }
@@ -172,6 +173,44 @@ func (c *checker) root(ctx context.Context) {
 		c.report.find("root at size %d: %v", c.head.Size, err)
 	} else if root != c.head.Root {
 		c.report.find("stored tiles give root %s at size %d, the head says %s", root, c.head.Size, c.head.Root)
+	}
+}
+
+// stamps checks every stamped checkpoint: its root, its time-stamps and their renewals.
+func (c *checker) stamps(ctx context.Context) {
+	for from := uint64(0); ctx.Err() == nil; {
+		stamps, err := c.n.config.Ledger.Stamps(ctx, from, stampRunOf)
+		if err != nil {
+			c.report.find("stamps cannot be read: %v", err)
+		}
+		if len(stamps) == 0 {
+			return
+		}
+		cache := map[uint64]*renewalData{}
+		for _, s := range stamps {
+			c.stamp(ctx, s, cache)
+			from = s.Size + 1
+		}
+	}
+}
+
+func (c *checker) stamp(ctx context.Context, s Stamp, cache map[uint64]*renewalData) {
+	record, err := c.n.evidenceOf(ctx, s, cache)
+	if err != nil {
+		c.report.find("%v", err)
+		return
+	}
+	note, _ := proofs.ParseNote(record.Note)
+	cp, err := proofs.ParseCheckpoint(note.Text)
+	if err != nil || s.Size > c.head.Size {
+		c.report.find("a checkpoint of %d entries was dated, the ledger has %d", s.Size, c.head.Size)
+		return
+	}
+	if root, err := proofs.RootAt(s.Size, c.n.storedTiles(ctx)); err != nil || root != cp.Root {
+		c.report.find("the dated checkpoint of size %d has another root than the ledger: %v", s.Size, err)
+	}
+	if _, outcome, reason := c.n.verifier.Record(record, time.Now()); outcome == proofs.Refused {
+		c.report.find("the time-stamps of the checkpoint of size %d do not hold: %s", s.Size, reason)
 	}
 }
 

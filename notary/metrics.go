@@ -38,6 +38,7 @@ type metrics struct {
 	scrubbed                  prometheus.Gauge
 	scrubBegan                prometheus.Gauge
 	departure                 prometheus.Gauge
+	stampFailures             []prometheus.Counter // of each time-stamp authority
 
 	counted []prometheus.Collector // all of the above
 }
@@ -84,7 +85,24 @@ func newMetrics(n *Notary) *metrics {
 	m.scrubbed = gauge("muniment_scrub_entries", "Entries that the scrubber has read and re-hashed in its present pass.")
 	m.scrubBegan = gauge("muniment_scrub_pass_started_timestamp_seconds", "When the scrubber's present pass began, in Unix time.")
 	m.departure = gauge("muniment_clock_departure_seconds", "By how much the ledger's clock is ahead of the steady count since the start; beyond 2 either way it is not believed.")
+	m.countAuthorities(n.config.Timestamps)
 	return m
+}
+
+// countAuthorities counts what fails of each time-stamp authority, by the name that the
+// configuration gives it.
+func (m *metrics) countAuthorities(t *Timestamps) {
+	if t == nil {
+		return
+	}
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "muniment_timestamp_failures_total",
+		Help: "Times that a time-stamp authority did not answer, or not with a token that holds.",
+	}, []string{"authority"})
+	m.counted = append(m.counted, failures)
+	for _, a := range t.Authorities {
+		m.stampFailures = append(m.stampFailures, failures.WithLabelValues(a.Name()))
+	}
 }
 
 // accepted counts a deposit that was committed.
@@ -117,6 +135,9 @@ var (
 	descDamage    = prometheus.NewDesc("muniment_damage_findings", "Pieces of damage in storage found since the start, 100 at most.", nil, nil)
 	descSealer    = prometheus.NewDesc("muniment_sealer", "1 on the replica that seals, 0 on the others.", nil, nil)
 	descQuorum    = prometheus.NewDesc("muniment_witness_quorum", "1 while the quorum of the policy's witnesses stands for the newest checkpoint that they were asked to cosign, 0 while it does not; absent without witnesses, and 1 where another replica seals.", nil, nil)
+	descStamp     = prometheus.NewDesc("muniment_timestamp_newest_timestamp_seconds", "The time in the newest time-stamp that this process obtained over a checkpoint, in Unix time; absent before the first.", nil, nil)
+	descStampSize = prometheus.NewDesc("muniment_timestamp_size_entries", "Entries of the log under the newest checkpoint that this process had dated.", nil, nil)
+	descStampEnds = prometheus.NewDesc("muniment_timestamp_certificate_expiry_timestamp_seconds", "When the certificates that the newest time-stamp rests on end, in Unix time.", nil, nil)
 	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
 )
 
@@ -133,7 +154,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descTiles} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descTiles, descStamp, descStampSize, descStampEnds} {
 		out <- d
 	}
 }
@@ -160,6 +181,11 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descCapacity, float64(m.n.config.Pool))
 	gauge(descDamage, float64(r.damage))
 	gauge(descSealer, number(m.n.leading()))
+	if s, ends := m.n.stamper.fresh.Load(), m.n.stamper.ends.Load(); s != nil && ends != nil {
+		gauge(descStamp, float64(s.at.UnixMilli())/1e3)
+		gauge(descStampSize, float64(s.size))
+		gauge(descStampEnds, float64(ends.Unix()))
+	}
 	for result, v := range map[string]uint64{"hit": m.n.tiles.hits.Load(), "miss": m.n.tiles.misses.Load()} {
 		out <- prometheus.MustNewConstMetric(descTiles, prometheus.CounterValue, float64(v), result)
 	}

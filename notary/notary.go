@@ -60,6 +60,8 @@ type Config struct {
 	// Previous is the last sealed state of a log that was ended, and that a new one follows:
 	// Init names it in the genesis entry. nil: there is none.
 	Previous *proofs.Checkpoint
+	// Timestamps is how checkpoints are dated. nil: they are not.
+	Timestamps *Timestamps
 
 	Pool        int          // deposits that may be under way; 0: 2,048
 	AcceptClock bool         // open although the clock is over 24 h past the newest entry
@@ -112,6 +114,7 @@ type Notary struct {
 	// segmented is the edge of the tree where the segment stored last ends; likewise.
 	segmented *proofs.Range
 	recent    recent
+	stamper   stamper
 	term      uint64 // likewise: of replica, while this process seals
 }
 
@@ -178,6 +181,9 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runProbe)
 	if c.Segments != nil {
 		n.start(n.runCatchUp)
+	}
+	if c.Timestamps != nil && c.Timestamps.Every > 0 {
+		n.start(n.runStamper)
 	}
 	return n, nil
 }
@@ -249,7 +255,10 @@ func prepare(c Config) (*Notary, error) {
 	if n.config.Room == nil {
 		n.config.Room = func() error { return nil }
 	}
-	n.verifier = proofs.NewVerifier(c.Policy, mldsa.Plugged())
+	if err := c.Timestamps.check(); err != nil {
+		return nil, err
+	}
+	n.verifier = proofs.NewVerifier(c.Policy, append(c.Timestamps.options(), mldsa.Plugged())...)
 	n.logAlone = n.verifier
 	if c.Policy.Witnessed() {
 		n.logAlone = proofs.NewVerifier(c.Policy.LogAlone())

@@ -125,6 +125,20 @@ type Query struct {
 	Limit  int       // 1 to 1,000
 }
 
+// Stamp is a published checkpoint with the time-stamp tokens that authorities gave for it.
+type Stamp struct {
+	Size   uint64 // of the checkpoint
+	Record []byte // the verbatim note and the tokens, as an evidence record begins
+}
+
+// Renewal dates again what the stamps from First to Last had come to, before the tokens
+// that they rested on ended.
+type Renewal struct {
+	Number      uint64 // from 1, in the order in which they were made
+	First, Last uint64 // sizes of stamps, both included
+	Data        []byte // opaque to the ledger
+}
+
 // Ledger is the transactional store of rows, leaf and tile hashes, and the head.
 // Its methods are safe for concurrent use. Buffers are not shared in either
 // direction. A range that reaches beyond the head is wholly ErrNotFound; one that
@@ -195,6 +209,25 @@ type Ledger interface {
 
 	// Published returns the newest published note, or ErrNotFound before the first.
 	Published(ctx context.Context) ([]byte, error)
+
+	// Stamp keeps a stamp, durable and visible to every replica on return. ErrExists if
+	// there is one of its size; it is never replaced.
+	Stamp(ctx context.Context, s Stamp) error
+
+	// Stamps returns the stamps whose size is from or more, in ascending order of size, the
+	// first limit of them, 1 to 1,000.
+	Stamps(ctx context.Context, from uint64, limit int) ([]Stamp, error)
+
+	// Renew keeps a renewal, durable and visible to every replica on return. ErrExists if
+	// there is one of its number; it is never replaced.
+	Renew(ctx context.Context, r Renewal) error
+
+	// Renewals returns the renewals that cover a stamp of that size, in ascending order of
+	// number, all of them.
+	Renewals(ctx context.Context, size uint64) ([]Renewal, error)
+
+	// Renewed returns the highest number of a renewal, 0 before the first.
+	Renewed(ctx context.Context) (uint64, error)
 }
 
 // Accounts is who may call: tenants and the hashes of their API keys. The

@@ -104,25 +104,41 @@ func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error
 	return o, err
 }
 
-// Receipt returns the receipt of one of the principal's deposits under the newest
-// published checkpoint.
+// Receipt returns the best receipt of one of the principal's deposits: the one under the
+// earliest checkpoint that covers it, was dated by an authority and holds under the policy,
+// with the time-stamps. Before there is one it is that of NewestReceipt.
 func (n *Notary) Receipt(ctx context.Context, who Principal, id ID) (proofs.Receipt, error) {
-	return n.receipt(ctx, who, id, false)
+	return n.receipt(ctx, who, id, true, false)
 }
 
-// WitnessedReceipt is Receipt under the newest checkpoint for which the quorum of the
-// policy's witnesses stands.
+// WitnessedReceipt is Receipt, but if there are no time-stamps it is under the newest
+// checkpoint for which the quorum of the policy's witnesses stands.
 func (n *Notary) WitnessedReceipt(ctx context.Context, who Principal, id ID) (proofs.Receipt, error) {
 	if err := n.assured(true); err != nil {
 		return proofs.Receipt{}, err
 	}
-	return n.receipt(ctx, who, id, true)
+	return n.receipt(ctx, who, id, true, true)
 }
 
-func (n *Notary) receipt(ctx context.Context, who Principal, id ID, witnessed bool) (proofs.Receipt, error) {
+// NewestReceipt returns the receipt of one of the principal's deposits under the newest
+// published checkpoint, or under the newest for which the witnesses' quorum stands.
+func (n *Notary) NewestReceipt(ctx context.Context, who Principal, id ID, witnessed bool) (proofs.Receipt, error) {
+	if err := n.assured(witnessed); err != nil {
+		return proofs.Receipt{}, err
+	}
+	return n.receipt(ctx, who, id, false, witnessed)
+}
+
+func (n *Notary) receipt(ctx context.Context, who Principal, id ID, stamped, witnessed bool) (proofs.Receipt, error) {
 	o, err := n.find(ctx, who, id)
 	if err != nil {
 		return proofs.Receipt{}, err
+	}
+	if stamped {
+		// A stamp that is damaged is reported, and takes nobody's receipt.
+		if r, err := n.stampedReceipt(ctx, o); !errors.Is(err, ErrNotStamped) && !errors.Is(err, ErrDamaged) {
+			return r, err
+		}
 	}
 	v, err := n.published(ctx, o.row.Index, witnessed)
 	if err != nil {

@@ -23,6 +23,14 @@
 // What the standard library lacks is plugged in by an [Option]; package proofs/mldsa has
 // ML-DSA-44. Without it a signature that a quorum needs leaves the evidence undecided.
 //
+// # Time
+//
+// The log dates its own entries. That somebody else saw a checkpoint at a time is what a
+// time-stamp token says (RFC 3161), for those who bring the roots of the authorities they
+// trust: [WithTimestamps] plugs in package proofs/rfc3161, which needs more than the
+// standard library. An [EvidenceRecord] beside the receipt keeps tokens provable beyond
+// the end of their certificates.
+//
 // # Canonical bytes
 //
 // Every parser accepts exactly one spelling of a value: what Marshal or String

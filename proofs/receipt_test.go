@@ -166,7 +166,7 @@ func TestNoChangeProvesMore(t *testing.T) {
 			return
 		}
 		same++
-		e.Unknown, e.Timestamps = want.Unknown, want.Timestamps
+		e.Unknown, e.Untrusted = want.Unknown, want.Untrusted
 		// One of two witnesses is enough: a change may make a stranger of the other.
 		if len(e.Signatures) == len(want.Signatures)-1 {
 			e.Signatures, e.Quorum = want.Signatures, want.Quorum

@@ -42,6 +42,18 @@ const (
 	ReasonDigestHidden  Reason = "digest-hidden"  // undecided: the receipt does not show content.sha256
 	ReasonPolicyFound   Reason = "policy-found"   // undecided: all holds, under a policy that came with the evidence
 	ReasonGenesisPlaced Reason = "genesis-placed" // genesis stands at index 0 and nowhere else
+
+	ReasonTimestampMalformed Reason = "timestamp-malformed" // bytes that are no time-stamp token
+	ReasonTimestampImprint   Reason = "timestamp-imprint"   // what the token is over, and the checkpoint
+	ReasonTimestampSignature Reason = "timestamp-signature" // a trusted authority's name, and the token
+	ReasonTimestampOrder     Reason = "timestamp-order"     // tokens ascend by time, then by bytes
+	ReasonTimestampTime      Reason = "timestamp-time"      // the token's time and the entry's
+
+	ReasonEvidenceMalformed Reason = "evidence-malformed" // the evidence record's bytes are not one
+	ReasonEvidenceNote      Reason = "evidence-note"      // the record's note and the receipt's checkpoint
+	ReasonEvidenceRenewal   Reason = "evidence-renewal"   // what came before a renewal, and what it renews
+	ReasonEvidenceAuthority Reason = "evidence-authority" // undecided: a link without a trusted authority
+	ReasonEvidenceLapsed    Reason = "evidence-lapsed"    // undecided: a renewal came too late, or the last has ended
 )
 
 // A Level is how strongly the log's statement is supported.
@@ -51,6 +63,7 @@ type Level string
 const (
 	Sealed    Level = "sealed"    // signed by the log
 	Witnessed Level = "witnessed" // and by the quorum of the verifier's policy
+	Stamped   Level = "stamped"   // and dated by an authority that the verifier trusts; Evidence.Witnessed tells of witnesses
 )
 
 // DocumentCheck is what became of the document.
@@ -79,7 +92,8 @@ type SignatureCheck struct {
 // verified; they stay empty unless the receipt itself holds, with or without the
 // document.
 type Evidence struct {
-	outcome Outcome
+	outcome   Outcome
+	witnessed bool
 
 	Reason         Reason        // empty when verified
 	Document       DocumentCheck // the document against the record
@@ -99,11 +113,23 @@ type Evidence struct {
 	Hidden      []string // names of the others
 	Signatures  []SignatureCheck
 	Unknown     int // signatures by keys the policy does not know: ignored
-	Timestamps  int // time-stamp tokens present; none is checked by this package
+	// Timestamps are the statements of authorities that the verifier trusts. Untrusted is how
+	// many tokens there are beside them, which were ignored: by other authorities, or not
+	// checked at all.
+	Timestamps []Timestamp
+	Untrusted  int
+	// Renewals are the statements of an evidence record that renew Timestamps, oldest first,
+	// and Until is when the last of them ends; both are zero without a record that holds.
+	Renewals []Timestamp
+	Until    time.Time
 }
 
 // Outcome returns what verification came to.
 func (e Evidence) Outcome() Outcome { return e.outcome }
+
+// Witnessed reports whether the policy asks for witnesses, and those it asks for have signed:
+// the Level does not tell where the receipt is stamped.
+func (e Evidence) Witnessed() bool { return e.witnessed }
 
 // Held reports whether the depository says it received the document itself, and
 // whether the receipt shows that at all. What it did not receive, it knows by the
@@ -130,7 +156,8 @@ const maxRemembered = 1024
 type Verifier struct {
 	policy      Policy
 	fingerprint string
-	found       bool // the policy did not come from who relies on the evidence
+	found       bool             // the policy did not come from who relies on the evidence
+	timestamps  TimestampChecker // nil: none is plugged in
 	algorithms  algorithms
 
 	mu         sync.Mutex
@@ -176,6 +203,16 @@ func NewFoundVerifier(policy Policy, options ...Option) *Verifier {
 // The error is that of reading the document and nothing else; the evidence is then
 // Undecided. A nil document is not checked, and Evidence.Document says so.
 func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
+	return v.verify(r, nil, time.Time{}, document)
+}
+
+// VerifyRecord is Verify with an evidence record beside the receipt, as it stands now. Where
+// the record does not reach to now, the evidence is Undecided.
+func (v *Verifier) VerifyRecord(r Receipt, record EvidenceRecord, now time.Time, document io.Reader) (Evidence, error) {
+	return v.verify(r, &record, now, document)
+}
+
+func (v *Verifier) verify(r Receipt, record *EvidenceRecord, now time.Time, document io.Reader) (Evidence, error) {
 	e := Evidence{Document: DocumentUnchecked, Policy: v.fingerprint}
 	leaf := r.Entry.LeafHash()
 	if r.check() != nil {
@@ -202,8 +239,23 @@ func (v *Verifier) Verify(r Receipt, document io.Reader) (Evidence, error) {
 		e.Reason = reason
 		return e, nil
 	}
+	stamps, untrusted, reason := v.stamps(r.Timestamps, r.Checkpoint, r.Entry.Time)
+	if reason != "" {
+		return e.refuse(reason), nil
+	}
+	var kept chain
+	held := Verified
+	if record != nil {
+		if kept, held, reason = v.follow(*record, r, now); held == Refused {
+			return e.refuse(reason), nil
+		}
+	}
 	e.fill(r, leaf, note, v.policy.Witnessed())
+	e.date(stamps, untrusted, kept)
 	e, err := e.compare(document)
+	if held != Verified && e.outcome == Verified {
+		e.outcome, e.Reason = held, reason
+	}
 	if v.found && e.outcome == Verified {
 		e.outcome, e.Reason = Undecided, ReasonPolicyFound
 	}
@@ -242,7 +294,7 @@ func (e Evidence) refuse(reason Reason) Evidence {
 // fill states what has been verified.
 func (e *Evidence) fill(r Receipt, leaf Hash, note *checkedNote, witnessed bool) {
 	e.Level = Sealed
-	if witnessed {
+	if e.witnessed = witnessed; witnessed {
 		e.Level = Witnessed
 	}
 	e.Origin, e.Environment = note.checkpoint.Origin, note.environment
@@ -256,7 +308,17 @@ func (e *Evidence) fill(r Receipt, leaf Hash, note *checkedNote, witnessed bool)
 			e.Hidden = append(e.Hidden, d.Name)
 		}
 	}
-	e.Timestamps = len(r.Timestamps)
+}
+
+// date states what time-stamps have proved.
+func (e *Evidence) date(stamps []Timestamp, untrusted int, kept chain) {
+	e.Timestamps, e.Untrusted = stamps, untrusted
+	if !kept.until.IsZero() {
+		e.Timestamps, e.Renewals, e.Until = kept.first, kept.renews, kept.until
+	}
+	if len(e.Timestamps) > 0 {
+		e.Level = Stamped
+	}
 }
 
 // compare holds the document against content.sha256. Only a deposit is about a document.

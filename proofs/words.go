@@ -39,20 +39,30 @@ var verdicts = map[Outcome]phrase{
 }
 
 var reasons = map[Reason]phrase{
-	ReasonMalformed:     {"The receipt is damaged, or is no receipt: its bytes are not in the one form a receipt has.", "回执已损坏或并非回执：其字节不符合回执的唯一格式。"},
-	ReasonCommitment:    {"The description in the receipt is not the one fixed in the log: it was altered, or a part was left out.", "回执中的描述与日志所固定的不一致：内容被改动或有缺失。"},
-	ReasonNote:          {"The checkpoint in the receipt is damaged, or is not from a Muniment log.", "回执中的检查点已损坏，或并非出自 Muniment 日志。"},
-	ReasonUnknownLog:    {"The receipt comes from a log that your policy does not name.", "回执出自您的信任策略未列出的日志。"},
-	ReasonLogSignature:  {"The log's signature is missing or does not match the checkpoint.", "日志签名缺失，或与检查点不符。"},
-	ReasonWitness:       {"A witness named in your policy has a signature here that does not match the checkpoint.", "您的信任策略所列见证方的签名与检查点不符。"},
-	ReasonQuorum:        {"Too few witnesses have signed for the rule of your policy.", "签名的见证方未达到您的信任策略所要求的数量。"},
-	ReasonAlgorithm:     {"Your policy's quorum needs a signature in an algorithm that this verifier does not have.", "达到信任策略的法定数量所需的签名，使用了本验证程序不具备的算法。"},
-	ReasonInclusion:     {"The receipt's path does not lead to the signed root: this entry does not stand at this place in the log.", "回执中的路径不能推导出已签名的根：该条目不在日志的此位置。"},
-	ReasonDocument:      {"The receipt is sound, but this document is not the one that was deposited: its SHA-256 is another.", "回执本身有效，但此文件并非当时存证的文件：SHA-256 不同。"},
-	ReasonNoDocument:    {"The receipt is sound, but its entry is not about any document.", "回执本身有效，但其条目不涉及任何文件。"},
-	ReasonDigestHidden:  {"The receipt does not show the document's SHA-256, so it cannot be compared with this document.", "回执未披露文件的 SHA-256，无法与此文件比对。"},
-	ReasonPolicyFound:   {"Everything is consistent under a policy that you did not choose; anyone can make such a policy. Compare its fingerprint, %s, with the one that the depository published.", "在一份并非由您选定的信任策略下，各项内容相互一致；但任何人都可以制作这样的策略。请将其指纹 %s 与存证机构公布的指纹比对。"},
-	ReasonGenesisPlaced: {"The entry's kind and its place in the log contradict each other.", "条目类型与其在日志中的位置相矛盾。"},
+	ReasonMalformed:          {"The receipt is damaged, or is no receipt: its bytes are not in the one form a receipt has.", "回执已损坏或并非回执：其字节不符合回执的唯一格式。"},
+	ReasonCommitment:         {"The description in the receipt is not the one fixed in the log: it was altered, or a part was left out.", "回执中的描述与日志所固定的不一致：内容被改动或有缺失。"},
+	ReasonNote:               {"The checkpoint in the receipt is damaged, or is not from a Muniment log.", "回执中的检查点已损坏，或并非出自 Muniment 日志。"},
+	ReasonUnknownLog:         {"The receipt comes from a log that your policy does not name.", "回执出自您的信任策略未列出的日志。"},
+	ReasonLogSignature:       {"The log's signature is missing or does not match the checkpoint.", "日志签名缺失，或与检查点不符。"},
+	ReasonWitness:            {"A witness named in your policy has a signature here that does not match the checkpoint.", "您的信任策略所列见证方的签名与检查点不符。"},
+	ReasonQuorum:             {"Too few witnesses have signed for the rule of your policy.", "签名的见证方未达到您的信任策略所要求的数量。"},
+	ReasonAlgorithm:          {"Your policy's quorum needs a signature in an algorithm that this verifier does not have.", "达到信任策略的法定数量所需的签名，使用了本验证程序不具备的算法。"},
+	ReasonInclusion:          {"The receipt's path does not lead to the signed root: this entry does not stand at this place in the log.", "回执中的路径不能推导出已签名的根：该条目不在日志的此位置。"},
+	ReasonDocument:           {"The receipt is sound, but this document is not the one that was deposited: its SHA-256 is another.", "回执本身有效，但此文件并非当时存证的文件：SHA-256 不同。"},
+	ReasonNoDocument:         {"The receipt is sound, but its entry is not about any document.", "回执本身有效，但其条目不涉及任何文件。"},
+	ReasonDigestHidden:       {"The receipt does not show the document's SHA-256, so it cannot be compared with this document.", "回执未披露文件的 SHA-256，无法与此文件比对。"},
+	ReasonPolicyFound:        {"Everything is consistent under a policy that you did not choose; anyone can make such a policy. Compare its fingerprint, %s, with the one that the depository published.", "在一份并非由您选定的信任策略下，各项内容相互一致；但任何人都可以制作这样的策略。请将其指纹 %s 与存证机构公布的指纹比对。"},
+	ReasonTimestampMalformed: {"What stands in the receipt as a time-stamp is none: it is damaged.", "回执中作为时间戳的内容并非时间戳：已损坏。"},
+	ReasonTimestampImprint:   {"A time-stamp in the receipt was made for something else, not for this state of the log.", "回执中的时间戳并非针对日志的这一状态，而是针对其他内容。"},
+	ReasonTimestampSignature: {"A time-stamp in the receipt bears the name of an authority that you trust, and is not what that authority signed.", "回执中的时间戳以您信任的时间戳机构之名出具，但并非该机构所签。"},
+	ReasonTimestampOrder:     {"The time-stamps in the receipt are not in the order of their times.", "回执中的时间戳未按时间顺序排列。"},
+	ReasonTimestampTime:      {"An authority that you trust dated this state of the log before the time that the log itself gives for this entry: one of the two clocks is wrong.", "您信任的时间戳机构为日志这一状态所标的时间，早于日志为本条目所记的时间：两个时钟必有一个不准。"},
+	ReasonEvidenceMalformed:  {"The evidence record is damaged, or is none.", "证据记录已损坏或并非证据记录。"},
+	ReasonEvidenceNote:       {"The evidence record is about another state of the log than the receipt. Fetch both again together.", "证据记录所涉及的日志状态与回执不同。请重新一并获取两者。"},
+	ReasonEvidenceRenewal:    {"A renewal in the evidence record does not belong to what stands before it.", "证据记录中的一次续期与其之前的内容不对应。"},
+	ReasonEvidenceAuthority:  {"A link of the evidence record was not made by any authority that you trust.", "证据记录中有一环并非出自您信任的时间戳机构。"},
+	ReasonEvidenceLapsed:     {"The evidence record was not renewed in time, or its last time-stamp has ended: ask the depository for a newer one.", "证据记录未及时续期，或其最后的时间戳已到期：请向存证机构索取更新的证据记录。"},
+	ReasonGenesisPlaced:      {"The entry's kind and its place in the log contradict each other.", "条目类型与其在日志中的位置相矛盾。"},
 }
 
 var (
@@ -76,6 +86,12 @@ var (
 	sayUnchecked   = phrase{"That any document belongs to this receipt: none was compared.", "某一文件与该回执对应：未比对任何文件。"}
 	sayUnwitness   = phrase{"That others saw the same log: your policy asks for no witnesses.", "他人看到的是同一日志：信任策略未要求见证方。"}
 	sayTime        = phrase{"The time, by anyone but the depository: no time-stamp by an independent authority was checked.", "时间由存证机构以外的任何一方证明：未检查独立机构的时间戳。"}
+	sayStamp       = phrase{"The time-stamp authority %s states that this state of the log, and with it this entry, existed at %s%s. It issued the time-stamp under its rules %s, with serial number %s.", "时间戳机构 %s 声明：日志的这一状态，连同本条目，在 %s%s已经存在。该时间戳依其规则 %s 签发，序列号为 %s。"}
+	sayAccuracy    = phrase{" (to within %s)", "（误差不超过 %s）"}
+	sayStampEnds   = phrase{"The time-stamp of %s by itself, beyond %s: a certificate that it rests on ends then. Ask the depository for the evidence record, which is renewed before.", "时间戳机构 %s 的时间戳在 %s 之后的单独效力：其所依赖的证书届时到期。请向存证机构索取在此之前续期的证据记录。"}
+	sayRenewed     = phrase{"The time-stamps were renewed at %s by the authority %s, before they ended (rules %s, serial number %s).", "时间戳在到期之前，于 %s 由时间戳机构 %s 续期（规则 %s，序列号 %s）。"}
+	sayUntil       = phrase{"From the first time-stamp to the last there is no gap; the last one ends %s.", "自第一个时间戳至最后一个时间戳，中间没有间断；最后一个时间戳将于 %s 到期。"}
+	sayUntrusted   = phrase{"%d time-stamp(s) that no authority you named has made, or that could not be checked here: they were ignored.", "%d 个时间戳并非出自您指定的时间戳机构，或无法在此检查：已忽略。"}
 	sayPolicyFound = phrase{"Who signed: the policy, and with it the keys, came with the evidence or from the depository itself.", "签名者是谁：信任策略及其中的密钥随证据而来，或由存证机构自行提供。"}
 	sayHidden      = phrase{"The values of the members that this receipt hides: %s.", "该回执所隐藏字段的值：%s。"}
 	sayUnknown     = phrase{"%d signature(s) by keys your policy does not name, or in an algorithm this verifier does not have: they were ignored.", "%d 个签名来自信任策略未列出的密钥，或使用了本验证程序不具备的算法：已忽略。"}
@@ -107,16 +123,36 @@ func (e Evidence) Explain(lang Language) Explanation {
 			said[[2]string{s.Name, when}] = true
 		}
 	}
-	if e.Level == Witnessed {
+	if e.witnessed {
 		proved(sayWitnessed, e.Quorum.Rule(lang))
+	}
+	for _, t := range e.Timestamps {
+		accuracy := ""
+		if t.Accuracy > 0 {
+			accuracy = sayAccuracy.in(lang, t.Accuracy)
+		}
+		proved(sayStamp, t.Authority, FormatTime(t.Time), accuracy, t.Policy, t.Serial)
+	}
+	for _, t := range e.Renewals {
+		proved(sayRenewed, FormatTime(t.Time), t.Authority, t.Policy, t.Serial)
+	}
+	if !e.Until.IsZero() {
+		proved(sayUntil, FormatTime(e.Until))
 	}
 	if e.Entry.Kind == KindDeposit {
 		e.explainDeposit(proved, open)
 	}
-	if e.Level == Sealed {
+	if !e.witnessed {
 		open(sayUnwitness)
 	}
-	open(sayTime)
+	if len(e.Timestamps) == 0 {
+		open(sayTime)
+	}
+	for _, t := range e.Timestamps {
+		if e.Until.IsZero() {
+			open(sayStampEnds, t.Authority, FormatTime(t.NotAfter))
+		}
+	}
 	if e.Reason == ReasonPolicyFound {
 		open(sayPolicyFound)
 	}
@@ -125,6 +161,9 @@ func (e Evidence) Explain(lang Language) Explanation {
 	}
 	if e.Unknown > 0 {
 		open(sayUnknown, e.Unknown)
+	}
+	if e.Untrusted > 0 {
+		open(sayUntrusted, e.Untrusted)
 	}
 	return x
 }

@@ -112,7 +112,7 @@ func TestEarlierPolicies(t *testing.T) {
 func newWitnessedHouse(t *testing.T, change ...func(*Config)) (*house, *notarytest.Witness) {
 	t.Helper()
 	var w *notarytest.Witness
-	h := newHouseOf(t, func(c *notary.Config) {
+	h := newHouseOn(t, func(c *notary.Config) {
 		w = notarytest.NewWitness("w", c.Policy.Logs[0], time.Now)
 		policy, err := proofs.ParsePolicy([]byte("log " + c.Policy.Logs[0].String() + "\n" + w.Line() + "quorum w\n"))
 		must(t, err)

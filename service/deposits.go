@@ -40,7 +40,8 @@ func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params ap
 
 // GetDeposit implements GET /v1/deposits/{id}.
 func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetDepositParams) {
-	receipt, err := receipt(s, r, id, params.Assurance)
+	none := withoutTimestamps
+	receipt, err := receipt(s, r, id, params.Assurance, &none)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -50,7 +51,7 @@ func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.Depos
 
 // GetReceipt implements GET /v1/deposits/{id}/receipt.
 func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetReceiptParams) {
-	receipt, err := receipt(s, r, id, params.Assurance)
+	receipt, err := receipt(s, r, id, params.Assurance, params.Timestamps)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -60,19 +61,44 @@ func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.Depos
 	_, _ = w.Write(receipt.Marshal())
 }
 
-func receipt[T ~string](s *server, r *http.Request, id string, assurance *T) (proofs.Receipt, error) {
+// withoutTimestamps is the value of the parameter timestamps.
+const withoutTimestamps = "none"
+
+func receipt[T ~string](s *server, r *http.Request, id string, assurance *T, timestamps *string) (proofs.Receipt, error) {
 	parsed, err := notary.ParseID(id)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
 	sure, err := witnessed(assurance)
-	switch {
+	switch who := of(r).principal; {
 	case err != nil:
 		return proofs.Receipt{}, err
+	case timestamps != nil && *timestamps != withoutTimestamps:
+		return proofs.Receipt{}, &refusal{problem: invalidSearch, detail: "timestamps: ask for none, or leave it out for the best receipt", member: "timestamps"}
+	case timestamps != nil:
+		return s.Notary.NewestReceipt(r.Context(), who, parsed, sure)
 	case sure:
-		return s.Notary.WitnessedReceipt(r.Context(), of(r).principal, parsed)
+		return s.Notary.WitnessedReceipt(r.Context(), who, parsed)
+	default:
+		return s.Notary.Receipt(r.Context(), who, parsed)
 	}
-	return s.Notary.Receipt(r.Context(), of(r).principal, parsed)
+}
+
+// GetEvidence implements GET /v1/deposits/{id}/evidence.
+func (s *server) GetEvidence(w http.ResponseWriter, r *http.Request, id api.DepositID) {
+	parsed, err := notary.ParseID(id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	record, err := s.Notary.Evidence(r.Context(), of(r).principal, parsed)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Disposition", "attachment; filename="+id+".evidence")
+	private(w, plainText)
+	_, _ = w.Write(record.Marshal())
 }
 
 // private says that the answer is one tenant's own.

@@ -37,6 +37,7 @@ var (
 	forbidden              = &problem{name: "forbidden", status: 403, title: "The key's role does not allow this"}
 	notFound               = &problem{name: "not-found", status: 404, title: "There is no such thing, or it is not yours"}
 	notHeld                = &problem{name: "not-held", status: 404, title: "The depository never received the document"}
+	notStamped             = &problem{name: "not-stamped", status: 404, title: "No time-stamp covers the deposit yet", retry: true}
 	methodNotAllowed       = &problem{name: "method-not-allowed", status: 405, title: "The method does not exist here"}
 	timeout                = &problem{name: "timeout", status: 408, title: "The body came too slowly", retry: true}
 	erased                 = &problem{name: "erased", status: 410, title: "The deposit was erased"}
@@ -76,6 +77,7 @@ var table = []struct {
 	{notary.ErrKeyReused, idempotencyKeyReused, "This Idempotency-Key stands for a deposit of other content. Use a new key for a new deposit."},
 	{notary.ErrErased, erased, "The deposit was lawfully erased. Its entry remains in the log."},
 	{notary.ErrNotHeld, notHeld, "The deposit is digest-only; the document stayed with the depositor."},
+	{notary.ErrNotStamped, notStamped, "No checkpoint that covers the deposit has been dated by a time-stamp authority yet. Its receipt is good without."},
 	{notary.ErrDigest, digestMismatch, ""},
 	{notary.ErrBusy, busy, busyDetail},
 	{notary.ErrBacklog, backlog, "Nothing was kept. Try again later."},

@@ -43,6 +43,7 @@ func TestJudge(t *testing.T) {
 		{notary.ErrKeyReused, idempotencyKeyReused, false},
 		{notary.ErrErased, erased, false},
 		{notary.ErrNotHeld, notHeld, false},
+		{notary.ErrNotStamped, notStamped, false},
 		{notary.ErrDigest, digestMismatch, false},
 		{notary.ErrBusy, busy, false},
 		{notary.ErrBacklog, backlog, false},

@@ -149,11 +149,12 @@ func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 // parameter of a search.
 func (s *server) badParameter(w http.ResponseWriter, r *http.Request, err error) {
 	wrong := new(api.InvalidParamFormatError)
-	if errors.As(err, &wrong) && wrong.ParamName == "assurance" {
+	switch named := errors.As(err, &wrong); {
+	case named && wrong.ParamName == "assurance":
 		err = errAssurance
-	} else if errors.As(err, &wrong) && r.Method != http.MethodPost {
+	case named && r.Method != http.MethodPost:
 		err = badSearch(wrong.ParamName, "not one value of the form asked for")
-	} else {
+	default:
 		err = errIdempotencyKey // the lists among the headers bind whatever they hold
 	}
 	s.fail(w, r, err)

@@ -60,11 +60,11 @@ func (r *record) String() string {
 
 func newHouse(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
-	return newHouseOf(t, func(*notary.Config) {}, change...)
+	return newHouseOn(t, func(*notary.Config) {}, change...)
 }
 
-// newHouseOf is a house whose notary is opened with more than the least.
-func newHouseOf(t testing.TB, more func(*notary.Config), change ...func(*Config)) *house {
+// newHouseOn is newHouse on a notary with settings of its own.
+func newHouseOn(t testing.TB, settle func(*notary.Config), change ...func(*Config)) *house {
 	t.Helper()
 	h := &house{ledger: notarytest.NewLedger(nil), blobs: notarytest.NewBlobs(nil), log: &record{}}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -82,8 +82,8 @@ func newHouseOf(t testing.TB, more func(*notary.Config), change ...func(*Config)
 		TenantKey: func(notary.ID) (notary.TenantKey, error) { return tenantKey, nil },
 		Logger:    slog.New(slog.DiscardHandler),
 	}
+	settle(&c)
 	must(t, notary.Init(t.Context(), c))
-	more(&c)
 	h.policy = c.Policy
 	h.notary, err = notary.Open(t.Context(), c)
 	must(t, err)

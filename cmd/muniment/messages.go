@@ -139,23 +139,32 @@ JSON 字段：line、status（deposited、there 或 failed）、id、index、tim
 		`Fetch the receipts of deposits by their ids, check them, and write each to
 <id>.tlog-proof.
 
-With --refresh, name receipts instead: each is replaced by the receipt of the same deposit
-under the newest checkpoint, if that one verifies, is of the same entry at the same place,
-and its log is not smaller. What was hidden in the old one stays hidden. An old receipt
-stays as good as it was; a fresh one shows that its entry still stands in the log.
+The receipt is the best there is: once an authority has dated a checkpoint that covers the
+deposit, it is the one under the earliest such checkpoint, with the time-stamps. With
+--evidence its evidence record is written beside it, to <id>.evidence: it carries the time
+beyond the end of every certificate, and grows; fetch it again when it is needed.
+
+With --refresh, name receipts instead: each is replaced by the best receipt of the same
+deposit, if that one verifies, is of the same entry at the same place, and its log is not
+smaller, unless it has time-stamps where the old one has none. One with time-stamps is kept.
+What was hidden in the old one stays hidden. An old receipt stays as good as it was.
 
 JSON: receipt, status (fetched, refreshed, kept, refused or failed), id, index, time, leaf,
-size (of the checkpoint), was (its size before), error.
+size (of the checkpoint), was (its size before), evidence, error.
 
 Exit code 0: all were fetched. 1: what the depository gave must not be believed, or
 contradicts the receipt. 2: anything else.`,
 		`按存证编号取回回执，核验后分别写入“<编号>.tlog-proof”。
 
-使用 --refresh 时改为列出回执文件：若最新检查点下的同一存证之回执通过验证，条目与位置相同，且日志没有变小，
-则以其替换旧回执。旧回执中隐藏的字段仍保持隐藏。旧回执的效力不变；新回执表明该条目仍在日志之中。
+取回的是现有最好的回执：一旦有时间戳机构为覆盖该存证的检查点标注了时间，即为其中最早的检查点之下、带时间戳的回执。
+使用 --evidence 时，其证据记录一并写入“<编号>.evidence”：它使时间在所有证书到期之后仍可证明，且会不断增长，需要时请重新取回。
+
+使用 --refresh 时改为列出回执文件：若同一存证现有最好的回执通过验证，条目与位置相同，且日志没有变小
+（或新回执带有时间戳而旧回执没有），则以其替换旧回执。带有时间戳的回执予以保留。
+旧回执中隐藏的字段仍保持隐藏。旧回执的效力不变。
 
 JSON 字段：receipt、status（fetched、refreshed、kept、refused 或 failed）、id、index、time、leaf、
-size（检查点的条目数）、was（此前的条目数）、error。
+size（检查点的条目数）、was（此前的条目数）、evidence、error。
 
 退出码 0：全部取回。1：存证机构给出的内容不可采信，或与回执矛盾。2：其他情况。`,
 	}
@@ -165,9 +174,10 @@ size（检查点的条目数）、was（此前的条目数）、error。
 		`  muniment receipt 01a20719-4eff-7849-afb4-ed408e0d354e -o 合同.pdf.tlog-proof
   muniment receipt --refresh 合同.pdf.tlog-proof --policy depository.policy`,
 	}
-	sayFlagOutput     = phrase{"`file` for the one receipt, or - for standard output", "单个回执的 `file`；- 表示标准输出"}
-	sayFlagReceiptOut = phrase{"`folder` for the receipts (default this one)", "存放回执的 `folder`（默认当前文件夹）"}
-	sayFlagRefresh    = phrase{"the arguments are receipts to be refreshed", "参数为待更新的回执文件"}
+	sayFlagOutput        = phrase{"`file` for the one receipt, or - for standard output", "单个回执的 `file`；- 表示标准输出"}
+	sayFlagReceiptOut    = phrase{"`folder` for the receipts (default this one)", "存放回执的 `folder`（默认当前文件夹）"}
+	sayFlagFetchEvidence = phrase{"fetch the evidence record too", "同时取回证据记录"}
+	sayFlagRefresh       = phrase{"the arguments are receipts to be refreshed", "参数为待更新的回执文件"}
 
 	sayVerifyShort = phrase{"Check documents against their receipts, offline", "离线核验文件与回执"}
 	sayVerifyLong  = phrase{
@@ -180,12 +190,15 @@ folders: a table, with what is missing; a document without a receipt beside it f
 its SHA-256.
 
 The policy decides whose signatures count. Take it from whoever answers for the
-depository, never from the party that offers the evidence.
+depository, never from the party that offers the evidence. Likewise --tsa-roots, the root
+certificates of the time-stamp authorities that you trust: without it no time-stamp is
+checked. --evidence names the evidence record of the one receipt, which carries the time
+beyond the end of the authorities' certificates.
 
 JSON: outcome (verified, refused or undecided), missing (receipt or document), reason,
 document (matches, differs or unchecked), verdict, proved, not_proved, file, receipt,
 document_sha256, receipt_sha256, level, origin, index, time, size, root, leaf, policy,
-signatures, record, hidden, error.
+signatures, timestamps, untrusted, renewals, until, record, hidden, error.
 
 Exit code 0: all verified. 1: something is refused; do not rely on it. 2: not all could be
 decided, or the command could not do its work.`,
@@ -196,20 +209,26 @@ decided, or the command could not do its work.`,
 旁边没有回执的文件，按其 SHA-256 寻找回执。
 
 信任策略决定谁的签名有效。请向对存证机构负责的一方索取，切勿使用举证一方提供的策略。
+--tsa-roots 同理，为您所信任的时间戳机构之根证书：不提供则不检查任何时间戳。
+--evidence 指定单个回执的证据记录，它使时间在时间戳机构的证书到期之后仍可证明。
 
 JSON 字段：outcome（verified、refused 或 undecided）、missing（receipt 或 document）、reason、
 document（matches、differs 或 unchecked）、verdict、proved、not_proved、file、receipt、
 document_sha256、receipt_sha256、level、origin、index、time、size、root、leaf、policy、
-signatures、record、hidden、error。
+signatures、timestamps、untrusted、renewals、until、record、hidden、error。
 
 退出码 0：全部通过。1：有内容不予采信，请勿依赖。2：部分无法判定，或命令未能完成。`,
 	}
+	sayFlagTSARoots  = phrase{"PEM `file` of the time-stamp authorities' root certificates that you trust (default $MUNIMENT_TSA_ROOTS)", "您所信任的时间戳机构根证书之 PEM 文件 `file`（默认 $MUNIMENT_TSA_ROOTS）"}
+	sayFlagEvidence  = phrase{"evidence record `file` of the one receipt; needs --tsa-roots", "单个回执的证据记录 `file`；须同时使用 --tsa-roots"}
 	sayVerifyExample = phrase{
 		`  muniment verify contract.pdf --policy depository.policy
   muniment verify contract.pdf --receipt old.tlog-proof --policy depository.policy --lang zh
+  muniment verify contract.pdf --policy depository.policy --tsa-roots roots.pem
   muniment verify exhibits/ --policy depository.policy`,
 		`  muniment verify 合同.pdf --policy depository.policy
   muniment verify 合同.pdf --receipt 旧.tlog-proof --policy depository.policy --lang en
+  muniment verify 合同.pdf --policy depository.policy --tsa-roots roots.pem
   muniment verify 证据/ --policy depository.policy`,
 	}
 	sayFlagReceipt = phrase{"the receipt's `file` (default FILE.tlog-proof)", "回执 `file`（默认“文件名.tlog-proof”）"}
@@ -399,6 +418,8 @@ var (
 	sayWhichEntry       = phrase{"which entry? Give one index", "哪个条目？请给出一个编号"}
 	sayWhichCheckpoints = phrase{"which checkpoints? Name an older one and, if you like, a newer one", "哪些检查点？请给出较早的一个，并可再给出较新的一个"}
 	sayOneContract      = phrase{"which case? Give one contract number", "哪个案卷？请给出一个合同编号"}
+	sayOneEvidence      = phrase{"--evidence goes with one document or receipt, and with --tsa-roots FILE", "--evidence 只能用于单个文件或回执，并须使用 --tsa-roots FILE"}
+	sayEvidenceNoOutput = phrase{"--evidence is written beside the receipt: it does not go with -o - or --refresh", "--evidence 写在回执旁：不能与 -o - 或 --refresh 同用"}
 	sayOneReceipt       = phrase{"--receipt goes with one document", "--receipt 只能用于单个文件"}
 	sayOneOutput        = phrase{"-o goes with one id, and not with --out; for several, give --out FOLDER", "-o 只能用于单个编号，且不能与 --out 同用；多个编号请用 --out FOLDER"}
 	sayOneSearch        = phrase{"search by one of --contract, --sha256 and --label at a time", "--contract、--sha256 与 --label 每次只能用其一"}
@@ -444,6 +465,9 @@ var (
 	sayNothingThere      = phrase{"there is no document there", "其中没有文件"}
 	sayNameNotUTF8       = phrase{"its name is not UTF-8; rename it", "文件名不是 UTF-8；请重新命名"}
 	sayPolicyUnreadable  = phrase{"the policy cannot be read: %s", "无法读取信任策略：%s"}
+	sayRootsUnreadable   = phrase{"the root certificates cannot be read: %s", "无法读取根证书：%s"}
+	sayNoRoots           = phrase{"%s holds no root certificates in PEM: %s", "%s 中没有 PEM 格式的根证书：%s"}
+	sayEvidenceUnread    = phrase{"the evidence record cannot be read: %s", "无法读取证据记录：%s"}
 	sayNoPolicy          = phrase{"%s is not a policy: %s", "%s 不是信任策略：%s"}
 	sayReceiptUnreadable = phrase{"the receipt cannot be read: %s; name another with --receipt", "无法读取回执：%s；可用 --receipt 另行指定"}
 	sayDocUnreadable     = phrase{"the document cannot be read: %s", "无法读取文件：%s"}
@@ -484,6 +508,7 @@ var problemTitles = map[string]phrase{
 	"unauthorized":             {"A valid API key is required", "需要有效的 API 密钥"},
 	"forbidden":                {"The key's role does not allow this", "该密钥没有此项权限"},
 	"not-found":                {"There is no such thing, or it is not yours", "不存在，或不属于您"},
+	"not-stamped":              {"No time-stamp covers the deposit yet", "尚无时间戳覆盖该存证"},
 	"not-held":                 {"The depository never received the document", "存证机构未曾收到文件"},
 	"method-not-allowed":       {"The method does not exist here", "此处不支持该操作"},
 	"timeout":                  {"The body came too slowly", "上传过慢"},
@@ -602,7 +627,9 @@ var (
 var (
 	sayFetched    = phrase{"%s  entry %d  %s  %s", "%s  条目 %d  %s  %s"}
 	sayRefreshed  = phrase{"%s  entry %d  checkpoint of %d entries, now of %d", "%s  条目 %d  检查点原为 %d 个条目，现为 %d 个"}
-	sayKept       = phrase{"%s  entry %d  kept: it bears a time-stamp, which a fresh one would not", "%s  条目 %d  保留：其带有时间戳，新回执则没有"}
+	sayKept       = phrase{"%s  entry %d  kept: it bears time-stamps, and a fresh one would have none, or later ones", "%s  条目 %d  保留：其带有时间戳，而新回执没有，或其时间戳较晚"}
+	sayEvidenceIs = phrase{"%s  entry %d  evidence record", "%s  条目 %d  证据记录"}
+	sayNotTheSame = phrase{"the evidence record is of another checkpoint than the receipt; try again", "证据记录与回执的检查点不同；请重试"}
 	sayIDHidden   = phrase{"the receipt does not show the deposit's id", "回执未披露存证编号"}
 	sayOtherLog   = phrase{"the receipt is of the log %s, and the depository gives one of the log %s; it was not replaced", "回执出自日志 %s，而存证机构给出的出自日志 %s；未作替换"}
 	sayOtherEntry = phrase{"the depository gives another entry for the same id: the receipt is of entry %d, that one of entry %d. Keep the receipt: it proves what the depository signed. It was not replaced", "对同一编号，存证机构给出了另一条目：回执为条目 %d，对方给出条目 %d。请保留该回执：它证明存证机构曾签署的内容。未作替换"}
@@ -655,6 +682,10 @@ var (
 	headByLog     = phrase{"Signed by log", "日志签名"}
 	headByWitness = phrase{"Signed by witness", "见证方签名"}
 	headRule      = phrase{"Witness rule", "见证规则"}
+	headStamp     = phrase{"Time-stamp", "时间戳"}
+	headRenewal   = phrase{"Renewed", "续期"}
+	headUntil     = phrase{"Evidence until", "证据效力至"}
+	sayStampFact  = phrase{"%s %s, rules %s, serial number %s, root %s, certificates until %s", "%s %s，规则 %s，序列号 %s，根证书 %s，证书有效期至 %s"}
 
 	sayTestLog         = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
 	sayCheckpointFails = phrase{"the checkpoint of %s is refused: %s", "%s 的检查点不予采信：%s"}

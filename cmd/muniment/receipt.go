@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +20,7 @@ type receiptOptions struct {
 	connection
 	policy, file, out string
 	refresh, json     bool
+	evidence          bool
 }
 
 func receiptCommand(lang proofs.Language) *cobra.Command {
@@ -32,6 +36,8 @@ func receiptCommand(lang proofs.Language) *cobra.Command {
 				return sayWhichID.err()
 			case o.refresh && o.file+o.out != "":
 				return sayRefreshInPlace.err()
+			case o.evidence && (o.refresh || o.file == "-"):
+				return sayEvidenceNoOutput.err()
 			case o.file != "" && (len(args) > 1 || o.out != ""):
 				return sayOneOutput.err()
 			}
@@ -43,6 +49,7 @@ func receiptCommand(lang proofs.Language) *cobra.Command {
 	f := c.Flags()
 	f.StringVarP(&o.file, "output", "o", "", sayFlagOutput.in(lang))
 	f.StringVar(&o.out, "out", "", sayFlagReceiptOut.in(lang))
+	f.BoolVar(&o.evidence, "evidence", false, sayFlagFetchEvidence.in(lang))
 	f.BoolVar(&o.refresh, "refresh", false, sayFlagRefresh.in(lang))
 	f.StringVar(&o.policy, "policy", "", sayFlagReceiptPolicy.in(lang))
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
@@ -62,7 +69,9 @@ type fetched struct {
 	Leaf    string  `json:"leaf,omitempty"`
 	Size    uint64  `json:"size,omitempty"` // of the checkpoint
 	Was     uint64  `json:"was,omitempty"`  // size of the checkpoint before
-	Error   string  `json:"error,omitempty"`
+	// Evidence is the path of the evidence record.
+	Evidence string `json:"evidence,omitempty"`
+	Error    string `json:"error,omitempty"`
 }
 
 // What became of a receipt.
@@ -154,7 +163,37 @@ func (o *receiptOptions) fetch(ctx context.Context, server *client.Client, s *sc
 	default:
 		f.Receipt, err = keepReceipt(filepath.Join(o.out, id+receiptSuffix), id, r)
 	}
+	if err == nil && o.evidence {
+		f.Evidence, err = fetchEvidence(ctx, server, id, f.Receipt)
+	}
 	return f, err
+}
+
+const evidenceSuffix = ".evidence"
+
+// fetchEvidence writes the evidence record of a deposit beside its receipt.
+func fetchEvidence(ctx context.Context, server *client.Client, id, receipt string) (string, error) {
+	record, err := server.Evidence(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	r, err := readReceipt(receipt)
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Equal(r.Checkpoint, record.Note) {
+		return "", sayNotTheSame.err()
+	}
+	path := strings.TrimSuffix(receipt, receiptSuffix) + evidenceSuffix
+	data, err := readBounded(path, proofs.MaxEvidenceRecord)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	// A record only grows: what stands there must be its beginning.
+	if err == nil && !bytes.HasPrefix(record.Marshal(), data) {
+		return "", sayTaken.err(path)
+	}
+	return path, replace(path, record.Marshal(), err == nil)
 }
 
 // describe says what stands in a receipt.
@@ -189,7 +228,10 @@ func (f *fetched) print(s *screen) error {
 	case f.Status == statusKept:
 		return s.line(sayKept, f.Receipt, *f.Index)
 	}
-	return s.line(sayFetched, f.ID, *f.Index, f.Time, f.Receipt)
+	if err := s.line(sayFetched, f.ID, *f.Index, f.Time, f.Receipt); err != nil || f.Evidence == "" {
+		return err
+	}
+	return s.line(sayEvidenceIs, f.Evidence, *f.Index)
 }
 
 // refresh puts the newest receipt of the same deposit in the place of an older one. The
@@ -214,7 +256,7 @@ func refresh(ctx context.Context, server *client.Client, _ *screen, path string)
 	if f.Size, err = succeeds(old, fresh); err != nil {
 		return f, err
 	}
-	if len(old.Timestamps) > len(fresh.Timestamps) {
+	if keepsStamps(old, fresh) {
 		f.Status, f.Size = statusKept, f.Was
 		return f, nil
 	}
@@ -228,8 +270,18 @@ func refresh(ctx context.Context, server *client.Client, _ *screen, path string)
 	return f, replace(path, fresh.Marshal(), true)
 }
 
+// keepsStamps reports whether old has time-stamps that fresh would lose: fresh has fewer, or
+// they are under a later checkpoint, so that they prove a later time.
+func keepsStamps(old, fresh proofs.Receipt) bool {
+	before, err1 := checkpointOf(old)
+	after, err2 := checkpointOf(fresh)
+	return len(old.Timestamps) > 0 &&
+		(len(old.Timestamps) > len(fresh.Timestamps) || err1 == nil && err2 == nil && before.Size < after.Size)
+}
+
 // succeeds checks that fresh is a receipt of the same entry under a checkpoint that is
-// not older, and returns that one's size.
+// not older, and returns that one's size. A receipt comes to be the one under the earliest
+// checkpoint with time-stamps, which may be older than the newest was before.
 func succeeds(old, fresh proofs.Receipt) (uint64, error) {
 	before, err := checkpointOf(old)
 	if err != nil {
@@ -244,7 +296,7 @@ func succeeds(old, fresh proofs.Receipt) (uint64, error) {
 		return 0, sayOtherLog.refusal(before.Origin, after.Origin)
 	case old.Entry.LeafHash() != fresh.Entry.LeafHash() || old.Index != fresh.Index:
 		return 0, sayOtherEntry.refusal(old.Index, fresh.Index)
-	case after.Size < before.Size:
+	case after.Size < before.Size && len(fresh.Timestamps) <= len(old.Timestamps):
 		return 0, sayLogShrank.refusal(before.Size, after.Size)
 	case after.Size == before.Size && after.Root != before.Root:
 		return 0, sayForked.refusal(after.Size)

@@ -96,8 +96,7 @@ func keepAt(path string, r proofs.Receipt, write writer) (bool, error) {
 	case there.Entry.LeafHash() != r.Entry.LeafHash() || there.Index != r.Index:
 		return false, nil
 	}
-	// A stamped receipt says more than a fresh one.
-	if len(there.Timestamps) > len(r.Timestamps) {
+	if keepsStamps(there, r) {
 		return true, nil
 	}
 	return true, write(path, r.Marshal(), true)

@@ -31,6 +31,10 @@ type report struct {
 	Policy         string                  `json:"policy"`
 	Signatures     []proofs.SignatureCheck `json:"signatures,omitempty"`
 	Quorum         *quorum                 `json:"quorum,omitempty"` // where the policy demands one
+	Timestamps     []proofs.Timestamp      `json:"timestamps,omitempty"`
+	Untrusted      int                     `json:"untrusted,omitempty"` // time-stamps that were ignored
+	Renewals       []proofs.Timestamp      `json:"renewals,omitempty"`
+	Until          time.Time               `json:"until,omitzero"` // of an evidence record
 	Record         map[string]proofs.Value `json:"record,omitempty"`
 	Hidden         []string                `json:"hidden,omitempty"`
 	Error          string                  `json:"error,omitempty"`
@@ -61,6 +65,7 @@ func newReport(e proofs.Evidence, file, receipt string, lang proofs.Language) re
 	r.Index, r.Time, r.Size = &e.Index, proofs.FormatTime(e.Entry.Time), e.Size
 	r.Root, r.Leaf = e.Root.String(), e.Leaf.String()
 	r.Signatures, r.members, r.Hidden = e.Signatures, e.Record, e.Hidden
+	r.Timestamps, r.Untrusted, r.Renewals, r.Until = e.Timestamps, e.Untrusted, e.Renewals, e.Until
 	r.Record = map[string]proofs.Value{}
 	for _, m := range e.Record {
 		r.Record[m.Name] = m.Value
@@ -87,7 +92,7 @@ func (r report) print(s *screen) error {
 	bullets(&b, headProved.in(s.lang), r.Proved)
 	bullets(&b, headOpen.in(s.lang), r.NotProved)
 	fmt.Fprintf(&b, "\n%s\n", headFacts.in(s.lang))
-	table(&b, inLanguage(r.facts(), s.lang))
+	table(&b, inLanguage(append(r.facts(), r.dated(s.lang)...), s.lang))
 	if len(r.members) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", headRecord.in(s.lang))
 		var rows [][2]string
@@ -128,6 +133,23 @@ func (r report) facts() []fact {
 	}
 	for _, s := range r.Signatures {
 		rows = append(rows, signed(s))
+	}
+	return rows
+}
+
+// dated are the time-stamps, each with who made it, when, and under which rules.
+func (r report) dated(lang proofs.Language) (rows []fact) {
+	say := func(head phrase, t proofs.Timestamp) {
+		rows = append(rows, fact{head, sayStampFact.in(lang, proofs.FormatTime(t.Time), t.Authority, t.Policy, t.Serial, t.Root, t.NotAfter.UTC().Format(time.RFC3339))})
+	}
+	for _, t := range r.Timestamps {
+		say(headStamp, t)
+	}
+	for _, t := range r.Renewals {
+		say(headRenewal, t)
+	}
+	if !r.Until.IsZero() {
+		rows = append(rows, fact{headUntil, r.Until.UTC().Format(time.RFC3339)})
 	}
 	return rows
 }

@@ -4,16 +4,19 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
+	"github.com/muniment/muniment/proofs/rfc3161"
 )
 
 type verifyOptions struct {
 	lang            proofs.Language
 	receipt, policy string
+	roots, evidence string
 	json            bool
 }
 
@@ -30,6 +33,8 @@ func verifyCommand(lang proofs.Language) *cobra.Command {
 				return sayWhichDocument.err()
 			case len(paths) > 1 && o.receipt != "":
 				return sayOneReceipt.err()
+			case o.evidence != "" && (len(paths) > 1 || o.rootsPath() == ""):
+				return sayOneEvidence.err()
 			}
 			return nil
 		},
@@ -38,6 +43,8 @@ func verifyCommand(lang proofs.Language) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.receipt, "receipt", "", sayFlagReceipt.in(lang))
 	f.StringVar(&o.policy, "policy", "", sayFlagPolicy.in(lang))
+	f.StringVar(&o.roots, "tsa-roots", "", sayFlagTSARoots.in(lang))
+	f.StringVar(&o.evidence, "evidence", "", sayFlagEvidence.in(lang))
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
 	return c
 }
@@ -48,10 +55,26 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, mldsa.Plugged())}
+	options, err := timestampRoots(o.rootsPath())
+	if err != nil {
+		return err
+	}
+	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, append(options, mldsa.Plugged())...)}
 	info, err := os.Stat(paths[0])
 	if err == nil && info.IsDir() && o.receipt == "" || len(paths) > 1 {
+		if o.evidence != "" {
+			return sayOneEvidence.err()
+		}
 		return v.many(paths)
+	}
+	if o.evidence != "" {
+		data, err := readBounded(o.evidence, proofs.MaxEvidenceRecord)
+		if err != nil {
+			return sayEvidenceUnread.err(err)
+		}
+		// What is no record at all parses to the zero one, which is refused as malformed.
+		record, _ := proofs.ParseEvidenceRecord(data)
+		v.record = &record
 	}
 	var r report
 	switch {
@@ -74,6 +97,30 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 		return exitError(code)
 	}
 	return err
+}
+
+// rootsPath is where the roots of time-stamp authorities are; empty: none were given.
+func (o *verifyOptions) rootsPath() string {
+	if o.roots == "" {
+		return os.Getenv("MUNIMENT_TSA_ROOTS")
+	}
+	return o.roots
+}
+
+// timestampRoots is the option by which time-stamps are checked; none without a file.
+func timestampRoots(path string) ([]proofs.Option, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := readBounded(path, maxPolicy)
+	if err != nil {
+		return nil, sayRootsUnreadable.err(err)
+	}
+	roots, err := rfc3161.ParseRoots(data)
+	if err != nil {
+		return nil, sayNoRoots.err(path, err)
+	}
+	return []proofs.Option{proofs.WithTimestamps(rfc3161.NewAuthorities(roots))}, nil
 }
 
 // loneReceipt reports whether path is a receipt, and not a document with a receipt of
@@ -108,7 +155,13 @@ func (v *verification) check(file, path string, r proofs.Receipt) (report, error
 		defer f.Close()
 		document = interruptible{v.ctx, v.task.reader(f)}
 	}
-	e, err := v.verifier.Verify(r, document)
+	var e proofs.Evidence
+	var err error
+	if v.record != nil {
+		e, err = v.verifier.VerifyRecord(r, *v.record, time.Now(), document)
+	} else {
+		e, err = v.verifier.Verify(r, document)
+	}
 	if err != nil {
 		return report{}, sayDocUnreadable.err(err)
 	}

@@ -17,6 +17,7 @@ type verification struct {
 	ctx      context.Context
 	screen   *screen
 	verifier *proofs.Verifier
+	record   *proofs.EvidenceRecord // of the one receipt; nil: none was given
 	progress *progress
 	task     *task // of the document being read
 

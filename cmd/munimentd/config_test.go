@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -50,6 +51,11 @@ var samples = map[string][3]string{
 	"anchor.s3.prefix":     {"a/", "b/", "c/"},
 	"anchor.s3.access-key": {"a", "b", "c"},
 	"anchor.s3.secret-key": {"a", "b", "c"},
+
+	"timestamp.authorities": {"['http://a']", "['http://b']", "['http://c', 'http://d']"},
+	"timestamp.roots":       {"/a", "/b", "/c"},
+	"timestamp.every":       {"1h0m0s", "2h0m0s", "0s"},
+	"timestamp.policy":      {"1.2.3", "1.2.4", "1.2.5"},
 }
 
 // whole is every other setting that a value of one may ask for.
@@ -59,6 +65,7 @@ ledger: {engine: postgres, postgres: {url: "postgres://u@h/d"}}
 blobs: {engine: dir, s3: {endpoint: "http://h", bucket: b, access-key: k, secret-key: s}}
 anchors: [s3]
 anchor: {s3: {bucket: w, access-key: k, secret-key: s}}
+timestamp: {authorities: ["http://w"], roots: /w}
 `
 
 // told is the text of a file with one setting besides the others.
@@ -264,6 +271,10 @@ func TestWrongSettings(t *testing.T) {
 		{database + "anchors: [postgres]", "anchors names only postgres"},
 		{database + "anchors: [s3]\nanchor: {s3: {bucket: a, endpoint: 'http://other'}}\nblobs: {s3: {endpoint: 'http://h', access-key: k, secret-key: s}}", "anchor.s3: access-key must be set"},
 		{"ledger: {postgres: {url: 'postgres://u:********@h/d'}}", "is masked"},
+		{"timestamp: {roots: /r}", "did you mean to set timestamp.authorities: [URL] as well?"},
+		{"timestamp: {authorities: ['http://a']}", "timestamp.roots must be"},
+		{"timestamp: {policy: x}", "timestamp.policy is not an object identifier"},
+		{"timestamp: {every: 1ms}", "neither 0 nor 1s or more"},
 	} {
 		if _, err := configOf(t, c.file, []string{"MUNIMENT_DIR=d"}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %s", c.file, err, c.want)
@@ -388,6 +399,12 @@ func TestReadmeConfig(t *testing.T) {
 	s := c.storage(nil, nil)
 	if !c.shared() || s.Postgres.URL == "" || s.S3.Retention.Years != 10 || len(s.S3.Tenants) != 1 || len(s.Anchors) != 2 || s.Anchors[0].S3.SecretKey != "hunter2" || !s.Anchors[1].Postgres {
 		t.Errorf("%+v", s)
+	}
+	_, rest, _ = strings.Cut(string(readme), "## Trusted time")
+	_, rest, _ = strings.Cut(rest, "```\n")
+	example, _, closed = strings.Cut(rest, "```")
+	if c, err = configOf(t, example, []string{"MUNIMENT_DIR=d"}); err != nil || !closed || len(c.TimestampAuthorities) != 2 || c.TimestampRoots == "" || c.TimestampEvery != time.Hour {
+		t.Errorf("the example of trusted time: %v, %+v", err, c)
 	}
 	for _, b := range s.S3.Tenants {
 		if b.Endpoint != "https://s3.example" || b.Region != "cn-north-1" || b.SecretKey != "hunter2" {

@@ -67,6 +67,7 @@ func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, store *
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /fsck", func(w http.ResponseWriter, r *http.Request) { streamFsck(w, r, n) })
 	mux.HandleFunc("POST /snapshot", c.holdSnapshot)
+	mux.HandleFunc("POST /timestamp", c.stamp)
 	mux.HandleFunc("GET /state", c.tellState)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {

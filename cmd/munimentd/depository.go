@@ -119,21 +119,26 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 	if err != nil {
 		return nil, err
 	}
+	timestamps, err := cfg.timestamps()
+	if err != nil {
+		return nil, err
+	}
 	store, err := storage.Open(ctx, cfg.storage(logger, fatal))
 	if err != nil {
 		return nil, &storeError{err}
 	}
 	return &depository{store: store, config: notary.Config{
-		Policy:    policy,
-		Signer:    signer,
-		Ledger:    store.Ledger,
-		Blobs:     store.Blobs,
-		Segments:  store.Segments,
-		Anchors:   store.Anchors,
-		Peers:     store.Peers,
-		TenantKey: tenantKeys(cfg.Dir),
-		Room:      store.Room,
-		Logger:    logger,
-		Fatal:     fatal,
+		Policy:     policy,
+		Signer:     signer,
+		Ledger:     store.Ledger,
+		Blobs:      store.Blobs,
+		Segments:   store.Segments,
+		Anchors:    store.Anchors,
+		Peers:      store.Peers,
+		TenantKey:  tenantKeys(cfg.Dir),
+		Timestamps: timestamps,
+		Room:       store.Room,
+		Logger:     logger,
+		Fatal:      fatal,
 	}}, nil
 }

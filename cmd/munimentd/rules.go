@@ -35,6 +35,9 @@ func (c *config) check() error {
 	if err := c.checkAnchors(); err != nil {
 		return err
 	}
+	if len(c.TimestampAuthorities) > 0 && c.TimestampRoots == "" {
+		return errors.New("timestamp.authorities is set, so timestamp.roots must be: the PEM file of the root certificates that their time-stamps lead to")
+	}
 	return c.checkUnused()
 }
 
@@ -45,6 +48,7 @@ func (c *config) checkUnused() error {
 		{"ledger.postgres.", "ledger.engine", "ledger.engine: postgres"},
 		{"blobs.s3.", "blobs.engine", "blobs.engine: s3"},
 		{"anchor.s3.", "anchors", "anchors: [s3]"},
+		{"timestamp.", "timestamp.authorities", "timestamp.authorities: [URL]"},
 	} {
 		if _, chosen := c.from[engine.by]; chosen {
 			continue

@@ -25,6 +25,11 @@ type config struct {
 	Anchors  []string
 	AnchorS3 s3.Bucket
 
+	TimestampAuthorities []string
+	TimestampRoots       string
+	TimestampEvery       time.Duration
+	TimestampPolicy      string
+
 	settings []setting
 	from     map[string]origin // of each setting that is not at its default
 }
@@ -69,6 +74,12 @@ func newConfig() *config {
 		setting{"anchors", list(&c.Anchors), "", "registers of the newest sealed head, the first first: dir:PATH, postgres, s3, as in [s3, postgres]; none: the one in the directory"},
 	)
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
+	c.settings = append(c.settings,
+		setting{"timestamp.authorities", list(&c.TimestampAuthorities), "", "URLs of 1 to 4 time-stamp authorities (RFC 3161) that date checkpoints, all asked each time; none: checkpoints are not dated"},
+		setting{"timestamp.roots", text(&c.TimestampRoots), "", "PEM file of the root certificates that their time-stamps must lead to; required with timestamp.authorities. Keep the roots of former authorities in it"},
+		setting{"timestamp.every", interval(&c.TimestampEvery), "1h0m0s", "how often a new checkpoint is dated, 1s or more; 0: on demand alone (munimentd timestamp)"},
+		setting{"timestamp.policy", objectID(&c.TimestampPolicy), "", "OID of the rules to ask time-stamps under; empty: each authority's own"},
+	)
 	for _, s := range c.settings {
 		if err := s.value.set(s.def); err != nil {
 			panic(s.name + ": " + err.Error()) // this table is wrong: every test says so

@@ -11,6 +11,7 @@ package notarytest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,9 @@ type LedgerState struct {
 	Operations    map[Pair]notary.Operation
 	Cases         map[Pair]notary.Case
 	PublishedSize uint64
-	Published     []byte // nil before the first
+	Published     []byte           // nil before the first
+	Stamps        []notary.Stamp   // ascending by size
+	Renewals      []notary.Renewal // ascending by number
 	Tenants       map[notary.ID]notary.Tenant
 	APIKeys       map[[32]byte]notary.APIKey
 
@@ -63,7 +66,7 @@ type Pair struct {
 
 var ledgerCalls = []string{
 	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Deposits",
-	"Publish", "Published", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "APIKey",
+	"Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "APIKey",
 }
 
 // NewLedger returns an empty ledger with that clock; nil is time.Now.
@@ -89,6 +92,7 @@ func (s LedgerState) clone() LedgerState {
 	c.Operations = cloneMap(s.Operations)
 	c.Cases = cloneMap(s.Cases)
 	c.Published = bytes.Clone(s.Published)
+	c.Stamps, c.Renewals = cloneStamps(s.Stamps), cloneRenewals(s.Renewals)
 	c.Tenants = cloneMap(s.Tenants)
 	c.APIKeys = cloneMap(s.APIKeys)
 	c.index()
@@ -537,5 +541,81 @@ func (l *Ledger) Published(ctx context.Context) ([]byte, error) {
 			return nil, notary.ErrNotFound
 		}
 		return bytes.Clone(s.Published), nil
+	})
+}
+
+func cloneStamps(stamps []notary.Stamp) []notary.Stamp {
+	c := slices.Clone(stamps)
+	for i := range c {
+		c[i].Record = bytes.Clone(c[i].Record)
+	}
+	return c
+}
+
+func cloneRenewals(renewals []notary.Renewal) []notary.Renewal {
+	c := slices.Clone(renewals)
+	for i := range c {
+		c[i].Data = bytes.Clone(c[i].Data)
+	}
+	return c
+}
+
+// Stamp implements notary.Ledger.
+func (l *Ledger) Stamp(ctx context.Context, stamp notary.Stamp) error {
+	return l.call(ctx, "Stamp", func(s *LedgerState) error {
+		at, taken := slices.BinarySearchFunc(s.Stamps, stamp.Size, func(o notary.Stamp, size uint64) int { return cmp.Compare(o.Size, size) })
+		if taken {
+			return notary.ErrExists
+		}
+		s.Stamps = slices.Insert(s.Stamps, at, cloneStamps([]notary.Stamp{stamp})...)
+		return nil
+	})
+}
+
+// Stamps implements notary.Ledger.
+func (l *Ledger) Stamps(ctx context.Context, from uint64, limit int) ([]notary.Stamp, error) {
+	return read(ctx, l, "Stamps", func(s *LedgerState) ([]notary.Stamp, error) {
+		if limit < 1 || limit > 1000 {
+			return nil, fmt.Errorf("limit %d is not within 1 to 1,000", limit)
+		}
+		at := slices.IndexFunc(s.Stamps, func(o notary.Stamp) bool { return o.Size >= from })
+		if at < 0 {
+			return nil, nil
+		}
+		return cloneStamps(s.Stamps[at:min(at+limit, len(s.Stamps))]), nil
+	})
+}
+
+// Renew implements notary.Ledger.
+func (l *Ledger) Renew(ctx context.Context, r notary.Renewal) error {
+	return l.call(ctx, "Renew", func(s *LedgerState) error {
+		at, taken := slices.BinarySearchFunc(s.Renewals, r.Number, func(o notary.Renewal, n uint64) int { return cmp.Compare(o.Number, n) })
+		if taken {
+			return notary.ErrExists
+		}
+		s.Renewals = slices.Insert(s.Renewals, at, cloneRenewals([]notary.Renewal{r})...)
+		return nil
+	})
+}
+
+// Renewals implements notary.Ledger.
+func (l *Ledger) Renewals(ctx context.Context, size uint64) ([]notary.Renewal, error) {
+	return read(ctx, l, "Renewals", func(s *LedgerState) (out []notary.Renewal, _ error) {
+		for _, r := range s.Renewals {
+			if r.First <= size && size <= r.Last {
+				out = append(out, r)
+			}
+		}
+		return cloneRenewals(out), nil
+	})
+}
+
+// Renewed implements notary.Ledger.
+func (l *Ledger) Renewed(ctx context.Context) (uint64, error) {
+	return read(ctx, l, "Renewed", func(s *LedgerState) (uint64, error) {
+		if len(s.Renewals) == 0 {
+			return 0, nil
+		}
+		return s.Renewals[len(s.Renewals)-1].Number, nil
 	})
 }

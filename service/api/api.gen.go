@@ -498,7 +498,7 @@ type Verification struct {
 	// Leaf The entry's leaf hash.
 	Leaf string `json:"leaf,omitempty"`
 
-	// Level How strongly the log's statement is supported, `sealed` or `witnessed`.
+	// Level How strongly the log's statement is supported, `sealed`, `witnessed` or `stamped`.
 	Level string `json:"level,omitempty"`
 
 	// Origin The log.
@@ -713,6 +713,9 @@ type GetReceiptParams struct {
 	// its witnesses answers with witnessed receipts whatever is asked. It is no part of what the
 	// `Idempotency-Key` stands for.
 	Assurance *GetReceiptParamsAssurance `form:"assurance,omitempty" json:"assurance,omitempty"`
+
+	// Timestamps `none`: without time-stamps, under the newest published checkpoint.
+	Timestamps *string `form:"timestamps,omitempty" json:"timestamps,omitempty"`
 }
 
 // GetReceiptParamsAssurance defines parameters for GetReceipt.
@@ -806,6 +809,9 @@ type ServerInterface interface {
 	// GetDocument Download a document
 	// (GET /v1/deposits/{id}/document)
 	GetDocument(w http.ResponseWriter, r *http.Request, id DepositID, params GetDocumentParams)
+	// GetEvidence Download the evidence record
+	// (GET /v1/deposits/{id}/evidence)
+	GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID)
 	// GetReceipt Download a receipt
 	// (GET /v1/deposits/{id}/receipt)
 	GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID, params GetReceiptParams)
@@ -896,6 +902,12 @@ func (_ Unimplemented) GetDeposit(w http.ResponseWriter, r *http.Request, id Dep
 // GetDocument Download a document
 // (GET /v1/deposits/{id}/document)
 func (_ Unimplemented) GetDocument(w http.ResponseWriter, r *http.Request, id DepositID, params GetDocumentParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetEvidence Download the evidence record
+// (GET /v1/deposits/{id}/evidence)
+func (_ Unimplemented) GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1417,6 +1429,32 @@ func (siw *ServerInterfaceWrapper) GetDocument(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// GetEvidence operation middleware
+func (siw *ServerInterfaceWrapper) GetEvidence(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetEvidence(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetReceipt operation middleware
 func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Request) {
 
@@ -1444,6 +1482,19 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "assurance"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "assurance", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "timestamps" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "timestamps", r.URL.Query(), &params.Timestamps, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "timestamps"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "timestamps", Err: err})
 		}
 		return
 	}
@@ -1723,6 +1774,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/receipt", wrapper.GetReceipt)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/deposits/{id}/evidence", wrapper.GetEvidence)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/document", wrapper.GetDocument)

@@ -311,7 +311,28 @@ func (b watched) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// Receipt returns the receipt of a deposit under the newest published checkpoint.
+// Evidence returns the evidence record that stands beside the stamped receipt of a deposit;
+// before there is one the error is a Problem of the type ProblemNotStamped. Only a verifier
+// with roots of its own can tell what it proves.
+func (c *Client) Evidence(ctx context.Context, id string) (proofs.EvidenceRecord, error) {
+	if v, err := proofs.Text(id); err != nil || !proofs.TypeUUID.Holds(v) {
+		return proofs.EvidenceRecord{}, fmt.Errorf("%q is not the id of a deposit", id)
+	}
+	data, err := c.get(ctx, call{
+		method: http.MethodGet, path: "/v1/deposits/" + id + "/evidence", want: http.StatusOK, limit: proofs.MaxEvidenceRecord,
+	})
+	if err != nil {
+		return proofs.EvidenceRecord{}, err
+	}
+	r, err := proofs.ParseEvidenceRecord(data)
+	if err != nil {
+		return proofs.EvidenceRecord{}, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	return r, nil
+}
+
+// Receipt returns the best receipt of a deposit: with time-stamps, under the earliest
+// checkpoint that has them, or else under the newest published checkpoint.
 func (c *Client) Receipt(ctx context.Context, id string) (proofs.Receipt, error) {
 	v, err := proofs.Text(id)
 	if err != nil || !proofs.TypeUUID.Holds(v) {

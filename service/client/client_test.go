@@ -395,6 +395,29 @@ func TestReceipt(t *testing.T) {
 	}
 }
 
+func TestEvidence(t *testing.T) {
+	r := issue(members(`{"id":"` + anID + `","content.sha256":"` + digest("") + `"}`))
+	record := proofs.EvidenceRecord{Note: r.Checkpoint, Tokens: [][]byte{{1}}}
+	send := record.Marshal()
+	c, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/deposits/"+anID+"/evidence" {
+			t.Errorf("%s", r.URL)
+		}
+		w.Write(send)
+	}))
+	if got, err := c.Evidence(t.Context(), anID); err != nil || !bytes.Equal(got.Marshal(), send) {
+		t.Errorf("%v", err)
+	}
+	for _, send = range [][]byte{nil, r.Marshal(), send[:len(send)-1], bytes.Repeat(send, 100_000)} {
+		if _, err := c.Evidence(t.Context(), anID); !errors.Is(err, ErrAnswer) {
+			t.Errorf("%v", err)
+		}
+	}
+	if _, err := c.Evidence(t.Context(), "../x"); err == nil {
+		t.Error("that is no id")
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	send := "log " + logKey().String() + "\nquorum none\n"
 	c, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, send) }))

@@ -13,6 +13,7 @@ const (
 	ProblemForbidden              = "/problems/forbidden"
 	ProblemNotFound               = "/problems/not-found"
 	ProblemNotHeld                = "/problems/not-held"
+	ProblemNotStamped             = "/problems/not-stamped"
 	ProblemMethodNotAllowed       = "/problems/method-not-allowed"
 	ProblemTimeout                = "/problems/timeout"
 	ProblemErased                 = "/problems/erased"

@@ -32,6 +32,8 @@ import (
 //	t tenant term index            nothing                   Append
 //	k tenant key                   first index and count     Append
 //	c tenant contract              case state                Append, overwritten
+//	z size                         evidence record's start   Stamp
+//	y number                       renewal                   Renew
 //	n tenant                       tenant                    CreateTenant
 //	a hash                         API key                   CreateAPIKey
 //
@@ -67,6 +69,8 @@ const (
 	tableByTerm     = 't'
 	tableOperations = 'k'
 	tableCases      = 'c'
+	tableStamps     = 'z'
+	tableRenewals   = 'y'
 	tableTenants    = 'n'
 	tableAPIKeys    = 'a'
 )
@@ -91,7 +95,8 @@ const (
 	pairKeySize   = 1 + 16 + len(notary.Term{})
 )
 
-// indexKey is the key of one index in the tables e, r and s.
+// indexKey is the key of one index in the tables e, r and s, of a size in z and of a number
+// in y.
 func indexKey(dst []byte, table byte, index uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, table), index)
 }

@@ -19,13 +19,14 @@ import (
 var (
 	mayAppend = map[string]string{
 		"head": "SELECT UPDATE", "entries": "SELECT INSERT", "tiles": "SELECT INSERT UPDATE", "published": "SELECT UPDATE",
+		"stamps": "SELECT INSERT", "renewals": "SELECT INSERT",
 		"deposits": "SELECT INSERT", "secrets": "SELECT INSERT", "deposit_id": "SELECT INSERT", "idempotency": "SELECT INSERT",
 		"terms": "SELECT INSERT", "cases": "SELECT INSERT UPDATE",
 		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT",
 		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE",
 	}
 	mayRead = map[string]string{
-		"head": "SELECT", "entries": "SELECT", "tiles": "SELECT", "published": "SELECT",
+		"head": "SELECT", "entries": "SELECT", "tiles": "SELECT", "published": "SELECT", "stamps": "SELECT", "renewals": "SELECT",
 		"deposits": "SELECT", "secrets": "SELECT", "deposit_id": "SELECT", "idempotency": "SELECT", "terms": "SELECT", "cases": "SELECT",
 	}
 	ofTenants = []string{"deposits", "secrets", "deposit_id", "idempotency", "terms", "cases"}

@@ -67,6 +67,8 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"Refusals", testRefusals},
 		{"Committed", testCommitted},
 		{"Publish", testPublish},
+		{"Stamps", testStamps},
+		{"Renewals", testRenewals},
 		{"Cancelled", testCancelled},
 		{"Readers", testReaders},
 		{"Accounts", testAccounts},
@@ -1080,6 +1082,13 @@ func testCancelled(t *testing.T, h Harness) {
 		"Deposits":  func() error { _, err := h.Ledger.Deposits(ctx, notary.Query{Tenant: alice, Limit: 1}); return err },
 		"Publish":   func() error { return h.Ledger.Publish(ctx, 2, []byte("two")) },
 		"Published": func() error { _, err := h.Ledger.Published(ctx); return err },
+		"Stamp":     func() error { return h.Ledger.Stamp(ctx, notary.Stamp{Size: 1, Record: []byte("one")}) },
+		"Stamps":    func() error { _, err := h.Ledger.Stamps(ctx, 0, 1); return err },
+		"Renew": func() error {
+			return h.Ledger.Renew(ctx, notary.Renewal{Number: 1, First: 1, Last: 1, Data: []byte("one")})
+		},
+		"Renewals": func() error { _, err := h.Ledger.Renewals(ctx, 1); return err },
+		"Renewed":  func() error { _, err := h.Ledger.Renewed(ctx); return err },
 		"Append": func() error {
 			return h.Ledger.Append(ctx, notary.Lookups{}, func(notary.State) (*notary.Batch, error) {
 				t.Error("build was called")
@@ -1097,6 +1106,9 @@ func testCancelled(t *testing.T, h Harness) {
 	must(t, log.Check(t.Context(), h.Ledger))
 	if note, err := h.Ledger.Published(t.Context()); err != nil || string(note) != "one" {
 		t.Errorf("published: %q, %v", note, err)
+	}
+	if stamps, err := h.Ledger.Stamps(t.Context(), 0, 1); err != nil || len(stamps) != 0 {
+		t.Errorf("stamps: %v, %v", stamps, err)
 	}
 	testCancelledInside(t, h, log)
 }
