@@ -681,11 +681,11 @@ var (
 	headSaved     = phrase{"Saved as", "保存为"}
 	headByLog     = phrase{"Signed by log", "日志签名"}
 	headByWitness = phrase{"Signed by witness", "见证方签名"}
+	headRule      = phrase{"Witness rule", "见证规则"}
 	headStamp     = phrase{"Time-stamp", "时间戳"}
 	headRenewal   = phrase{"Renewed", "续期"}
 	headUntil     = phrase{"Evidence until", "证据效力至"}
 	sayStampFact  = phrase{"%s %s, rules %s, serial number %s, root %s, certificates until %s", "%s %s，规则 %s，序列号 %s，根证书 %s，证书有效期至 %s"}
-	headRule      = phrase{"Witness rule", "见证规则"}
 
 	sayTestLog         = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
 	sayCheckpointFails = phrase{"the checkpoint of %s is refused: %s", "%s 的检查点不予采信：%s"}

@@ -30,11 +30,11 @@ type report struct {
 	Leaf           string                  `json:"leaf,omitempty"`
 	Policy         string                  `json:"policy"`
 	Signatures     []proofs.SignatureCheck `json:"signatures,omitempty"`
+	Quorum         *quorum                 `json:"quorum,omitempty"` // where the policy demands one
 	Timestamps     []proofs.Timestamp      `json:"timestamps,omitempty"`
 	Untrusted      int                     `json:"untrusted,omitempty"` // time-stamps that were ignored
 	Renewals       []proofs.Timestamp      `json:"renewals,omitempty"`
-	Until          time.Time               `json:"until,omitzero"`   // of an evidence record
-	Quorum         *quorum                 `json:"quorum,omitempty"` // where the policy demands one
+	Until          time.Time               `json:"until,omitzero"` // of an evidence record
 	Record         map[string]proofs.Value `json:"record,omitempty"`
 	Hidden         []string                `json:"hidden,omitempty"`
 	Error          string                  `json:"error,omitempty"`

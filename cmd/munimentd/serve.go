@@ -89,16 +89,11 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	d.config.AcceptClock = cfg.AcceptClock
 	metrics := newRegistry(cfg, d)
 	d.config.Metrics = metrics
-	client, err := d.summon(cfg, logger)
-	if err == nil {
+	if err = d.summon(cfg, logger); err == nil {
 		d.earlier, err = earlierPolicies(cfg.Dir)
 	}
 	if err != nil {
 		return errors.Join(err, d.close())
-	}
-	if client != nil {
-		metrics.MustRegister(client)
-		defer client.Close()
 	}
 	n, err := notary.Open(ctx, d.config)
 	if err != nil {
