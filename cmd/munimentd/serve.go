@@ -98,13 +98,15 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	}
 	if client != nil {
 		metrics.MustRegister(client)
-		defer client.Close()
 	}
 	n, err := notary.Open(ctx, d.config)
-	if err != nil {
-		return errors.Join(err, d.close())
+	if err == nil {
+		err = d.serve(ctx, out, listener, n, metrics, cfg, logger)
 	}
-	return errors.Join(d.serve(ctx, out, listener, n, metrics, cfg, logger), d.close())
+	if client != nil {
+		client.Close() // before the ledger, which it reads
+	}
+	return errors.Join(err, d.close())
 }
 
 // serve runs until ctx ends, and then stops in the order of the data's way: HTTP,
