@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
@@ -354,6 +356,47 @@ func TestWitnessedReplicas(t *testing.T) {
 			closeNotary(t, all[round])
 		}
 		d.check(receipts...)
+		if len(d.deaths()) > 0 {
+			t.Errorf("died: %v", d.deaths())
+		}
+	})
+}
+
+// TestFormerSealerRests: who seals no more asks no witness any more, and tells nothing of
+// them: that others know more of the log is no dissent.
+func TestFormerSealerRests(t *testing.T) {
+	witnessed(t, "", 3, 2, func(t *testing.T, d *depository) {
+		processes, all := d.replicas(2)
+		mustDeposit(t, d, all[0], "before")
+		d.witnesses[2].Set(notarytest.Down, 0)
+		mustDeposit(t, d, all[0], "by the first")
+		processes[0].stop()
+		time.Sleep(3 * time.Second)
+		d.witnesses[2].Set(notarytest.Well, 0)
+		mustDeposit(t, d, all[1], "by the second")
+		processes[0].resume()
+		time.Sleep(3 * time.Second)
+		asked := d.witnesses[2].Asked()
+		time.Sleep(time.Minute)
+		if now := d.witnesses[2].Asked(); now != asked {
+			t.Errorf("asked %d times while nothing was to be cosigned", now-asked)
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(d.clients[0])
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "muniment_witness_dissents" && m.GetGauge().GetValue() != 0 {
+					t.Errorf("a dissent of %v", m.GetLabel())
+				}
+			}
+		}
+		for _, n := range all {
+			closeNotary(t, n)
+		}
 		if len(d.deaths()) > 0 {
 			t.Errorf("died: %v", d.deaths())
 		}
