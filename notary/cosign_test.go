@@ -402,3 +402,27 @@ func TestFormerSealerRests(t *testing.T) {
 		}
 	})
 }
+
+// TestCatchUpAfterQuorum: a log that was sealed without segments, and whose witnesses are
+// missing when it is opened, gets them when they are back.
+func TestCatchUpAfterQuorum(t *testing.T) {
+	witnessed(t, "", 1, 1, func(t *testing.T, d *depository) {
+		store := d.segments
+		d.segments = nil
+		n := d.open()
+		mustDeposit(t, d, n, "before")
+		closeNotary(t, n)
+		d.segments = store
+		d.ledger.Corrupt(func(s *notarytest.LedgerState) { s.Published, s.PublishedSize = nil, 0 }) // a crash may
+		d.witnesses[0].Set(notarytest.Down, 0)
+		n = d.open()
+		time.Sleep(time.Minute)
+		d.witnesses[0].Set(notarytest.Well, 0)
+		time.Sleep(time.Minute)
+		report, err := n.Fsck(t.Context(), nil)
+		if err != nil || !report.Clean() {
+			t.Errorf("fsck: %+v, %v", report, err)
+		}
+		closeNotary(t, n)
+	})
+}

@@ -256,7 +256,7 @@ const catchUpPause = 10 * time.Second
 func (n *Notary) runCatchUp() {
 	defer n.workers.Done()
 	for {
-		if n.leading() {
+		if n.leading() && n.view.Load().size > 0 { // else witnesses are waited for
 			err := n.catchUp(n.run)
 			if err == nil {
 				return
