@@ -197,6 +197,14 @@ func (d *depository) client() notary.Witnesses {
 	return c
 }
 
+// dismiss ends what clients there are, as the end of their processes would.
+func (d *depository) dismiss() {
+	for _, c := range d.clients {
+		c.Close()
+	}
+	d.clients = nil
+}
+
 func (d *depository) open() *notary.Notary {
 	d.t.Helper()
 	n, err := notary.Open(d.t.Context(), d.config())

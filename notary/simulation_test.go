@@ -18,8 +18,8 @@ import (
 	"github.com/muniment/muniment/proofs"
 )
 
-// TestSimulation is I9: clients, retries, restarts, replicas that are frozen, and a store
-// that fails at random, in simulated time, against a model that is a map. A seed that
+// TestSimulation is I9: clients, retries, restarts, replicas that are frozen, witnesses in
+// all sorts of trouble, and a store that fails at random, in simulated time, against a model that is a map. A seed that
 // fails is run again with MUNIMENT_SEED=<seed>.
 func TestSimulation(t *testing.T) {
 	first, seeds := uint64(1), uint64(300)
@@ -70,6 +70,9 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	}
 	s.rate = []float64{0, 0.01, 0.05, 0.2}[s.r.IntN(4)]
 	s.count = []int{1, 1, 2, 3}[s.r.IntN(4)]
+	if s.r.IntN(3) == 0 {
+		s.d.witnessed(3, 2)
+	}
 	return s
 }
 
@@ -116,6 +119,7 @@ func (s *simulation) run() {
 			_ = n.Close(ctx)
 			cancel()
 		}
+		s.d.dismiss()
 	}
 }
 
@@ -123,6 +127,9 @@ func (s *simulation) run() {
 func (s *simulation) open() (open []*notary.Notary, thaw func()) {
 	var frozen sync.WaitGroup
 	end, stop := context.WithCancel(context.Background())
+	for i, w := range s.d.witnesses {
+		frozen.Go(func() { s.afflict(end, w, i > 0) })
+	}
 	for range s.count {
 		c := s.d.config()
 		if s.count > 1 {
@@ -152,6 +159,23 @@ func (s *simulation) freeze(end context.Context, p *process) {
 			case <-end.Done():
 				return
 			}
+		}
+	}
+}
+
+// afflict puts a witness into one trouble after the other until end. Only one may claim
+// without proof to be ahead: when those do without whom there is no quorum, it is believed.
+func (s *simulation) afflict(end context.Context, w *notarytest.Witness, modest bool) {
+	defer w.Set(notarytest.Well, 0)
+	for end.Err() == nil {
+		trouble := notarytest.Trouble(s.intn(int(notarytest.ClaimsAhead) + 1))
+		if modest && trouble == notarytest.ClaimsAhead || s.intn(2) == 0 {
+			trouble = notarytest.Well
+		}
+		w.Set(trouble, time.Duration(s.intn(300))*time.Millisecond)
+		select {
+		case <-time.After(time.Duration(s.intn(20_000)) * time.Millisecond):
+		case <-end.Done():
 		}
 	}
 }

@@ -176,9 +176,10 @@ func comma(lang Language) string {
 	return ", "
 }
 
-// called is a witness by the name of its key, and by that in the policy if it is another.
+// called is a witness by the name of its key, and by that in the policy if the reader
+// could not tell that both are one.
 func (s SignatureCheck) called() string {
-	if s.Witness == s.Name {
+	if strings.HasPrefix(s.Witness, s.Name) {
 		return s.Name
 	}
 	return s.Name + " [" + s.Witness + "]"

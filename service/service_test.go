@@ -84,6 +84,7 @@ func newHouseOn(t testing.TB, settle func(*notary.Config), change ...func(*Confi
 	}
 	settle(&c)
 	must(t, notary.Init(t.Context(), c))
+	h.policy = c.Policy
 	h.notary, err = notary.Open(t.Context(), c)
 	must(t, err)
 	t.Cleanup(func() { _ = h.notary.Close(t.Context()) })

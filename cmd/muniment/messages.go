@@ -681,6 +681,7 @@ var (
 	headSaved     = phrase{"Saved as", "保存为"}
 	headByLog     = phrase{"Signed by log", "日志签名"}
 	headByWitness = phrase{"Signed by witness", "见证方签名"}
+	headRule      = phrase{"Witness rule", "见证规则"}
 	headStamp     = phrase{"Time-stamp", "时间戳"}
 	headRenewal   = phrase{"Renewed", "续期"}
 	headUntil     = phrase{"Evidence until", "证据效力至"}

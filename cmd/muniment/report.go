@@ -30,6 +30,7 @@ type report struct {
 	Leaf           string                  `json:"leaf,omitempty"`
 	Policy         string                  `json:"policy"`
 	Signatures     []proofs.SignatureCheck `json:"signatures,omitempty"`
+	Quorum         *quorum                 `json:"quorum,omitempty"` // where the policy demands one
 	Timestamps     []proofs.Timestamp      `json:"timestamps,omitempty"`
 	Untrusted      int                     `json:"untrusted,omitempty"` // time-stamps that were ignored
 	Renewals       []proofs.Timestamp      `json:"renewals,omitempty"`
@@ -42,10 +43,20 @@ type report struct {
 	members  proofs.Record
 }
 
+// quorum is how the cosignatures stand to the policy's rule.
+type quorum struct {
+	Rule     string   `json:"rule"` // in words
+	Cosigned []string `json:"cosigned"`
+	Missing  []string `json:"missing"`
+}
+
 func newReport(e proofs.Evidence, file, receipt string, lang proofs.Language) report {
 	r := report{
 		Outcome: e.Outcome().String(), Reason: e.Reason, Document: e.Document, Explanation: e.Explain(lang),
 		File: file, Receipt: receipt, DocumentSHA256: e.DocumentSHA256, Policy: e.Policy, evidence: e,
+	}
+	if rule := e.Quorum.Rule(lang); rule != "" {
+		r.Quorum = &quorum{rule, append([]string{}, e.Quorum.Cosigned...), append([]string{}, e.Quorum.Missing...)}
 	}
 	if e.Level == "" { // nothing else was verified
 		return r
@@ -117,6 +128,9 @@ func (r report) facts() []fact {
 		add(headLogSize, strconv.FormatUint(r.Size, 10))
 	}
 	add(headPolicy, r.Policy)
+	if r.Quorum != nil {
+		add(headRule, r.Quorum.Rule)
+	}
 	for _, s := range r.Signatures {
 		rows = append(rows, signed(s))
 	}
@@ -144,6 +158,9 @@ func (r report) dated(lang proofs.Language) (rows []fact) {
 // whole key is in the JSON, and under the policy's fingerprint.
 func signed(s proofs.SignatureCheck) fact {
 	out := s.Name
+	if s.Witness != "" && s.Witness != s.Name {
+		out += " (" + s.Witness + ")"
+	}
 	if parts := strings.SplitN(s.Key, "+", 3); len(parts) == 3 {
 		out += " [" + parts[1] + "]"
 	}

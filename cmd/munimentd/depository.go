@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/storage"
 )
@@ -22,6 +23,7 @@ type depository struct {
 	config notary.Config
 	// earlier are the policies that were in force before, the last one first.
 	earlier []proofs.Policy
+	asks    *cosign.Client // the witnesses; nil if there are none to ask
 }
 
 // errTaken: another process has the depository open.
@@ -54,8 +56,12 @@ func notThere(dir string) error {
 	return fmt.Errorf("%s does not exist; munimentd init lays a depository out", dir)
 }
 
-// close gives the depository up.
+// close gives the depository up. Who asks the witnesses reads the store for it, and goes
+// first.
 func (d *depository) close() error {
+	if d.asks != nil {
+		d.asks.Close()
+	}
 	err := d.store.Close()
 	if d.lock != nil {
 		err = errors.Join(err, d.lock.Close())

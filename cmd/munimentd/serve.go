@@ -89,24 +89,17 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	d.config.AcceptClock = cfg.AcceptClock
 	metrics := newRegistry(cfg, d)
 	d.config.Metrics = metrics
-	client, err := d.summon(cfg, logger)
-	if err == nil {
+	if err = d.summon(cfg, logger); err == nil {
 		d.earlier, err = earlierPolicies(cfg.Dir)
 	}
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	if client != nil {
-		metrics.MustRegister(client)
-	}
 	n, err := notary.Open(ctx, d.config)
-	if err == nil {
-		err = d.serve(ctx, out, listener, n, metrics, cfg, logger)
+	if err != nil {
+		return errors.Join(err, d.close())
 	}
-	if client != nil {
-		client.Close() // before the ledger, which it reads
-	}
-	return errors.Join(err, d.close())
+	return errors.Join(d.serve(ctx, out, listener, n, metrics, cfg, logger), d.close())
 }
 
 // serve runs until ctx ends, and then stops in the order of the data's way: HTTP,

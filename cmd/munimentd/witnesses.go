@@ -14,17 +14,17 @@ import (
 // examineWithin bounds the look at all witnesses.
 const examineWithin = 10 * time.Second
 
-// summon makes the client that asks the policy's witnesses, nil if there is no quorum.
-func (d *depository) summon(cfg *config, logger *slog.Logger) (*cosign.Client, error) {
+// summon makes the client that asks the policy's witnesses, if it has a quorum of them.
+func (d *depository) summon(cfg *config, logger *slog.Logger) (err error) {
 	if !d.config.Policy.Witnessed() {
-		return nil, nil
+		return nil
 	}
-	client, err := cosign.New(cosign.Config{Policy: d.config.Policy, Logger: logger})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", policyPath(cfg.Dir), err)
+	if d.asks, err = cosign.New(cosign.Config{Policy: d.config.Policy, Logger: logger}); err != nil {
+		return fmt.Errorf("%s: %w", policyPath(cfg.Dir), err)
 	}
-	d.config.Witnesses, d.config.Advisory = client, cfg.Witness == "advisory"
-	return client, nil
+	d.config.Witnesses, d.config.Advisory = d.asks, cfg.Witness == "advisory"
+	d.config.Metrics.MustRegister(d.asks)
+	return nil
 }
 
 // publishedNote is the newest published checkpoint of a depository, whether it runs or not.

@@ -33,10 +33,20 @@ type served struct {
 	Origin string `json:"origin"`
 	url    string
 	policy []byte // as /log/policy answers
+	binary string
+	dir    string
 }
 
 // serve builds munimentd, lays a depository out, and runs it until the test ends.
 func serve(t *testing.T) *served {
+	t.Helper()
+	s := layOut(t)
+	s.run(t)
+	return s
+}
+
+// layOut builds munimentd and lays a depository out.
+func layOut(t *testing.T) *served {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "munimentd")
@@ -49,11 +59,17 @@ func serve(t *testing.T) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{}
+	s := &served{binary: binary, dir: filepath.Join(dir, "depository")}
 	if err := json.Unmarshal(out, s); err != nil {
 		t.Fatal(err)
 	}
-	run := exec.Command(binary, "serve", "--dir", filepath.Join(dir, "depository"), "--listen", "127.0.0.1:0")
+	return s
+}
+
+// run serves until the test ends.
+func (s *served) run(t *testing.T) {
+	t.Helper()
+	run := exec.Command(s.binary, "serve", "--dir", s.dir, "--listen", "127.0.0.1:0")
 	var said bytes.Buffer
 	run.Stderr = &said
 	stdout, err := run.StdoutPipe()
@@ -83,7 +99,6 @@ func serve(t *testing.T) *served {
 	}
 	s.url = m[1]
 	s.policy = s.get(t, "/log/policy")
-	return s
 }
 
 func (s *served) get(t *testing.T, path string) []byte {
