@@ -68,6 +68,8 @@ func (n *Notary) quorum(v *view) {
 
 // proveGrowth proves to a witness that the log only grew.
 func (n *Notary) proveGrowth(ctx context.Context, from, to uint64) ([]proofs.Hash, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	return proofs.ConsistencyProof(from, to, n.tiles.reader(ctx, &view{}))
 }
 

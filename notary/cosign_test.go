@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
@@ -357,5 +359,70 @@ func TestWitnessedReplicas(t *testing.T) {
 		if len(d.deaths()) > 0 {
 			t.Errorf("died: %v", d.deaths())
 		}
+	})
+}
+
+// TestFormerSealerRests: who seals no more asks no witness any more, and tells nothing of
+// them: that others know more of the log is no dissent.
+func TestFormerSealerRests(t *testing.T) {
+	witnessed(t, "", 3, 2, func(t *testing.T, d *depository) {
+		processes, all := d.replicas(2)
+		mustDeposit(t, d, all[0], "before")
+		d.witnesses[2].Set(notarytest.Down, 0)
+		mustDeposit(t, d, all[0], "by the first")
+		processes[0].stop()
+		time.Sleep(3 * time.Second)
+		d.witnesses[2].Set(notarytest.Well, 0)
+		mustDeposit(t, d, all[1], "by the second")
+		processes[0].resume()
+		time.Sleep(3 * time.Second)
+		asked := d.witnesses[2].Asked()
+		time.Sleep(time.Minute)
+		if now := d.witnesses[2].Asked(); now != asked {
+			t.Errorf("asked %d times while nothing was to be cosigned", now-asked)
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(d.clients[0])
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "muniment_witness_dissents" && m.GetGauge().GetValue() != 0 {
+					t.Errorf("a dissent of %v", m.GetLabel())
+				}
+			}
+		}
+		for _, n := range all {
+			closeNotary(t, n)
+		}
+		if len(d.deaths()) > 0 {
+			t.Errorf("died: %v", d.deaths())
+		}
+	})
+}
+
+// TestCatchUpAfterQuorum: a log that was sealed without segments, and whose witnesses are
+// missing when it is opened, gets them when they are back.
+func TestCatchUpAfterQuorum(t *testing.T) {
+	witnessed(t, "", 1, 1, func(t *testing.T, d *depository) {
+		store := d.segments
+		d.segments = nil
+		n := d.open()
+		mustDeposit(t, d, n, "before")
+		closeNotary(t, n)
+		d.segments = store
+		d.ledger.Corrupt(func(s *notarytest.LedgerState) { s.Published, s.PublishedSize = nil, 0 }) // a crash may
+		d.witnesses[0].Set(notarytest.Down, 0)
+		n = d.open()
+		time.Sleep(time.Minute)
+		d.witnesses[0].Set(notarytest.Well, 0)
+		time.Sleep(time.Minute)
+		report, err := n.Fsck(t.Context(), nil)
+		if err != nil || !report.Clean() {
+			t.Errorf("fsck: %+v, %v", report, err)
+		}
+		closeNotary(t, n)
 	})
 }

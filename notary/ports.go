@@ -325,6 +325,9 @@ type Segments interface {
 	// List calls fn with the names of that origin whose From is at or after from, in
 	// ascending order of From. It stops at fn's first error and returns it.
 	List(ctx context.Context, origin string, from uint64, fn func(SegmentName) error) error
+	// ListKeys is List of the segments that have keys, also of those of which a Put that
+	// did not come to its end left nothing else.
+	ListKeys(ctx context.Context, origin string, from uint64, fn func(SegmentName) error) error
 	// EditKeys replaces the keys of a segment by what edit makes of them. On a nil return
 	// nothing that stood there before can be read any more. edit may be called again,
 	// when others edit at the same time. Where there are no keys, nothing is done.
@@ -407,4 +410,7 @@ type Witnesses interface {
 	// or are slow), or when ctx ends. A witness that is late goes on meanwhile, so that its
 	// cosignature is there when the same checkpoint is handed in again.
 	Cosign(ctx context.Context, c Sealed) Cosigned
+	// Rest has no witness asked any more, until Cosign is called again: another process
+	// seals, and what witnesses know of its checkpoints is no dissent.
+	Rest()
 }

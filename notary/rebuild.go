@@ -18,7 +18,7 @@ const rebuildBatch = 1024
 // and another plan goes on from there. On a nil return the ledger is what is sealed, and
 // durable; no anchor was touched.
 func (r *Rebuild) Run(ctx context.Context) error {
-	release, err := r.hold(ctx)
+	release, err := Hold(ctx, r.from.Peers, r.n.config.Rand)
 	if err != nil {
 		return err
 	}
@@ -55,15 +55,15 @@ func (r *Rebuild) write(ctx context.Context) error {
 // holdWithin is how long another sealer's lease may take to run out.
 const holdWithin = 5 * lease
 
-// hold takes the sealer's lease, so that no replica that runs would seal meanwhile, and
-// keeps it until release is called.
-func (r *Rebuild) hold(ctx context.Context) (release func(), err error) {
-	peers := r.from.Peers
+// Hold takes the sealer's lease, so that no replica that runs would seal meanwhile, and
+// keeps it until release is called. It refuses while another holds it. Without peers it
+// does nothing.
+func Hold(ctx context.Context, peers Peers, random io.Reader) (release func(), err error) {
 	if peers == nil {
 		return func() {}, nil
 	}
 	var id ID
-	if _, err := io.ReadFull(r.n.config.Rand, id[:]); err != nil {
+	if _, err := io.ReadFull(random, id[:]); err != nil {
 		return nil, err
 	}
 	for begun := time.Now(); ; {
@@ -77,7 +77,9 @@ func (r *Rebuild) hold(ctx context.Context) (release func(), err error) {
 		if time.Since(begun) > holdWithin {
 			return nil, errors.New("another process seals this log: stop every munimentd serve on it, and begin again")
 		}
-		if !r.n.pause(ctx) {
+		select {
+		case <-time.After(retryPause):
+		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}

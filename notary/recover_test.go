@@ -700,3 +700,96 @@ func TestKeptAccounts(t *testing.T) {
 		t.Error("an API key without its copy")
 	}
 }
+
+// TestSegmentToldOtherwise: a segment that one sealer stored before it stopped is good for
+// the next, though that one cannot tell to which operations the rows belong.
+func TestSegmentToldOtherwise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		n := d.open()
+		d.anchor.Faults.Set(notarytest.Fault{Call: "Advance", Kind: notarytest.Fails})
+		within := func(wait time.Duration) context.Context {
+			ctx, cancel := context.WithTimeout(t.Context(), wait)
+			t.Cleanup(cancel)
+			return ctx
+		}
+		if _, err := n.Deposit(within(time.Second), d.principal(), livedDeposit(t, "1")); err == nil {
+			t.Error("a receipt without an anchor")
+		}
+		n.Close(within(time.Second))
+		d.anchor.Faults.Reset()
+		c := d.config()
+		all := c.TenantKey
+		c.TenantKey = func(id notary.ID) (notary.TenantKey, error) {
+			if id != (notary.ID{}) {
+				return notary.TenantKey{}, errors.New("this replica does not have the key yet")
+			}
+			return all(id)
+		}
+		n, err := notary.Open(within(30*time.Second), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeNotary(t, n)
+		into := notarytest.NewLedger(nil)
+		if r := rebuild(t, d.recovery(into)); !r.Clean() {
+			t.Errorf("%+v", r)
+		}
+		same(t, into.Snapshot(), d.ledger.Snapshot())
+	})
+}
+
+// TestForgetKeyWithoutSegment: of a segment that was stored in part, the key can be
+// destroyed too.
+func TestForgetKeyWithoutSegment(t *testing.T) {
+	d := newDepository(t)
+	receipts := livedFor(t, d, 1)
+	erased := receipts["3"].Index
+	secret := d.ledger.Snapshot().Rows[erased].Secrets
+	d.segments.Corrupt(func(all map[notary.SegmentName]notarytest.StoredSegment) {
+		for name, s := range all {
+			if name.From <= erased && erased < name.To {
+				all[name] = notarytest.StoredSegment{Keys: s.Keys}
+			}
+		}
+	})
+	if err := notary.ForgetKey(t.Context(), d.segments, origin, erased); err != nil {
+		t.Fatal(err)
+	}
+	d.segments.Corrupt(func(all map[notary.SegmentName]notarytest.StoredSegment) {
+		for name, s := range all {
+			if containsBytes(s.Keys, secret) {
+				t.Errorf("the key of an erased deposit still stands under %d to %d", name.From, name.To)
+			}
+		}
+	})
+}
+
+// TestFrozenLogIsNotTakenOver: who becomes the sealer of a log that was ended, ends too.
+func TestFrozenLogIsNotTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		processes, all := d.replicas(2)
+		d.must(all[0], "1")
+		if err := d.segments.Freeze(t.Context(), origin, []byte("its key was stolen")); err != nil {
+			t.Fatal(err)
+		}
+		anchored := d.anchor.Snapshot()
+		processes[0].kill()
+		time.Sleep(5 * time.Second)
+		if died := d.deaths(); len(died) != 1 || !errors.Is(died[0], notary.ErrFrozen) {
+			t.Errorf("died: %v", died)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := all[1].Deposit(ctx, d.principal(), livedDeposit(t, "2")); err == nil {
+			t.Error("a receipt of a log that was ended")
+		}
+		if string(d.anchor.Snapshot()) != string(anchored) {
+			t.Error("the anchor of a log that was ended moved")
+		}
+		for _, n := range all {
+			n.Close(ctx)
+		}
+	})
+}

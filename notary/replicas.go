@@ -104,6 +104,9 @@ func (n *Notary) runLease() {
 		case err == nil:
 			n.replica.until.Store(nil)
 		} // after an error the lease runs on to its end, and not beyond
+		if n.config.Witnesses != nil && !n.leading() {
+			n.config.Witnesses.Rest()
+		}
 		if !n.sleep(leaseAsk) {
 			return
 		}
@@ -278,6 +281,11 @@ func (n *Notary) reaching(ctx context.Context, size uint64) (*view, error) {
 // an earlier one is trusted.
 func (n *Notary) takeOver(ctx context.Context) error {
 	n.tiles.drop()
+	if n.config.Segments != nil {
+		if err := n.thawed(ctx); err != nil {
+			return err
+		}
+	}
 	_, err := n.auditAnchors(ctx)
 	return err
 }

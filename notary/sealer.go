@@ -179,7 +179,7 @@ func (n *Notary) sign(stored *storedTiles, next proofs.Checkpoint) ([]proofs.Sig
 // deadly ends the process for errors that trying again cannot mend.
 func (n *Notary) deadly(err error) {
 	var c *contradictionError
-	if errors.As(err, &c) || errors.Is(err, errForeign) {
+	if errors.As(err, &c) || errors.Is(err, errForeign) || errors.Is(err, ErrFrozen) {
 		n.tiles.drop()
 		n.die(err)
 	}

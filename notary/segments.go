@@ -79,7 +79,7 @@ func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64) (e
 				name := part.begin
 				name.To, name.End = edge.Size(), edge.Root()
 				segment, keys := encodeSegment(name, part.rows)
-				if err := n.config.Segments.Put(ctx, name, segment, keys); err != nil {
+				if err := n.putSegment(ctx, name, part.rows, segment, keys); err != nil {
 					return nil, false, err
 				}
 				part.begin.From, part.begin.Begin = name.To, name.End
@@ -89,6 +89,30 @@ func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64) (e
 		at += uint64(len(rows))
 	}
 	return edge, remembered, nil
+}
+
+// putSegment stores a segment. One of its name that is there is as good if it has the same
+// rows: which operations they belong to the sealer that stored it may have known better, or
+// not at all, by the tenants' keys that it had.
+func (n *Notary) putSegment(ctx context.Context, name SegmentName, rows []segmentRow, segment, keys []byte) error {
+	err := n.config.Segments.Put(ctx, name, segment, keys)
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	there, _, unread := n.config.Segments.Load(ctx, name)
+	if unread != nil {
+		return errors.Join(err, unread)
+	}
+	stored, bad := decodeSegment(name, there)
+	if bad != nil {
+		return errors.Join(err, bad)
+	}
+	for i := range rows {
+		if !sameSealed(stored[i].Row, rows[i].Row) {
+			return err
+		}
+	}
+	return n.config.Segments.Put(ctx, name, there, keys) // the keys may be missing
 }
 
 // readMarked reads rows from where they are stored.
@@ -232,7 +256,7 @@ const catchUpPause = 10 * time.Second
 func (n *Notary) runCatchUp() {
 	defer n.workers.Done()
 	for {
-		if n.leading() {
+		if n.leading() && n.view.Load().size > 0 { // else witnesses are waited for
 			err := n.catchUp(n.run)
 			if err == nil {
 				return
@@ -298,7 +322,7 @@ func (n *Notary) forgetErased(ctx context.Context, from, to uint64) error {
 func ForgetKey(ctx context.Context, s Segments, origin string, index uint64) error {
 	var covering []SegmentName
 	first := index - min(index, maxSegmentRows-1)
-	err := s.List(ctx, origin, first, func(name SegmentName) error {
+	err := s.ListKeys(ctx, origin, first, func(name SegmentName) error {
 		switch {
 		case name.From > index:
 			return errEnough

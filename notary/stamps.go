@@ -52,9 +52,10 @@ var ErrNotStamped = errors.New("no time-stamp covers the deposit yet")
 // stamper is the state of the one goroutine that asks authorities.
 type stamper struct {
 	turn sync.Mutex // held while authorities are asked: on schedule or on demand
-	// usable is the size from which stamped notes hold under the present policy and roots:
-	// what is older was signed under another.
+	// usable is a size before which no stamp holds under the present policy and roots: they
+	// were made under others. passed: the first that does is found.
 	usable atomic.Uint64
+	passed atomic.Bool
 	fresh  atomic.Pointer[stamped]
 	ends   atomic.Pointer[time.Time] // of the newest stamp's tokens
 	whole  []stampRun                // under turn
@@ -257,26 +258,49 @@ func (n *Notary) stampOf(ctx context.Context, index uint64) (Stamp, proofs.Evide
 	if n.config.Timestamps == nil {
 		return Stamp{}, proofs.EvidenceRecord{}, ErrNotStamped
 	}
-	for from := max(index+1, n.stamper.usable.Load()); ; {
+	if err := n.passUnusable(ctx); err != nil {
+		return Stamp{}, proofs.EvidenceRecord{}, err
+	}
+	s, record, err := n.stampFrom(ctx, max(index+1, n.stamper.usable.Load()))
+	if err != nil {
+		return Stamp{}, proofs.EvidenceRecord{}, err
+	}
+	return s, record, nil
+}
+
+// passUnusable looks once at the stamps from the first on until one holds: policies and roots
+// change forward in time, so that many old ones may not. Those among ones that hold are few.
+func (n *Notary) passUnusable(ctx context.Context) error {
+	t := &n.stamper
+	if t.passed.Load() {
+		return nil
+	}
+	s, _, err := n.stampFrom(ctx, max(1, t.usable.Load()))
+	t.usable.Store(s.Size)
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	t.passed.Store(true)
+	return nil
+}
+
+// stampFrom returns the first stamp of that size or more that holds. With an error it returns
+// the size up to which none does.
+func (n *Notary) stampFrom(ctx context.Context, from uint64) (Stamp, proofs.EvidenceRecord, error) {
+	for {
 		stamps, err := n.config.Ledger.Stamps(ctx, from, 100)
 		if err != nil {
-			return Stamp{}, proofs.EvidenceRecord{}, n.unavailable(err)
+			return Stamp{Size: from}, proofs.EvidenceRecord{}, n.unavailable(err)
 		}
 		if len(stamps) == 0 {
-			return Stamp{}, proofs.EvidenceRecord{}, ErrNotStamped
+			return Stamp{Size: from}, proofs.EvidenceRecord{}, ErrNotStamped
 		}
 		for _, s := range stamps {
 			record, good, err := n.judgeStamp(s)
-			if err != nil {
-				return Stamp{}, proofs.EvidenceRecord{}, err
-			}
-			if good {
-				return s, record, nil
+			if err != nil || good {
+				return s, record, err
 			}
 			from = s.Size + 1
-			// Policies and roots change forward in time: what is older will not do either.
-			for old := n.stamper.usable.Load(); old < from && !n.stamper.usable.CompareAndSwap(old, from); old = n.stamper.usable.Load() {
-			}
 		}
 	}
 }

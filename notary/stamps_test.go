@@ -511,3 +511,32 @@ func TestStampsOfAnEarlierPolicy(t *testing.T) {
 		closeNotary(t, n)
 	})
 }
+
+// TestStampOfFormerAuthority: a stamp of an authority that is not trusted any more takes
+// nobody's receipt whom an earlier one covers, whoever asked before.
+func TestStampOfFormerAuthority(t *testing.T) {
+	d := newDepository(t)
+	a, b := authority("A", 20*year, 5*year), authority("B", 20*year, 5*year)
+	var ids []notary.ID
+	for i, by := range []*asked{a, b} {
+		d.dated(time.Hour, by)
+		n := d.open()
+		_, id := deposit(t, d, n, fmt.Sprint(i))
+		if size, err := n.Stamp(t.Context()); err != nil || size != uint64(2+i) {
+			t.Fatal(size, err)
+		}
+		closeNotary(t, n)
+		ids = append(ids, id)
+	}
+	trusted := d.dated(time.Hour, a)
+	n := d.opened()
+	for _, id := range []notary.ID{ids[0], ids[1], ids[0]} {
+		r, err := n.Receipt(t.Context(), d.principal(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := d.judge(r, trusted); (e.Level == proofs.Stamped) != (id == ids[0]) {
+			t.Errorf("entry %d: level %s", r.Index, e.Level)
+		}
+	}
+}

@@ -110,11 +110,15 @@ func (c *tileCache) drop() {
 }
 
 // keep takes over a tile that an audit has read, so that the receipts of the round
-// need not read it again.
+// need not read it again. It waits for no reader.
 func (c *tileCache) keep(id tileID, tile *proofs.Tile) {
 	t := c.slot(id)
-	t.turn <- struct{}{}
-	defer func() { <-t.turn }()
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	default:
+		return // someone reads it from the ledger, which may take its time
+	}
 	if t.tile == nil || t.tile.Width() < tile.Width() {
 		t.tile = tile
 	}

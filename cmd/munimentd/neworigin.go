@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,6 +140,11 @@ func (o newOriginOptions) end(ctx context.Context, cfg *config, old string, r re
 		return nil, err
 	}
 	defer d.close()
+	release, err := notary.Hold(ctx, d.config.Peers, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	if o.Because == "lost" {
 		from, err := r.recovery(ctx, d, bar)
 		if err != nil {

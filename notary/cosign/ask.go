@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -111,17 +113,35 @@ func (c *Client) post(ctx context.Context, p *peer, s notary.Sealed) (status int
 func (c *Client) do(r *http.Request) (status int, body []byte, err error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, unquoted(err)
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, unquoted(err)
 	}
 	if len(body) > maxAnswer {
 		return 0, nil, fmt.Errorf("%w: it is larger than %d bytes", errAnswer, maxAnswer)
 	}
 	return resp.StatusCode, body, nil
+}
+
+// unquoted is an error without what the other side has said: that has no place in a log.
+func unquoted(err error) error {
+	var told net.Error
+	var op *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &told) && told.Timeout():
+		return errors.New("it did not answer in time")
+	case errors.As(err, &certificate):
+		return errors.New("its TLS certificate does not hold")
+	case errors.As(err, &op):
+		return op
+	}
+	return errors.New("it broke off, or did not speak HTTP; try its address with curl")
 }
 
 // read takes the cosignatures out of an answer: those of the witness's own keys that

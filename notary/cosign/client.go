@@ -178,6 +178,16 @@ func (c *Client) Cosign(ctx context.Context, s notary.Sealed) notary.Cosigned {
 	}
 }
 
+// Rest implements notary.Witnesses.
+func (c *Client) Rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.newest = nil
+	for _, p := range c.peers {
+		p.failing, p.dissent = false, nil
+	}
+}
+
 // look is what witnesses have said so far of a checkpoint. It is settled when the quorum
 // stands, or cannot stand by witnesses that work.
 func (c *Client) look(text string) (said notary.Cosigned, settled bool, changed <-chan struct{}) {
@@ -271,6 +281,9 @@ func (c *Client) took(p *peer, s notary.Sealed, signatures map[string]proofs.Sig
 	c.metrics.answered(p, err, elapsed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err != nil && c.newest == nil {
+		return // asked before Rest
+	}
 	failing, dissenting := p.failing, p.dissent != nil
 	p.failing, p.dissent = err != nil, nil
 	var dissent *dissentError

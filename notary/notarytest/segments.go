@@ -27,7 +27,7 @@ type StoredSegment struct{ Segment, Keys []byte }
 // NewSegments returns an empty store.
 func NewSegments() *Segments {
 	return &Segments{
-		Faults: &Faults{names: []string{"Put", "Load", "List", "EditKeys", "KeepAccount", "KeptAccounts", "Freeze", "Frozen"}},
+		Faults: &Faults{names: []string{"Put", "Load", "List", "ListKeys", "EditKeys", "KeepAccount", "KeptAccounts", "Freeze", "Frozen"}},
 		stored: map[notary.SegmentName]StoredSegment{},
 		frozen: map[string][]byte{},
 		kept:   map[[2]string][]byte{},
@@ -107,12 +107,21 @@ func (s *Segments) Load(ctx context.Context, name notary.SegmentName) (segment, 
 
 // List implements notary.Segments.
 func (s *Segments) List(ctx context.Context, origin string, from uint64, fn func(notary.SegmentName) error) error {
+	return s.list(ctx, "List", origin, from, fn, func(o StoredSegment) bool { return o.Segment != nil })
+}
+
+// ListKeys implements notary.Segments.
+func (s *Segments) ListKeys(ctx context.Context, origin string, from uint64, fn func(notary.SegmentName) error) error {
+	return s.list(ctx, "ListKeys", origin, from, fn, func(o StoredSegment) bool { return o.Keys != nil })
+}
+
+func (s *Segments) list(ctx context.Context, call, origin string, from uint64, fn func(notary.SegmentName) error, there func(StoredSegment) bool) error {
 	var names []notary.SegmentName
-	err := s.Faults.call(ctx, "List", func() error {
+	err := s.Faults.call(ctx, call, func() error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for name, o := range s.stored {
-			if name.Origin == origin && name.From >= from && o.Segment != nil {
+			if name.Origin == origin && name.From >= from && there(o) {
 				names = append(names, name)
 			}
 		}

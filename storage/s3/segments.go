@@ -84,8 +84,8 @@ func parseSegment(origin, text string) (notary.SegmentName, bool) {
 	return n, errors.Join(err, err2) == nil
 }
 
-// Put implements notary.Segments. The keys come first to be there, since a segment
-// without them is a loss that nobody would notice.
+// Put implements notary.Segments. Either part may be there without the other until it
+// returns: ListKeys finds the keys by themselves.
 func (s *Segments) Put(ctx context.Context, name notary.SegmentName, segment, keys []byte) error {
 	if len(segment) > notary.MaxSegment || len(keys) > notary.MaxSegment {
 		return fmt.Errorf("s3: a segment has at most %d bytes", notary.MaxSegment)
@@ -182,10 +182,19 @@ func (s *Segments) Load(ctx context.Context, name notary.SegmentName) (segment, 
 
 // List implements notary.Segments.
 func (s *Segments) List(ctx context.Context, origin string, from uint64, fn func(notary.SegmentName) error) error {
+	return s.list(ctx, "segments", origin, from, fn)
+}
+
+// ListKeys implements notary.Segments.
+func (s *Segments) ListKeys(ctx context.Context, origin string, from uint64, fn func(notary.SegmentName) error) error {
+	return s.list(ctx, "keys", origin, from, fn)
+}
+
+func (s *Segments) list(ctx context.Context, folder, origin string, from uint64, fn func(notary.SegmentName) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	under := s.prefix + "segments/" + origin + "/"
+	under := s.prefix + folder + "/" + origin + "/"
 	opts := minio.ListObjectsOptions{Prefix: under, Recursive: true, StartAfter: under + fmt.Sprintf("%016x", from)}
 	last := uint64(0)
 	for o := range s.core.ListObjectsIter(ctx, s.name, opts) {
