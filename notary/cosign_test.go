@@ -212,7 +212,7 @@ func TestWitnessOfAnotherHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.witnesses[2].Set(notarytest.Well, 0)
-		time.Sleep(10 * time.Second)
+		time.Sleep(15 * time.Second)
 		if died := d.deaths(); len(died) != 1 || !strings.Contains(died[0].Error(), "two histories") {
 			t.Errorf("died: %v", died)
 		}
