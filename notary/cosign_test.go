@@ -197,6 +197,7 @@ func TestWitnessOfAnotherHistory(t *testing.T) {
 		ledger, anchor := d.ledger.Snapshot(), d.anchor.Snapshot()
 		n = d.open()
 		mustDeposit(t, d, n, "second")
+		time.Sleep(time.Second) // one witness is a quorum; the others come later
 		closeNotary(t, n)
 		d.ledger.Restore(ledger)
 		d.anchor.Restore(anchor)
