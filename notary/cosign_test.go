@@ -199,6 +199,7 @@ func TestWitnessOfAnotherHistory(t *testing.T) {
 		ledger, anchor := d.ledger.Snapshot(), d.anchor.Snapshot()
 		n = d.open()
 		mustDeposit(t, d, n, "second")
+		time.Sleep(time.Second) // one witness is a quorum; the others come later
 		closeNotary(t, n)
 		d.ledger.Restore(ledger)
 		d.anchor.Restore(anchor)
@@ -214,7 +215,7 @@ func TestWitnessOfAnotherHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.witnesses[2].Set(notarytest.Well, 0)
-		time.Sleep(10 * time.Second)
+		time.Sleep(15 * time.Second)
 		if died := d.deaths(); len(died) != 1 || !strings.Contains(died[0].Error(), "two histories") {
 			t.Errorf("died: %v", died)
 		}
