@@ -42,7 +42,7 @@ demo-production: deps build ## the same on PostgreSQL, S3 and three replicas, on
 
 build: ## the binaries into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/muniment ./cmd/muniment-bench
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/munimentd-pkcs11 ./cmd/muniment ./cmd/muniment-bench
 
 test: deps ## every test; installs what they need
 	$(GOTESTSUM) --format pkgname -- -timeout 40m ./...
@@ -79,6 +79,8 @@ deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) ## Debian's packages, and the servers,
 	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
 	@command -v sqlite3 >/dev/null || { apt-get update -qq && apt-get install -qq -y sqlite3; }
+	@command -v softhsm2-util >/dev/null || { apt-get update -qq && apt-get install -qq -y softhsm2; }
+	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
 		apt-get update -qq && apt-get install -qq -y postgresql-common && \
 		echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf && \

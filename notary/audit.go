@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,12 +43,16 @@ func (n *Notary) auditStart(ctx context.Context) (Head, error) {
 func (n *Notary) auditAnchors(ctx context.Context) (Head, error) {
 	n.sealer = sealer{doubt: make([][]byte, len(n.config.Anchors))}
 	s := &n.sealer
-	// The anchors first: another replica may move them, but never beyond the head that is
-	// read afterwards.
+	// In this order: another replica may publish and seal meanwhile, but never beyond what
+	// is read afterwards.
+	published, err := n.readPublished(ctx)
+	if err != nil {
+		return Head{}, err
+	}
 	for i, a := range n.config.Anchors {
 		held, err := a.Load(ctx)
 		if err != nil {
-			return Head{}, fmt.Errorf("reading anchor %d: %w", i, err)
+			return Head{}, n.anchorError(i, fmt.Errorf("reading it: %w", err))
 		}
 		s.anchored = append(s.anchored, held)
 	}
@@ -63,10 +68,12 @@ func (n *Notary) auditAnchors(ctx context.Context) (Head, error) {
 			return Head{}, err
 		}
 	}
-	for i, held := range s.anchored {
-		if string(held) != s.sealed.String() {
-			n.config.Logger.Warn("an anchor lags and will be advanced before the next seal", "anchor", i)
-		}
+	if err := n.auditPublished(ctx, published, head); err != nil {
+		return Head{}, err
+	}
+	n.reportLag(published.Size)
+	if s.keys, err = n.keysAt(ctx, head.Size); err != nil {
+		return Head{}, err
 	}
 	return head, n.auditEdge(ctx, head)
 }
@@ -74,22 +81,24 @@ func (n *Notary) auditAnchors(ctx context.Context) (Head, error) {
 // auditAnchor holds the ledger against what one anchor holds.
 func (n *Notary) auditAnchor(ctx context.Context, i int, head Head) error {
 	cp, err := proofs.ParseCheckpoint(string(n.sealer.anchored[i]))
+	name := n.anchorName(i)
 	switch {
 	case err != nil:
-		return contradiction("anchor %d holds no checkpoint: %v", i, err)
+		return contradiction("%s holds no checkpoint: %v", name, err)
 	case cp.Origin != n.key.Name:
-		return contradiction("anchor %d is of the log %s, the policy of %s", i, cp.Origin, n.key.Name)
+		return contradiction("%s is of the log %s, the policy of %s", name, cp.Origin, n.key.Name)
 	case cp.Size > head.Size:
-		return contradiction("the ledger has %d entries, but %d are sealed at anchor %d: the ledger was rolled back; restore one with at least %d entries",
-			head.Size, cp.Size, i, cp.Size)
+		return contradiction("the ledger has %d entries, but %d are sealed at %s: the ledger was rolled back; restore one with at least %d entries",
+			head.Size, cp.Size, name, cp.Size)
 	}
+	n.registers[i].size.Store(cp.Size)
 	root, err := proofs.RootAt(cp.Size, n.storedTiles(ctx))
 	if err != nil {
 		return fmt.Errorf("root at size %d: %w", cp.Size, err)
 	}
 	if root != cp.Root {
-		return contradiction("the ledger's root at size %d is %s, sealed at anchor %d (ledger size %d) is %s: the ledger is another history",
-			cp.Size, root, i, head.Size, cp.Root)
+		return contradiction("the ledger's root at size %d is %s, sealed at %s (ledger size %d) is %s: the ledger is another history",
+			cp.Size, root, name, head.Size, cp.Root)
 	}
 	if i == 0 || cp.Size > n.sealer.sealed.Size {
 		n.sealer.sealed = cp
@@ -122,7 +131,9 @@ func (n *Notary) auditGrowth(stored *storedTiles, from, next proofs.Checkpoint) 
 		hi := min(next.Size, (lo/proofs.TileWidth+1)*proofs.TileWidth)
 		leaves, err := stored.hashes(0, lo, hi)
 		if err == nil {
-			err = n.auditEntries(stored.ctx, lo, leaves)
+			var keys bool
+			keys, err = n.auditEntries(stored.ctx, lo, leaves)
+			stored.keys = stored.keys || keys
 		}
 		if err != nil {
 			return err
@@ -159,25 +170,28 @@ func (n *Notary) auditLeaves(ctx context.Context, lo, hi uint64) error {
 	if uint64(len(leaves)) != hi-lo {
 		return contradiction("leaf hashes %d to %d are not all there", lo, hi)
 	}
-	return n.auditEntries(ctx, lo, leaves)
+	_, err = n.auditEntries(ctx, lo, leaves)
+	return err
 }
 
-// auditEntries checks the entries from lo on against leaf hashes that are stored for them.
-func (n *Notary) auditEntries(ctx context.Context, lo uint64, leaves []proofs.Hash) error {
+// auditEntries checks the entries from lo on against leaf hashes that are stored for them,
+// and reports whether a key entry is among them.
+func (n *Notary) auditEntries(ctx context.Context, lo uint64, leaves []proofs.Hash) (keys bool, err error) {
 	hi := lo + uint64(len(leaves))
 	entries, err := n.config.Ledger.Entries(ctx, lo, hi)
 	if err != nil {
-		return fmt.Errorf("entries %d to %d: %w", lo, hi, err)
+		return false, fmt.Errorf("entries %d to %d: %w", lo, hi, err)
 	}
 	if len(entries) != len(leaves) {
-		return contradiction("entries %d to %d are not all there", lo, hi)
+		return false, contradiction("entries %d to %d are not all there", lo, hi)
 	}
 	for i, e := range entries {
 		if proofs.LeafHash(e) != leaves[i] {
-			return contradiction("the bytes of entry %d do not hash to its stored leaf", lo+uint64(i))
+			return false, contradiction("the bytes of entry %d do not hash to its stored leaf", lo+uint64(i))
 		}
+		keys = keys || bytes.HasPrefix(e, keyLine)
 	}
-	return nil
+	return keys, nil
 }
 
 // auditParents checks the tiles that end at size against the hashes stored for

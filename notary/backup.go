@@ -72,7 +72,7 @@ func Continues(ctx context.Context, l Ledger, cp proofs.Checkpoint) error {
 	if cp.Size > head.Size {
 		return contradiction("the ledger has %d entries, not the %d of that checkpoint", head.Size, cp.Size)
 	}
-	root, err := proofs.RootAt(cp.Size, &storedTiles{ctx, l, map[tileID]*proofs.Tile{}})
+	root, err := proofs.RootAt(cp.Size, &storedTiles{ctx: ctx, ledger: l, read: map[tileID]*proofs.Tile{}})
 	if err != nil {
 		return fmt.Errorf("root at size %d: %w", cp.Size, err)
 	}

@@ -115,12 +115,12 @@ func (c *checker) loadAnchors(ctx context.Context) map[int]proofs.Checkpoint {
 	for i, a := range c.n.config.Anchors {
 		held, err := a.Load(ctx)
 		if err != nil {
-			c.report.find("anchor %d cannot be read: %v", i, err)
+			c.report.find("%s cannot be read: %v", c.n.anchorName(i), err)
 			continue
 		}
 		cp, err := proofs.ParseCheckpoint(string(held))
 		if err != nil || cp.Origin != c.n.key.Name {
-			c.report.find("anchor %d holds no checkpoint of %s", i, c.n.key.Name)
+			c.report.find("%s holds no checkpoint of %s", c.n.anchorName(i), c.n.key.Name)
 			continue
 		}
 		out[i] = cp
@@ -130,14 +130,14 @@ func (c *checker) loadAnchors(ctx context.Context) map[int]proofs.Checkpoint {
 
 func (c *checker) anchor(ctx context.Context, i int, cp proofs.Checkpoint) {
 	if cp.Size > c.head.Size {
-		c.report.find("the ledger has %d entries, but %d are sealed at anchor %d: the ledger was rolled back", c.head.Size, cp.Size, i)
+		c.report.find("the ledger has %d entries, but %d are sealed at %s: the ledger was rolled back", c.head.Size, cp.Size, c.n.anchorName(i))
 		return
 	}
 	root, err := proofs.RootAt(cp.Size, c.n.storedTiles(ctx))
 	if err != nil {
-		c.report.find("root at size %d of anchor %d: %v", cp.Size, i, err)
+		c.report.find("root at size %d of %s: %v", cp.Size, c.n.anchorName(i), err)
 	} else if root != cp.Root {
-		c.report.find("the ledger's root at size %d is %s, sealed at anchor %d is %s", cp.Size, root, i, cp.Root)
+		c.report.find("the ledger's root at size %d is %s, sealed at %s is %s", cp.Size, root, c.n.anchorName(i), cp.Root)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/muniment/muniment/proofs"
@@ -53,39 +52,11 @@ func Init(ctx context.Context, c Config) error {
 }
 
 func (n *Notary) genesis() (*prepared, error) {
-	tk, err := n.config.TenantKey(ID{})
+	previous, err := previousMembers(n.config.Previous)
 	if err != nil {
 		return nil, err
 	}
-	id, err := NewID(n.clock.wall, n.config.Rand)
-	if err != nil {
-		return nil, err
-	}
-	r := &prepared{kind: proofs.KindGenesis, row: Row{ID: id}}
-	var key dataKey
-	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
-		return nil, err
-	}
-	keys := key.rowKeys()
-	members, err := previousMembers(n.config.Previous)
-	if err != nil {
-		return nil, err
-	}
-	for name, s := range map[string]string{"id": id.String(), "log.origin": n.key.Name, "log.key": n.key.String()} {
-		v, err := proofs.Text(s)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, proofs.Member{Name: name, Value: v})
-	}
-	record, err := proofs.NewRecord(members...)
-	if err != nil {
-		return nil, err
-	}
-	r.disclosures = record.Disclose(keys.seed)
-	r.row.Body = body{record: record}.seal(keys, ID{}, id)
-	r.row.Secrets, err = sealSecrets(tk, ID{}, id, key, n.config.Rand)
-	return r, err
+	return n.ownEntry(proofs.KindGenesis, map[string]string{"log.origin": n.key.Name, "log.key": n.key.String()}, previous...)
 }
 
 // previousMembers name the last sealed state of the log that a new one follows.

@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -134,6 +135,7 @@ var (
 	descCapacity  = prometheus.NewDesc("muniment_pool_capacity_operations", "Deposits that may be under way; beyond, they are refused as busy.", nil, nil)
 	descDamage    = prometheus.NewDesc("muniment_damage_findings", "Pieces of damage in storage found since the start, 100 at most.", nil, nil)
 	descSealer    = prometheus.NewDesc("muniment_sealer", "1 on the replica that seals, 0 on the others.", nil, nil)
+	descAnchor    = prometheus.NewDesc("muniment_anchor_size_entries", "Entries that are sealed at each anchor, by its place in the list of anchors from 0, as it was last seen.", []string{"anchor"}, nil)
 	descQuorum    = prometheus.NewDesc("muniment_witness_quorum", "1 while the quorum of the policy's witnesses stands for the newest checkpoint that they were asked to cosign, 0 while it does not; absent without witnesses, and 1 where another replica seals.", nil, nil)
 	descStamp     = prometheus.NewDesc("muniment_timestamp_newest_timestamp_seconds", "The time in the newest time-stamp that this process obtained over a checkpoint, in Unix time; absent before the first.", nil, nil)
 	descStampSize = prometheus.NewDesc("muniment_timestamp_size_entries", "Entries of the log under the newest checkpoint that this process had dated.", nil, nil)
@@ -154,7 +156,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descTiles, descStamp, descStampSize, descStampEnds} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles, descStamp, descStampSize, descStampEnds} {
 		out <- d
 	}
 }
@@ -181,6 +183,9 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descCapacity, float64(m.n.config.Pool))
 	gauge(descDamage, float64(r.damage))
 	gauge(descSealer, number(m.n.leading()))
+	for i := range m.n.registers {
+		gauge(descAnchor, float64(m.n.registers[i].size.Load()), strconv.Itoa(i))
+	}
 	if s, ends := m.n.stamper.fresh.Load(), m.n.stamper.ends.Load(); s != nil && ends != nil {
 		gauge(descStamp, float64(s.at.UnixMilli())/1e3)
 		gauge(descStampSize, float64(s.size))

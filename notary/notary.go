@@ -38,12 +38,18 @@ type Config struct {
 	// key; every receipt is judged by it before it is returned.
 	Policy proofs.Policy
 	Signer crypto.Signer // Ed25519, of the policy's log key
-	Ledger Ledger
-	Blobs  Blobs
+	// OtherSigners are further Ed25519 keys that this process has. They sign where the
+	// log's key entries say so.
+	OtherSigners []crypto.Signer
+	Ledger       Ledger
+	Blobs        Blobs
 	// Segments keeps a second copy of what is sealed. nil: there is none.
 	Segments Segments
 	// Anchors all advance before a signature is released. The first comes first.
 	Anchors []Anchor
+	// AnchorNames are what the operator calls each of Anchors, for messages. nil: they are
+	// named by their place alone.
+	AnchorNames []string
 	// Witnesses are those that the policy's quorum is made of. Required if it has one,
 	// else nil.
 	Witnesses Witnesses
@@ -108,6 +114,8 @@ type Notary struct {
 	workers sync.WaitGroup
 	drained chan struct{} // closed when the sequencer has emptied a closed pool
 	died    sync.Once
+
+	registers []register // of each anchor
 
 	frontier *proofs.Range // the sequencer's; nil when memory is in doubt
 	sealer   sealer        // the sealing goroutine's
@@ -271,6 +279,7 @@ func prepare(c Config) (*Notary, error) {
 	n.wake = make(chan struct{}, 1)
 	n.taken = make(chan struct{}, 1)
 	n.drained = make(chan struct{})
+	n.registers = make([]register, len(c.Anchors))
 	n.view.Store(&view{next: make(chan struct{})})
 	n.cosigned.Store(&view{})
 	if c.Peers != nil {

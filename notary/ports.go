@@ -286,8 +286,9 @@ type Blob interface {
 // has returned nil, so the anchor is what keeps the log from forking. A body has
 // 1 to 4,000 bytes.
 type Anchor interface {
-	// Load returns the body last stored. A register that is missing, or that
-	// cannot be read whole, is an error and never an older or an empty body.
+	// Load returns the body last stored. A register that is missing is ErrNotFound, one
+	// that cannot be read whole another error, and neither is ever an older or an empty
+	// body. A driver may find a register missing when it is opened.
 	Load(ctx context.Context) ([]byte, error)
 	// Advance replaces prev by next if and only if the register holds exactly
 	// prev, else ErrConflict. On a nil return next is durable. After any other
@@ -331,6 +332,13 @@ type Segments interface {
 	// nothing that stood there before can be read any more. edit may be called again,
 	// when others edit at the same time. Where there are no keys, nothing is done.
 	EditKeys(ctx context.Context, name SegmentName, edit func(keys []byte) ([]byte, error)) error
+	// KeepAccount stores what is to be known of a tenant or an API key if the ledger is
+	// lost, under the name AccountName gives it, durable on return. What is there stays as
+	// it is. Who takes a key away from the ledger must take it away here first.
+	KeepAccount(ctx context.Context, origin, name string, body []byte) error
+	// KeptAccounts calls fn with each of them, in no order. It stops at fn's first error
+	// and returns it.
+	KeptAccounts(ctx context.Context, origin string, fn func(name string, body []byte) error) error
 	// Freeze marks a log as ended, for ever, and says why. A second call changes nothing.
 	Freeze(ctx context.Context, origin string, why []byte) error
 	// Frozen returns what Freeze was given for that origin, or ErrNotFound.

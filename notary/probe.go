@@ -56,9 +56,9 @@ func (n *Notary) probeStores(ctx context.Context) error {
 	if err != nil {
 		return n.unavailable(fmt.Errorf("probing the ledger: %w", err))
 	}
-	for i, a := range n.config.Anchors {
-		if _, err := a.Load(ctx); err != nil {
-			return n.unavailable(fmt.Errorf("probing anchor %d: %w", i, err))
+	for i := range n.config.Anchors {
+		if err := n.probeAnchor(ctx, i); err != nil {
+			return n.unavailable(fmt.Errorf("probing %w", err))
 		}
 	}
 	if n.config.Room() != nil {

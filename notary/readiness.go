@@ -27,6 +27,8 @@ type readiness struct {
 	// Since when each of these is under way; zero: it is not. What takes longer than
 	// stuckAfter hangs: storage may never answer, and would not be asked again.
 	committing, sealing, probing time.Time
+	// waits is the anchor that a seal waits for, as an error without a cause; nil: none.
+	waits *AnchorError
 }
 
 const (
@@ -45,15 +47,32 @@ func (r *readiness) begin(since *time.Time) (end func()) {
 	return func() { set(time.Time{}) }
 }
 
+// waitFor notes which anchor a seal waits for, and returns what notes that it has come.
+func (r *readiness) waitFor(anchor AnchorError) (end func()) {
+	set := func(a *AnchorError) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.waits = a
+	}
+	set(&anchor)
+	return func() { set(nil) }
+}
+
 // stuck names what hangs.
 func (r *readiness) stuck() error {
 	for _, w := range []struct {
-		what  string
-		since time.Time
-	}{{"a commit", r.committing}, {"a seal", r.sealing}, {"a probe of the stores", r.probing}} {
-		if !w.since.IsZero() && time.Since(w.since) > stuckAfter {
-			return fmt.Errorf("%w: %s hangs since %v", ErrUnavailable, w.what, time.Since(w.since).Round(time.Second))
+		what   string
+		since  time.Time
+		anchor *AnchorError
+	}{{"a commit", r.committing, nil}, {"a seal", r.sealing, r.waits}, {"a probe of the stores", r.probing, nil}} {
+		if w.since.IsZero() || time.Since(w.since) <= stuckAfter {
+			continue
 		}
+		err := fmt.Errorf("%w: %s hangs since %v", ErrUnavailable, w.what, time.Since(w.since).Round(time.Second))
+		if w.anchor != nil {
+			return &AnchorError{w.anchor.Anchor, w.anchor.name, err}
+		}
+		return err
 	}
 	return nil
 }
@@ -196,6 +215,9 @@ type Status struct {
 	// Unwitnessed: the newest checkpoints are published without the witnesses' quorum.
 	Unwitnessed bool
 	Problems    []error // why it is not ready; empty when it is
+	// Lagging are the places of anchors that hold less than what is published: they were
+	// restored to an older state. The next seal advances them, or ends the process.
+	Lagging []int
 }
 
 // faultAge is how long a failure speaks against the notary. If it lasts, the next
@@ -228,5 +250,6 @@ func (n *Notary) Status(ctx context.Context) Status {
 		Checkpoint:  n.view.Load().at,
 		Unwitnessed: !r.required && r.missing(),
 		Problems:    slices.DeleteFunc(found, func(err error) bool { return err == nil }),
+		Lagging:     n.lagging(),
 	}
 }

@@ -661,6 +661,46 @@ func TestForgottenCommit(t *testing.T) {
 	})
 }
 
+// TestKeptAccounts: who may call, still may after the ledger was lost.
+func TestKeptAccounts(t *testing.T) {
+	copies, before := notarytest.NewSegments(), notarytest.NewLedger(nil)
+	kept := notary.KeepAccounts(before, copies, origin)
+	tenants := []notary.Tenant{
+		{ID: notary.ID{6: 0x70, 8: 0x80, 15: 1}, Name: "示范银行", Registration: "91440300TEST000017", Created: time.UnixMilli(1).UTC()},
+		{ID: notary.ID{6: 0x70, 8: 0x80, 15: 2}, Name: "a court", Created: time.UnixMilli(2).UTC()},
+	}
+	keys := []notary.APIKey{
+		{Hash: [32]byte{1}, Tenant: tenants[0].ID, Role: notary.Depositor, Created: time.UnixMilli(3).UTC()},
+		{Hash: [32]byte{2}, Tenant: tenants[1].ID, Role: notary.Compliance, Created: time.UnixMilli(4).UTC()},
+	}
+	for i := range tenants {
+		if err := errors.Join(kept.CreateTenant(t.Context(), tenants[i]), kept.CreateAPIKey(t.Context(), keys[i])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := kept.CreateTenant(t.Context(), tenants[0]); !errors.Is(err, notary.ErrExists) {
+		t.Errorf("a tenant twice: %v", err)
+	}
+	after := notarytest.NewLedger(nil)
+	for _, want := range []int{2, 0} {
+		made, madeKeys, err := notary.RestoreAccounts(t.Context(), after, copies, origin)
+		if err != nil || made != want || madeKeys != want {
+			t.Errorf("RestoreAccounts: %d tenants, %d keys, %v; want %d of each", made, madeKeys, err, want)
+		}
+	}
+	if !reflect.DeepEqual(after.Snapshot().Tenants, before.Snapshot().Tenants) || !reflect.DeepEqual(after.Snapshot().APIKeys, before.Snapshot().APIKeys) {
+		t.Error("the accounts are not as they were")
+	}
+	if made, madeKeys, err := notary.RestoreAccounts(t.Context(), notarytest.NewLedger(nil), copies, origin+"s"); made+madeKeys != 0 || err != nil {
+		t.Errorf("another log's accounts: %d, %d, %v", made, madeKeys, err)
+	}
+	// A copy that fails keeps the account from being made.
+	copies.Faults.Set(notarytest.Fault{Call: "KeepAccount", Kind: notarytest.Fails})
+	if err := kept.CreateAPIKey(t.Context(), notary.APIKey{Hash: [32]byte{3}, Tenant: tenants[0].ID}); err == nil {
+		t.Error("an API key without its copy")
+	}
+}
+
 // TestSegmentToldOtherwise: a segment that one sealer stored before it stopped is good for
 // the next, though that one cannot tell to which operations the rows belong.
 func TestSegmentToldOtherwise(t *testing.T) {

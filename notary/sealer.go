@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/muniment/muniment/proofs"
@@ -15,6 +16,8 @@ type sealer struct {
 	sealed   proofs.Checkpoint // the newest that an anchor holds
 	anchored [][]byte          // what each anchor holds, as last seen
 	doubt    [][]byte          // what each was last asked to hold, while the answer is unknown
+	// keys must sign the next checkpoint: one, or two while the log's key is rotated.
+	keys []proofs.VerifierKey
 }
 
 // errForeign: an anchor holds what this process neither put there nor expected.
@@ -109,16 +112,16 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	}
 	s := &n.sealer
 	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
-	if v := n.view.Load(); next == s.sealed && next.Size == v.size && v.witnessed {
+	if v := n.view.Load(); next == s.sealed && next.Size == v.size && v.witnessed && s.everywhere(next) {
 		return nil
 	}
 	stored := n.storedTiles(ctx)
 	segmented := n.segment(ctx, next)
-	signature, err := n.sign(stored, next)
+	signatures, err := n.sign(stored, next)
 	if err = errors.Join(err, segmented()); err != nil {
 		return err
 	}
-	note := proofs.Note{Text: next.String(), Signatures: []proofs.Signature{signature}}
+	note := proofs.Note{Text: next.String(), Signatures: signatures}
 	// While the anchors write, our own verifier learns the note that every receipt of
 	// the round is verified with.
 	learnt := make(chan struct{})
@@ -136,6 +139,7 @@ func (n *Notary) sealRound(ctx context.Context) error {
 		if err := n.advance(ctx, i, []byte(next.String())); err != nil {
 			return err
 		}
+		n.moved(i, next.Size)
 	}
 	s.sealed = next
 	n.ready.seal(next.Size)
@@ -146,22 +150,30 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	return n.publish(stored, v)
 }
 
+// everywhere reports whether every anchor holds a checkpoint, as far as is known.
+func (s *sealer) everywhere(cp proofs.Checkpoint) bool {
+	body := []byte(cp.String())
+	return !slices.ContainsFunc(s.anchored, func(held []byte) bool { return !bytes.Equal(held, body) })
+}
+
 // sign audits how the log grew to next since it was last sealed, and signs that.
-func (n *Notary) sign(stored *storedTiles, next proofs.Checkpoint) (proofs.Signature, error) {
+func (n *Notary) sign(stored *storedTiles, next proofs.Checkpoint) ([]proofs.Signature, error) {
 	defer n.metrics.since(stageSeal, time.Now())
 	sealed := n.sealer.sealed
 	if next.Size > sealed.Size {
 		if err := n.auditGrowth(stored, sealed, next); err != nil {
-			return proofs.Signature{}, err
+			return nil, err
 		}
 	} else if next != sealed {
-		return proofs.Signature{}, contradiction("the ledger's head %d %s is not the sealed %d %s", next.Size, next.Root, sealed.Size, sealed.Root)
+		return nil, contradiction("the ledger's head %d %s is not the sealed %d %s", next.Size, next.Root, sealed.Size, sealed.Root)
 	}
-	signature, err := n.key.Sign(next.String(), n.config.Signer)
-	if err != nil {
-		return proofs.Signature{}, fmt.Errorf("signing: %w", err)
+	if stored.keys { // the log's keys have changed
+		var err error
+		if n.sealer.keys, err = n.keysAt(stored.ctx, next.Size); err != nil {
+			return nil, err
+		}
 	}
-	return signature, nil
+	return n.signAll(next.String())
 }
 
 // deadly ends the process for errors that trying again cannot mend.
@@ -185,12 +197,13 @@ func (n *Notary) advance(ctx context.Context, i int, next []byte) error {
 	}
 	s.doubt[i] = next
 	defer n.metrics.since(stageAnchor, time.Now())
+	defer n.ready.waitFor(AnchorError{Anchor: i, name: n.anchorName(i)})()
 	if err := n.config.Anchors[i].Advance(ctx, s.anchored[i], next); err != nil {
 		if settled := n.settleAnchor(ctx, i); settled != nil {
-			return errors.Join(err, settled)
+			return errors.Join(n.anchorError(i, err), settled)
 		}
 		if !bytes.Equal(s.anchored[i], next) {
-			return fmt.Errorf("anchor %d did not move: %w", i, err)
+			return n.anchorError(i, fmt.Errorf("it did not move: %w", err))
 		}
 	}
 	s.anchored[i], s.doubt[i] = next, nil
@@ -207,13 +220,13 @@ func (n *Notary) settleAnchor(ctx context.Context, i int) error {
 	held, err := n.config.Anchors[i].Load(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("reading anchor %d: %w", i, err)
+		return n.anchorError(i, fmt.Errorf("reading it: %w", err))
 	case bytes.Equal(held, s.doubt[i]):
 		s.anchored[i], s.doubt[i] = held, nil
 	case bytes.Equal(held, s.anchored[i]):
 		s.doubt[i] = nil
 	default:
-		return fmt.Errorf("anchor %d: %w", i, errForeign)
+		return n.anchorError(i, errForeign)
 	}
 	return nil
 }

@@ -319,7 +319,7 @@ func (b *builder) place(out *Batch, p *pending, at time.Time) {
 		out.Rows = append(out.Rows, r.row)
 		out.Terms = append(out.Terms, r.terms)
 	}
-	if p.op.Tenant != (ID{}) {
+	if p.op.Key != (Term{}) { // genesis has none
 		out.Operations = append(out.Operations, p.op)
 	}
 }

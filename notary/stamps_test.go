@@ -440,6 +440,78 @@ func TestThirtyYears(t *testing.T) {
 	})
 }
 
+// TestStampedUnderAQuorum: what is dated is a checkpoint that the witnesses' quorum stands
+// for, with their cosignatures; one that was published without is not.
+func TestStampedUnderAQuorum(t *testing.T) {
+	witnessed(t, "advisory", 3, 2, func(t *testing.T, d *depository) {
+		d.advisory = true
+		a := authority("A", 20*year, 5*year)
+		trusted := d.dated(0, a)
+		n := d.open()
+		_, one := deposit(t, d, n, "one")
+		if size, err := n.Stamp(t.Context()); err != nil || size != 2 {
+			t.Fatal(size, err)
+		}
+		for _, w := range d.witnesses {
+			w.Set(notarytest.Down, 0)
+		}
+		_, two := deposit(t, d, n, "two")
+		if size, err := n.Stamp(t.Context()); err != nil || size != 2 || a.calls.Load() != 1 {
+			t.Errorf("dated without a quorum: %d, %v, %d calls", size, err, a.calls.Load())
+		}
+		r, err := n.Receipt(t.Context(), d.principal(), one)
+		if e := d.judge(r, trusted); err != nil || e.Level != proofs.Stamped || !e.Witnessed() || e.Size != 2 {
+			t.Errorf("%v, level %s under %d", err, e.Level, e.Size)
+		}
+		if r, err := n.Receipt(t.Context(), d.principal(), two); err != nil || len(r.Timestamps) != 0 {
+			t.Error(err)
+		}
+		for _, w := range d.witnesses {
+			w.Set(notarytest.Well, 0)
+		}
+		time.Sleep(time.Minute)
+		if size, err := n.Stamp(t.Context()); err != nil || size != 3 {
+			t.Errorf("with a quorum again: %d, %v", size, err)
+		}
+		if r, err := n.Receipt(t.Context(), d.principal(), two); err != nil || d.judge(r, trusted).Level != proofs.Stamped {
+			t.Error(err)
+		}
+		closeNotary(t, n)
+	})
+}
+
+// TestStampsOfAnEarlierPolicy: notes that were dated before the policy asked for witnesses do
+// not hold under it; the first that does is taken, and without one the newest receipt.
+func TestStampsOfAnEarlierPolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		a := authority("A", 20*year, 5*year)
+		trusted := d.dated(0, a)
+		n := d.open()
+		_, id := deposit(t, d, n, "one")
+		if _, err := n.Stamp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		closeNotary(t, n)
+		d.witnessed(3, 2)
+		n = d.open()
+		deposit(t, d, n, "two")
+		if r, err := n.Receipt(t.Context(), d.principal(), id); err != nil || len(r.Timestamps) != 0 || d.judge(r, trusted).Level != proofs.Witnessed {
+			t.Error(err)
+		}
+		if size, err := n.Stamp(t.Context()); err != nil || size != 3 {
+			t.Fatal(size, err)
+		}
+		for range 2 {
+			r, err := n.Receipt(t.Context(), d.principal(), id)
+			if e := d.judge(r, trusted); err != nil || e.Level != proofs.Stamped || e.Size != 3 {
+				t.Errorf("%v, level %s under %d", err, e.Level, e.Size)
+			}
+		}
+		closeNotary(t, n)
+	})
+}
+
 // TestStampOfFormerAuthority: a stamp of an authority that is not trusted any more takes
 // nobody's receipt whom an earlier one covers, whoever asked before.
 func TestStampOfFormerAuthority(t *testing.T) {

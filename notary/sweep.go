@@ -22,6 +22,10 @@ const (
 	scrubEvery = 24 * time.Hour
 	scrubPause = time.Second
 	scrubStep  = 16
+	// Of the newest entries, as many are looked at when the notary opens until as many
+	// documents were found, or found to be missing.
+	edgeEntries   = 4096
+	edgeDocuments = 64
 )
 
 // eachOrphan calls fn with every blob stored before a time that no entry refers to.
@@ -54,6 +58,7 @@ func (n *Notary) sweep(ctx context.Context) error {
 func (n *Notary) runUpkeep() {
 	defer n.workers.Done()
 	swept, begun := time.Now(), time.Now()
+	n.findLost(n.run)
 	pass := n.newScrub()
 	for {
 		t := time.NewTimer(scrubPause)
@@ -71,6 +76,40 @@ func (n *Notary) runUpkeep() {
 		}
 		if pass.step(n.run) && time.Since(begun) > scrubEvery {
 			pass, begun = n.newScrub(), time.Now()
+		}
+	}
+}
+
+// findLost looks for the newest documents. Blobs that were lost, or restored to an older
+// state, lack what came last, which the scrubber would come to within a day.
+func (n *Notary) findLost(ctx context.Context) {
+	head, err := n.config.Ledger.Head(ctx)
+	if err != nil {
+		return // readiness says that the ledger does not answer; the scrubber is left
+	}
+	documents := 0
+	for i := head.Size; i > head.Size-min(head.Size, edgeEntries) && documents < edgeDocuments && ctx.Err() == nil; i-- {
+		row, err := n.config.Ledger.Row(ctx, i-1)
+		if err != nil {
+			return
+		}
+		o, err := n.unseal(row)
+		if err != nil {
+			continue // the scrubber judges it
+		}
+		if held, _ := o.record.Get("content.held"); held != proofs.Boolean(true) {
+			continue
+		}
+		documents++
+		d, err := n.openDocument(ctx, o)
+		switch {
+		case err == nil:
+			d.Close()
+		case errors.Is(err, ErrDamaged):
+			n.config.Logger.Error("a document is lost", "error", err)
+			n.ready.damaged(err)
+		default:
+			return // the store does not answer, and readiness says so
 		}
 	}
 }

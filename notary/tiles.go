@@ -130,10 +130,11 @@ type storedTiles struct {
 	ctx    context.Context
 	ledger Ledger
 	read   map[tileID]*proofs.Tile
+	keys   bool // a key entry was met while entries were audited
 }
 
 func (n *Notary) storedTiles(ctx context.Context) *storedTiles {
-	return &storedTiles{ctx, n.config.Ledger, map[tileID]*proofs.Tile{}}
+	return &storedTiles{ctx: ctx, ledger: n.config.Ledger, read: map[tileID]*proofs.Tile{}}
 }
 
 // ReadTile implements proofs.TileReader.

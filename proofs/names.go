@@ -46,6 +46,8 @@ var names = map[string]Type{
 	"provenance.received":  TypeTime,
 	"log.origin":           TypeText,
 	"log.key":              TypeText,
+	"log.key.previous":     TypeText,
+	"log.key.retired":      TypeText,
 	"log.previous.origin":  TypeText,
 	"log.previous.size":    TypeInteger,
 	"log.previous.root":    TypeDigest,

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -48,9 +49,12 @@ func (s *server) status(ctx context.Context) api.Health {
 	if s.Canary != nil && s.Canary() != nil {
 		body.Problems = append(body.Problems, "canary")
 	}
+	for _, i := range told.Lagging {
+		body.Notes = append(body.Notes, fmt.Sprintf("anchor-%d-lags", i))
+	}
 	if s.SingleCopy != nil {
 		if single, err := s.SingleCopy(ctx); err == nil && single {
-			body.Notes = []string{"single-copy"}
+			body.Notes = append(body.Notes, "single-copy")
 		}
 	}
 	if told.Unwitnessed {
@@ -105,6 +109,9 @@ func named(problems []error) []string {
 			if errors.Is(err, known.err) {
 				name = known.problem.name
 			}
+		}
+		if a := new(notary.AnchorError); name == unavailable.name && errors.As(err, &a) {
+			name = fmt.Sprintf("anchor-%d", a.Anchor)
 		}
 		names = append(names, name)
 	}

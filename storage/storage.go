@@ -12,6 +12,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -43,7 +44,18 @@ type Config struct {
 type AnchorConfig struct {
 	Dir      string // a directory of its own
 	S3       *s3.Bucket
-	Postgres bool // in the ledger's database
+	Postgres *postgres.Config
+}
+
+// String is what the settings call it.
+func (a AnchorConfig) String() string {
+	switch {
+	case a.S3 != nil:
+		return "s3"
+	case a.Postgres != nil:
+		return "postgres"
+	}
+	return "dir:" + a.Dir
 }
 
 // Store is the engines of one depository, open. What is in a directory is locked against
@@ -56,6 +68,8 @@ type Store struct {
 	// directory, and a copy would be on the disk of what it is a copy of.
 	Segments notary.Segments
 	Anchors  []notary.Anchor
+	// AnchorNames are what the settings call each of Anchors.
+	AnchorNames []string
 	// Peers are the other processes on the same ledger; nil: it can have none.
 	Peers notary.Peers
 	// SingleCopy reports whether what is acknowledged is on one machine only. nil: it is,
@@ -74,12 +88,16 @@ type Store struct {
 	close    []func() error
 }
 
-// anchors returns where the registers are.
-func (c Config) anchors() []AnchorConfig {
-	if len(c.Anchors) == 0 {
-		return []AnchorConfig{{Dir: filepath.Join(c.Dir, "anchor")}}
+// Registers returns where the anchors are.
+func (c Config) Registers() []AnchorConfig {
+	if len(c.Anchors) > 0 {
+		return c.Anchors
 	}
-	return c.Anchors
+	path := filepath.Join(c.Dir, "anchor")
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return []AnchorConfig{{Dir: path}}
 }
 
 // Create lays out empty engines, with anchors that hold body. It is durable on return.
@@ -98,29 +116,41 @@ func Create(ctx context.Context, c Config, body []byte) error {
 			return err
 		}
 	}
-	for _, a := range c.anchors() {
-		if err := c.createAnchor(ctx, a, body); err != nil {
-			return err
+	for _, a := range c.Registers() {
+		if err := CreateAnchor(ctx, a, body); err != nil {
+			return fmt.Errorf("anchor %s: %w", a, err)
 		}
 	}
 	return nil
 }
 
-// Migrate brings the schema of a ledger in PostgreSQL up to date, and makes one that is
-// missing. The embedded ledger has none.
+// Migrate brings the schemas of ledger and anchor in PostgreSQL up to date, and makes
+// those that are missing. What is in a directory has none.
 func Migrate(ctx context.Context, c Config) error {
-	if c.Postgres == nil {
-		return nil
+	if c.Postgres != nil {
+		if err := postgres.Migrate(ctx, *c.Postgres); err != nil {
+			return err
+		}
 	}
-	return postgres.Migrate(ctx, *c.Postgres)
+	for _, a := range c.Registers() {
+		if a.Postgres == nil {
+			continue
+		}
+		if err := postgres.Migrate(ctx, *a.Postgres); err != nil {
+			return fmt.Errorf("anchor %s: %w", a, err)
+		}
+	}
+	return nil
 }
 
-func (c Config) createAnchor(ctx context.Context, a AnchorConfig, body []byte) error {
+// CreateAnchor makes one register that holds body, durable on return, in a schema that
+// Migrate has laid out where it is in PostgreSQL. notary.ErrExists if there is one.
+func CreateAnchor(ctx context.Context, a AnchorConfig, body []byte) error {
 	switch {
 	case a.S3 != nil:
 		return s3.CreateAnchor(ctx, *a.S3, body)
-	case a.Postgres:
-		return postgres.CreateAnchor(ctx, *c.Postgres, body)
+	case a.Postgres != nil:
+		return postgres.CreateAnchor(ctx, *a.Postgres, body)
 	}
 	if err := os.Mkdir(a.Dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
@@ -131,8 +161,12 @@ func (c Config) createAnchor(ctx context.Context, a AnchorConfig, body []byte) e
 // Open opens what Create laid out.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{root: c.Dir}
-	for _, a := range c.anchors() {
+	for i, a := range c.Registers() {
 		if err := s.openAnchor(ctx, c, a); err != nil {
+			err = fmt.Errorf("anchor %d (%s): %w", i, a, err)
+			if errors.Is(err, notary.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+				err = fmt.Errorf("%w; put it back, or munimentd anchor add %s makes one that is held against the others", err, a)
+			}
 			return nil, s.fail(err)
 		}
 	}
@@ -146,29 +180,61 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func (s *Store) openAnchor(ctx context.Context, c Config, a AnchorConfig) error {
-	var anchor interface {
-		notary.Anchor
-		Close() error
-	}
-	var err error
-	switch {
-	case a.S3 != nil:
-		anchor, err = s3.OpenAnchor(ctx, *a.S3)
-	case a.Postgres:
-		anchor, err = postgres.OpenAnchor(ctx, *c.Postgres)
-	default:
-		var file *dir.Anchor
-		if file, err = dir.OpenAnchor(a.Dir); err == nil {
-			file.Fatal = c.Fatal
-		}
-		anchor = file
-	}
+	anchor, err := OpenAnchor(ctx, a, c.Fatal)
 	if err != nil {
 		return err
 	}
-	s.Anchors = append(s.Anchors, anchor)
+	s.Anchors, s.AnchorNames = append(s.Anchors, anchor), append(s.AnchorNames, a.String())
 	s.close = append(s.close, anchor.Close)
 	return nil
+}
+
+// Anchor is one register, open.
+type Anchor interface {
+	notary.Anchor
+	Close() error
+}
+
+// OpenAnchor opens one register that CreateAnchor made, and takes one in a directory for
+// this process. fatal is Config.Fatal.
+func OpenAnchor(ctx context.Context, a AnchorConfig, fatal func(error)) (Anchor, error) {
+	switch {
+	case a.S3 != nil:
+		return opened(s3.OpenAnchor(ctx, *a.S3))
+	case a.Postgres != nil:
+		return opened(postgres.OpenAnchor(ctx, *a.Postgres))
+	}
+	file, err := dir.OpenAnchor(a.Dir)
+	if err == nil {
+		file.Fatal = fatal
+	}
+	return opened(file, err)
+}
+
+// opened keeps a driver's nil from becoming an Anchor that is not nil.
+func opened[A Anchor](a A, err error) (Anchor, error) {
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// ReadAnchor returns what a register holds, without taking it: another process may have
+// it open. One that is missing is notary.ErrNotFound.
+func ReadAnchor(ctx context.Context, a AnchorConfig) (body []byte, err error) {
+	if a.Dir != "" {
+		body, err = dir.ReadAnchor(dir.AnchorPath(a.Dir))
+		if errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", notary.ErrNotFound, err)
+		}
+		return body, err
+	}
+	anchor, err := OpenAnchor(ctx, a, nil)
+	if err != nil {
+		return nil, err
+	}
+	body, err = anchor.Load(ctx)
+	return body, errors.Join(err, anchor.Close())
 }
 
 func (s *Store) openBlobs(ctx context.Context, c Config) error {

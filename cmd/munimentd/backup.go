@@ -26,6 +26,7 @@ import (
 
 type backupOptions struct {
 	Dir      string
+	Anchors  []storage.AnchorConfig
 	To       string
 	WithKeys bool
 	// WithoutMissing takes a backup although documents are missing that no backup has.
@@ -75,7 +76,7 @@ Exit code 0: TARGET holds this backup. 1: it does, but DIR has lost documents.
 			if err != nil {
 				return err
 			}
-			o.Dir = cfg.Dir
+			o.Dir, o.Anchors = cfg.Dir, cfg.registers()
 			bar := newBar(c.ErrOrStderr())
 			made, err := backup(c.Context(), o, bar)
 			bar.end()
@@ -342,7 +343,7 @@ func (t *target) newSet(origin string) (*set, error) {
 // fill copies all but the documents: the anchor, and a ledger that holds at least what
 // the anchor says is sealed.
 func (s *set) fill(ctx context.Context, o backupOptions, bar *bar) error {
-	body, ledger, release, err := holdStill(ctx, o.Dir)
+	body, ledger, release, err := holdStill(ctx, o.Dir, s.manifest.Origin, o.Anchors)
 	if err != nil {
 		return err
 	}
@@ -384,9 +385,9 @@ func (s *set) fill(ctx context.Context, o backupOptions, bar *bar) error {
 	return nil
 }
 
-// holdStill returns the anchor's body, and a directory with a ledger read after it that
-// does not change until release is called.
-func holdStill(ctx context.Context, root string) (anchor []byte, ledger string, release func(), err error) {
+// holdStill returns what the newest anchor holds, and a directory with a ledger read after
+// it that does not change until release is called.
+func holdStill(ctx context.Context, root, origin string, anchors []storage.AnchorConfig) (anchor []byte, ledger string, release func(), err error) {
 	lock, err := take(root)
 	if errors.Is(err, errTaken) {
 		anchor, release, err = askSnapshot(ctx, root)
@@ -395,11 +396,11 @@ func holdStill(ctx context.Context, root string) (anchor []byte, ledger string, 
 	if err != nil {
 		return nil, "", nil, err
 	}
-	anchor, err = dir.ReadAnchor(dir.AnchorPath(filepath.Join(root, "anchor")))
+	newest, err := newestRegistered(survey(ctx, anchors, origin))
 	if err != nil {
 		return nil, "", nil, errors.Join(err, lock.Close())
 	}
-	return anchor, filepath.Join(root, "ledger"), func() { lock.Close() }, nil
+	return []byte(newest.checkpoint.String()), filepath.Join(root, "ledger"), func() { lock.Close() }, nil
 }
 
 // regularFiles lists the files in a ledger's directory, but for the lock, which is

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,7 +26,7 @@ import (
 
 // facts are what earlier checks saw; nil and zero are what they could not see.
 type facts struct {
-	signer crypto.Signer
+	keys   []logKey // of the log
 	policy *proofs.Policy
 	anchor *proofs.Checkpoint
 	state  *state
@@ -81,7 +80,7 @@ func (e *examination) keyFile(check, path string) bool {
 		e.add(check, wrong, "copy it back from where the keys are kept apart; nothing else can replace it", "%v", err)
 		return false
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if info.Mode().Perm()&0o077 != 0 && !mounted(info) {
 		e.add(check, wrong, fmt.Sprintf("chmod 600 %s, and judge whether someone has read it", path), "%s may be read by others, mode %o", path, info.Mode().Perm())
 		return false
 	}
@@ -89,16 +88,29 @@ func (e *examination) keyFile(check, path string) bool {
 }
 
 func (e *examination) logKey() {
-	if !e.keyFile("log key", logKeyPath(e.dir)) {
-		return
+	for _, path := range []string{logKeyPath(e.dir), nextKeyPath(e.dir)} {
+		_, err := os.Stat(path)
+		if errors.Is(err, os.ErrNotExist) && (e.config.LogKey.elsewhere() || path == nextKeyPath(e.dir)) {
+			continue
+		}
+		if !e.keyFile("log key", path) {
+			return
+		}
 	}
-	signer, err := loadLogKey(e.dir)
+	keys, err := e.config.logKeys()
 	if err != nil {
-		e.add("log key", wrong, "copy it back from where the keys are kept apart; nothing else can replace it", "%v", err)
+		e.add("log key", wrong, "copy it back from where the keys are kept apart, or see that what keeps it works; nothing else can replace it", "%v", err)
 		return
 	}
-	e.signer = signer
-	e.add("log key", sound, "", "%s, readable by its owner alone", logKeyPath(e.dir))
+	e.keys = keys
+	var from []string
+	for _, k := range keys {
+		from = append(from, k.from)
+	}
+	e.add("log key", sound, "", "%s, readable by its owner alone", strings.Join(from, " and "))
+	if len(keys) > 1 {
+		e.add("log key", doubtful, "if no rotation is under way, munimentd key rotate finish or a look at what is left of it", "%d keys of the log are at hand", len(keys))
+	}
 }
 
 // policyFile checks that the policy names the log's key.
@@ -110,12 +122,12 @@ func (e *examination) policyFile() {
 		return
 	}
 	key := policy.Logs[0]
-	if e.signer == nil {
+	if e.keys == nil {
 		e.add("policy", unchecked, "", "whether %s names the log's key", filepath.Join(e.dir, "policy"))
 		return
 	}
-	if string(e.signer.Public().(ed25519.PublicKey)) != key.Key {
-		e.add("policy", wrong, mend+", or this log's own keys/log.pem if that is the foreign one", "the policy's log key %s is not that of %s", key, logKeyPath(e.dir))
+	if !slices.ContainsFunc(e.keys, func(k logKey) bool { return k.public() == key.Key }) {
+		e.add("policy", wrong, mend+", or this log's own keys/log.pem if that is the foreign one", "the policy's log key %s is not that of %s", key, e.keys[0].from)
 		return
 	}
 	e.policy = &policy
@@ -172,7 +184,7 @@ func (e *examination) process(ctx context.Context, info fs.FileInfo) error {
 
 // contents re-hashes everything.
 func (e *examination) contents(ctx context.Context) {
-	if e.Running && e.state == nil || !e.Running && (e.signer == nil || e.policy == nil) {
+	if e.Running && e.state == nil || !e.Running && (e.keys == nil || e.policy == nil) {
 		e.add("contents", unchecked, "", "ledger and documents, before the above is mended")
 		return
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -217,8 +216,7 @@ func (d *laidOut) signed(file []byte) (proofs.Checkpoint, error) {
 		return proofs.Checkpoint{}, err
 	}
 	key := d.policy.Logs[0]
-	if len(n.Signatures) != 1 || n.Signatures[0].Name != key.Name || n.Signatures[0].KeyID != key.ID ||
-		!ed25519.Verify(ed25519.PublicKey(key.Key), []byte(n.Text), n.Signatures[0].Bytes) {
+	if len(n.Signatures) != 1 && !d.rotates || !signedBy(key, n) {
 		return proofs.Checkpoint{}, fmt.Errorf("a checkpoint without the log's signature:\n%s", file)
 	}
 	return proofs.ParseCheckpoint(n.Text)

@@ -44,18 +44,26 @@ var samples = map[string][3]string{
 		"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: b}}",
 		"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: c}}",
 	},
-	"anchors":              {"[s3]", "[dir:/b]", "[s3, postgres]"},
-	"anchor.s3.endpoint":   {"http://a", "https://b", "http://c:9000"},
-	"anchor.s3.region":     {"a", "b", "c"},
-	"anchor.s3.bucket":     {"a", "b", "c"},
-	"anchor.s3.prefix":     {"a/", "b/", "c/"},
-	"anchor.s3.access-key": {"a", "b", "c"},
-	"anchor.s3.secret-key": {"a", "b", "c"},
-
-	"timestamp.authorities": {"['http://a']", "['http://b']", "['http://c', 'http://d']"},
-	"timestamp.roots":       {"/a", "/b", "/c"},
-	"timestamp.every":       {"1h0m0s", "2h0m0s", "0s"},
-	"timestamp.policy":      {"1.2.3", "1.2.4", "1.2.5"},
+	"anchors":                 {"[s3]", "[dir:/b]", "[s3, postgres]"},
+	"anchor.s3.endpoint":      {"http://a", "https://b", "http://c:9000"},
+	"anchor.s3.region":        {"a", "b", "c"},
+	"anchor.s3.bucket":        {"a", "b", "c"},
+	"anchor.s3.prefix":        {"a/", "b/", "c/"},
+	"anchor.s3.access-key":    {"a", "b", "c"},
+	"anchor.s3.secret-key":    {"a", "b", "c"},
+	"anchor.postgres.url":     {"postgres://a", "host=b", "postgres://c"},
+	"log-key.pem":             {"a", "b", "c"},
+	"log-key.passphrase":      {"a", "b", "c"},
+	"log-key.passphrase-file": {"/a", "/b", "/c"},
+	"log-key.pkcs11.module":   {"/a.so", "/b.so", "/c.so"},
+	"log-key.pkcs11.token":    {"a", "b", "c"},
+	"log-key.pkcs11.keys":     {"[a]", "[b]", "[b, c]"},
+	"log-key.pkcs11.pin":      {"a", "b", "c"},
+	"anchor.postgres.schema":  {"a", "b", "c"},
+	"timestamp.authorities":   {"['http://a']", "['http://b']", "['http://c', 'http://d']"},
+	"timestamp.roots":         {"/a", "/b", "/c"},
+	"timestamp.every":         {"1h0m0s", "2h0m0s", "0s"},
+	"timestamp.policy":        {"1.2.3", "1.2.4", "1.2.5"},
 }
 
 // whole is every other setting that a value of one may ask for.
@@ -65,6 +73,7 @@ ledger: {engine: postgres, postgres: {url: "postgres://u@h/d"}}
 blobs: {engine: dir, s3: {endpoint: "http://h", bucket: b, access-key: k, secret-key: s}}
 anchors: [s3]
 anchor: {s3: {bucket: w, access-key: k, secret-key: s}}
+log-key: {pkcs11: {module: /w.so, token: w, keys: [w]}}
 timestamp: {authorities: ["http://w"], roots: /w}
 `
 
@@ -188,7 +197,7 @@ func TestConfigIsAFile(t *testing.T) {
 		for _, s := range c.settings {
 			was, _ := settingOf(t, c, s.name)
 			is, from := settingOf(t, again, s.name)
-			if strings.Contains(s.name, "secret-key") {
+			if strings.Contains(s.name, "secret-key") || strings.HasPrefix(s.name, "log-key.") && s.value.masked != nil {
 				continue
 			}
 			if !reflect.DeepEqual(was, is) || from != fromFile {
@@ -263,7 +272,12 @@ func TestWrongSettings(t *testing.T) {
 		{store + "anchors: ['dir:relative']", "absolute path"},
 		{store + "anchors: [s3]", "anchor.s3: bucket must be set"},
 		{store + "anchors: ['dir:/a', 'dir:/a']", "twice"},
-		{"anchors: [postgres]", "ledger.engine is not postgres"},
+		{"anchors: [postgres]", "set anchor.postgres.url"},
+		{"log-key: {passphrase: a, passphrase-file: b}", "are both set"},
+		{"log-key: {pkcs11: {keys: [a]}}", "log-key.pkcs11.module and log-key.pkcs11.token must be set"},
+		{"log-key: {pkcs11: {token: a}}", "did you mean to set log-key.pkcs11.keys as well?"},
+		{"anchor: {postgres: {url: 'postgres://u@h/d'}}", "did you mean to set anchors: [postgres] as well?"},
+		{database + "anchors: [postgres]\nanchor: {postgres: {url: 'postgres://u@h'}}", "in the ledger's database"},
 		{"anchors: ['dir:/a', 'dir:/a/']", "twice"},
 		{"ledger: {postgres: {url: host=h}}", "did you mean to set ledger.engine: postgres as well?"},
 		{"blobs: {s3: {bucket: b}}", "did you mean to set blobs.engine: s3 as well?"},
@@ -312,6 +326,10 @@ func TestSecretsAreMasked(t *testing.T) {
 		"ledger.postgres.url":  "postgres://u:" + word + "@h/d",
 		"blobs.s3.secret-key":  word,
 		"anchor.s3.secret-key": word,
+		"anchor.postgres.url":  "postgres://u:" + word + "@h/d",
+		"log-key.pem":          word,
+		"log-key.passphrase":   word,
+		"log-key.pkcs11.pin":   word,
 		"blobs.s3.tenants":     "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: a, access-key: k, secret-key: " + word + "}}",
 	}
 	for _, s := range newConfig().settings {
@@ -397,7 +415,7 @@ func TestReadmeConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := c.storage(nil, nil)
-	if !c.shared() || s.Postgres.URL == "" || s.S3.Retention.Years != 10 || len(s.S3.Tenants) != 1 || len(s.Anchors) != 2 || s.Anchors[0].S3.SecretKey != "hunter2" || !s.Anchors[1].Postgres {
+	if !c.shared() || s.Postgres.URL == "" || s.S3.Retention.Years != 10 || len(s.S3.Tenants) != 1 || len(s.Anchors) != 2 || s.Anchors[0].S3.SecretKey != "hunter2" || s.Anchors[1].Postgres == nil {
 		t.Errorf("%+v", s)
 	}
 	_, rest, _ = strings.Cut(string(readme), "## Trusted time")

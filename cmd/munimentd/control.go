@@ -99,7 +99,7 @@ func streamFsck(w http.ResponseWriter, r *http.Request, n *notary.Notary) {
 	tell(step{Report: report})
 }
 
-// held is the answer to POST /snapshot: the anchor's body, read before a snapshot was
+// held is the answer to POST /snapshot: the newest anchor's body, read before a snapshot was
 // made of the ledger, which stays until the asker goes away.
 type held struct {
 	Anchor []byte `json:"anchor,omitempty"`
@@ -117,8 +117,8 @@ func (c *control) holdSnapshot(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.backingUp.Unlock()
-	// The anchor first: whatever it says is sealed, stands in a ledger read later.
-	anchor, err := c.store.Anchors[0].Load(r.Context())
+	// The anchors first: whatever they say is sealed, stands in a ledger read later.
+	anchor, err := anchorsNewest(r.Context(), c.store.Anchors)
 	if err != nil {
 		tell(held{Error: err.Error()})
 		return
@@ -144,12 +144,13 @@ type state struct {
 	Newest    time.Time `json:"newest"`              // of the newest entry
 	Published []byte    `json:"published,omitempty"` // the newest published note, if there is one
 	Tenants   []string  `json:"tenants"`             // ids, the depository's own first
+	Anchors   []string  `json:"anchors,omitempty"`   // in use, as the settings call them
 	Problems  []string  `json:"problems,omitempty"`  // why a running one is not ready
 	Error     string    `json:"error,omitempty"`
 }
 
 func stateOf(ctx context.Context, store *storage.Store) (state, error) {
-	s := state{Pid: os.Getpid()}
+	s := state{Pid: os.Getpid(), Anchors: store.AnchorNames}
 	head, err := store.Ledger.Head(ctx)
 	if err != nil {
 		return s, err

@@ -121,10 +121,11 @@ func readPolicy(dir string) (proofs.Policy, error) {
 
 // openUnder opens what is locked already under a policy that is not, or not yet, in it.
 func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *slog.Logger, fatal func(error)) (*depository, error) {
-	signer, err := loadLogKey(cfg.Dir)
+	keys, err := cfg.logKeys()
 	if err != nil {
 		return nil, err
 	}
+	signer, others := pick(keys, policy.Logs[0])
 	timestamps, err := cfg.timestamps()
 	if err != nil {
 		return nil, err
@@ -133,13 +134,14 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 	if err != nil {
 		return nil, &storeError{err}
 	}
+	store.Accounts = notary.KeepAccounts(store.Accounts, store.Segments, policy.Logs[0].Name)
 	return &depository{store: store, config: notary.Config{
-		Policy:     policy,
-		Signer:     signer,
-		Ledger:     store.Ledger,
-		Blobs:      store.Blobs,
-		Segments:   store.Segments,
-		Anchors:    store.Anchors,
+		Policy: policy,
+		Signer: signer, OtherSigners: others,
+		Ledger:   store.Ledger,
+		Blobs:    store.Blobs,
+		Segments: store.Segments,
+		Anchors:  store.Anchors, AnchorNames: store.AnchorNames,
 		Peers:      store.Peers,
 		TenantKey:  tenantKeys(cfg.Dir),
 		Timestamps: timestamps,

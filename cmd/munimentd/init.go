@@ -195,7 +195,7 @@ func clear(dir string) error {
 
 func layOut(ctx context.Context, cfg *config, o initOptions) (*created, error) {
 	dir := cfg.Dir
-	signer, err := newLogKey(dir)
+	signer, err := cfg.firstLogKey()
 	if err != nil {
 		return nil, err
 	}

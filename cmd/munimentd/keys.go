@@ -1,23 +1,21 @@
 package main
 
 import (
-	"crypto"
-	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/muniment/muniment/notary"
 )
 
 // The key files of a depository, each readable by its owner alone:
 //
-//	keys/log.pem              the log's Ed25519 key, PKCS#8
+//	keys/log.pem              the log's Ed25519 key, PKCS#8, unless it is kept elsewhere
+//	keys/log-next.pem         in a rotation, the one that follows it
 //	keys/tenants/<id>.key     one tenant's wrap and index keys; the depository's own is the zero id
 //	keys/canary.key           the API key of the depository's deposits with itself
 
@@ -28,43 +26,6 @@ func tenantKeyPath(dir string, tenant notary.ID) string {
 }
 
 func canaryKeyPath(dir string) string { return filepath.Join(dir, "keys", "canary.key") }
-
-func newLogKey(dir string) (crypto.Signer, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	return key, writeFile(logKeyPath(dir), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
-}
-
-// loadLogKey reads the log's key. Its errors hold no byte of the file.
-func loadLogKey(dir string) (crypto.Signer, error) {
-	path := logKeyPath(dir)
-	if err := private(path); err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "PRIVATE KEY" {
-		return nil, fmt.Errorf("%s is not a PKCS#8 key in PEM", path)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read as PKCS#8", path)
-	}
-	signer, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("%s is not an Ed25519 key", path)
-	}
-	return signer, nil
-}
 
 func newTenantKey(dir string, tenant notary.ID) error {
 	k, err := notary.NewTenantKey(rand.Reader)
@@ -101,13 +62,21 @@ func tenantKeys(dir string) func(notary.ID) (notary.TenantKey, error) {
 	}
 }
 
-// keyFiles lists the key files under a key directory, relative to it: the log's first.
+// keyFiles lists the key files under a key directory, relative to it: the log's first,
+// unless it is kept elsewhere.
 func keyFiles(keys string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(keys, "tenants"))
 	if err != nil {
 		return nil, err
 	}
-	names := []string{"log.pem"}
+	var names []string
+	for _, name := range []string{"log.pem", "log-next.pem"} {
+		if _, err := os.Stat(filepath.Join(keys, name)); err == nil {
+			names = append(names, name)
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
 	for _, e := range entries {
 		if e.Type().IsRegular() && filepath.Ext(e.Name()) == ".key" {
 			names = append(names, filepath.Join("tenants", e.Name()))
@@ -116,16 +85,24 @@ func keyFiles(keys string) ([]string, error) {
 	return names, nil
 }
 
-// private refuses a key file that others than its owner may read.
+// private refuses a key file that others than its owner may read. One that root alone
+// could change and that a group may read is as Kubernetes mounts a secret for its
+// container.
 func private(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s may be read by others; run chmod 600 on it", path)
+	if info.Mode().Perm()&0o077 == 0 || mounted(info) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s may be read by others; run chmod 600 on it", path)
+}
+
+// mounted reports whether a file is root's, and may be read by root and its group, and
+// written by nobody.
+func mounted(info os.FileInfo) bool {
+	return info.Mode().Perm()&^0o440 == 0 && info.Sys().(*syscall.Stat_t).Uid == 0
 }
 
 // newFile writes a file for its owner alone, durable on return; os.ErrExist if there is

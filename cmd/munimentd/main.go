@@ -10,6 +10,8 @@
 //	munimentd doctor  --dir DIR               say what is wrong and how to mend it
 //	munimentd config  --dir DIR               show the settings in effect
 //	munimentd migrate --dir DIR               bring the database's schema up to date
+//	munimentd anchor  add|list --dir DIR      more registers of the newest sealed head
+//	munimentd key     rotate --dir DIR        put another key in the place of the log's
 package main
 
 import (
@@ -42,7 +44,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand())
 	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError

@@ -61,7 +61,7 @@ func readState(path string, key proofs.VerifierKey) (proofs.Checkpoint, error) {
 		return proofs.Checkpoint{}, errNoState
 	}
 	if cp.Origin == key.Name && !signedBy(key, note) {
-		return proofs.Checkpoint{}, fmt.Errorf("the log's key %s did not sign it", key)
+		return proofs.Checkpoint{}, fmt.Errorf("the log's key %s did not sign it; if the key was rotated after the backup was taken, show an anchor instead, or the checkpoint's three lines alone", key)
 	}
 	return cp, nil
 }

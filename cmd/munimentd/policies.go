@@ -68,8 +68,9 @@ func earlierPolicies(dir string) ([]proofs.Policy, error) {
 }
 
 // replacePolicy puts next in force, after it has kept what was. Each step is durable
-// before the next, and a crash between them leaves the policy that was.
-func replacePolicy(dir string, next proofs.Policy) (before proofs.Policy, err error) {
+// before the next, and a crash between them leaves the policy that was. from is the log
+// key of the policy that it replaces: another than next's only at the end of a rotation.
+func replacePolicy(dir string, next proofs.Policy, from proofs.VerifierKey) (before proofs.Policy, err error) {
 	if err := os.Mkdir(policiesPath(dir), 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return before, err
 	}
@@ -87,8 +88,13 @@ func replacePolicy(dir string, next proofs.Policy) (before proofs.Policy, err er
 	if before, err = readPolicy(dir); err != nil {
 		return before, err
 	}
-	if err := fits(before, next); err != nil {
-		return before, err
+	if before.Logs[0] != from {
+		return before, fmt.Errorf("the policy in force has the log key %s, not %s", before.Logs[0], from)
+	}
+	if next.Logs[0] == from {
+		if err := fits(before, next); err != nil {
+			return before, err
+		}
 	}
 	kept := filepath.Join(policiesPath(dir), before.Fingerprint())
 	if err := os.Remove(kept); err != nil && !errors.Is(err, os.ErrNotExist) { // it was in force twice: its time is that of the last

@@ -132,7 +132,7 @@ func setPolicy(ctx context.Context, out, warn io.Writer, cfg *config, file strin
 		defer client.Close()
 		warnOfWitnesses(ctx, warn, cfg, client)
 	}
-	before, err := replacePolicy(cfg.Dir, next)
+	before, err := replacePolicy(cfg.Dir, next, next.Logs[0])
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,8 @@ type laidOut struct {
 	created
 	policy proofs.Policy
 	said   *transcript // also of its copies
+	// rotates: checkpoints may have the signature of another key of the log, too.
+	rotates bool
 }
 
 // layout makes a depository in a new directory. When the test ends, nothing that

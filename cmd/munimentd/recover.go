@@ -31,12 +31,17 @@ type recovered struct {
 	Dir    string `json:"dir"`
 	DryRun bool   `json:"dry_run"`
 	*notary.Rebuild
-	Size     uint64   `json:"size"` // entries that are sealed, all of which the ledger has now
-	Root     string   `json:"root"`
-	Restored uint64   `json:"restored"` // entries that it did not have before
-	Tenants  []string `json:"tenants,omitempty"`
-	APIKeys  []newKey `json:"api_keys,omitempty"`
-	Strays   []string `json:"tenants_without_deposits,omitempty"` // known by their key files alone
+	Size     uint64 `json:"size"` // entries that are sealed, all of which the ledger has now
+	Root     string `json:"root"`
+	Restored uint64 `json:"restored"` // entries that it did not have before
+	// Accounts were brought back from their copies, Tenants made anew from records.
+	Accounts struct {
+		Tenants int `json:"tenants"`
+		APIKeys int `json:"api_keys"`
+	} `json:"accounts"`
+	Tenants []string `json:"tenants,omitempty"`
+	APIKeys []newKey `json:"api_keys,omitempty"`
+	Strays  []string `json:"tenants_without_deposits,omitempty"` // known by their key files alone
 }
 
 type newKey struct {
@@ -127,20 +132,35 @@ func recoverLedger(ctx context.Context, cfg *config, o recoverOptions, bar *bar)
 	if err != nil {
 		return nil, err
 	}
-	if !o.DryRun && way.Had < way.Sealed.Size {
-		if err := way.Run(ctx); err != nil {
+	made = &recovered{Dir: cfg.Dir, DryRun: o.DryRun, Rebuild: way, Size: way.Sealed.Size, Root: way.Sealed.Root.String()}
+	if !o.DryRun {
+		if err := made.run(ctx, d); err != nil {
 			return nil, err
 		}
 	}
-	made = &recovered{Dir: cfg.Dir, DryRun: o.DryRun, Rebuild: way, Size: way.Sealed.Size, Root: way.Sealed.Root.String()}
 	made.Restored = made.Size - min(made.Size, way.Had)
-	for _, t := range way.Tenants {
-		made.Tenants = append(made.Tenants, t.ID.String())
-	}
 	if o.DryRun {
 		return made, nil
 	}
 	return made, made.accounts(ctx, d, cfg.Dir, o.NewAPIKeys)
+}
+
+// run brings back who may call, and then the rows.
+func (r *recovered) run(ctx context.Context, d *depository) (err error) {
+	if r.Had >= r.Size {
+		return nil
+	}
+	if d.store.Segments != nil {
+		r.Accounts.Tenants, r.Accounts.APIKeys, err = notary.RestoreAccounts(ctx, d.store.Accounts, d.store.Segments, r.Origin)
+		if err != nil {
+			return err
+		}
+	}
+	err = r.Run(ctx)
+	for _, t := range r.Rebuild.Tenants {
+		r.Tenants = append(r.Tenants, t.ID.String())
+	}
+	return err
 }
 
 // openForRecovery opens what is there, and lays out an embedded ledger that is missing.
@@ -256,6 +276,9 @@ restored   %d entries, from %d segments
 `, r.Origin, r.Size, r.Root, r.Had, r.Restored, r.Segments)
 	tellLost(w, "ALONE", r.Alone)
 	tellLost(w, "LOST", r.Lost)
+	if a := r.Accounts; a.Tenants+a.APIKeys > 0 {
+		fmt.Fprintf(w, "accounts   %d tenants and %d API keys brought back\n", a.Tenants, a.APIKeys)
+	}
 	for _, t := range r.Tenants {
 		fmt.Fprintf(w, "tenant     %s made anew\n", t)
 	}
@@ -266,7 +289,7 @@ restored   %d entries, from %d segments
 		fmt.Fprintf(w, "NOTE: tenant %s has a key file and no deposit; its name is not known any more\n", id)
 	}
 	if len(r.Tenants) > 0 && len(r.APIKeys) == 0 {
-		fmt.Fprintln(w, "NOTE: API keys stand in no segment: munimentd recover --new-api-keys makes new ones")
+		fmt.Fprintln(w, "NOTE: API keys of tenants that were made anew are lost: munimentd recover --new-api-keys makes new ones")
 	}
 	switch {
 	case r.DryRun && r.Had >= r.Size, !r.DryRun && r.Restored == 0:

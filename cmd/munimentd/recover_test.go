@@ -56,7 +56,6 @@ func TestKilledRecover(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &told); err != nil || code != 0 || told.Had != told.Size || len(told.APIKeys) != 1 {
 		t.Fatalf("recover --new-api-keys --json: exit code %d, %v: %s", code, err, out)
 	}
-	d.APIKey = told.APIKeys[0].APIKey
 	p := d.serve(t, "--anchors", "[s3]")
 	c := d.client(p)
 	_, entries := c.whole(t)
@@ -67,6 +66,7 @@ func TestKilledRecover(t *testing.T) {
 	if _, err := l.consistent(c, all); err != nil {
 		t.Error(err)
 	}
+	d.APIKey = told.APIKeys[0].APIKey // a new one is as good
 	if again, err := c.batch("the batch", 3000); err != nil || again != lines {
 		t.Errorf("the retry of the batch: %v", err)
 	}

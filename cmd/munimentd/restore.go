@@ -24,6 +24,8 @@ import (
 type restoreOptions struct {
 	From         string
 	Dir          string
+	LogKey       logKeyConfig
+	Anchors      []storage.AnchorConfig // that the settings name; none: the one in the directory
 	Keys         string
 	Newest       []string
 	NothingNewer bool
@@ -36,9 +38,10 @@ type restored struct {
 	Size      uint64         `json:"size"`
 	Root      string         `json:"root"`
 	Documents tally          `json:"documents"`
-	Anchor    uint64         `json:"anchor"`           // size that the anchor now holds
-	Newest    string         `json:"newest,omitempty"` // the file that showed it
-	Behind    uint64         `json:"behind"`           // entries that are sealed and not in the backup
+	Anchor    uint64         `json:"anchor"`            // size that the anchor now holds
+	Anchors   []registered   `json:"anchors,omitempty"` // those elsewhere, as they are now
+	Newest    string         `json:"newest,omitempty"`  // the file, or the anchor, that showed it
+	Behind    uint64         `json:"behind"`            // entries that are sealed and not in the backup
 	Missing   []string       `json:"documents_missing,omitempty"`
 	Fsck      *notary.Report `json:"fsck"`
 }
@@ -60,6 +63,11 @@ doubt. So restore must be shown how far the log had come, by one or more --newes
   the anchor that survived      OLD/anchor/anchor
   the newest receipt            any file .tlog-proof that a client kept
   the newest checkpoint         as served at /log/checkpoint, kept by anyone
+  an anchor elsewhere           as the setting "anchors" names it, as in --newest s3
+
+Every anchor outside DIR that the setting "anchors" names is looked at in any case, and
+must be reachable. Those that are older than the newest state shown are advanced to it,
+those that are missing are made, and none is ever set back.
 
 If the backup lacks entries that these show, serve will refuse to go on with it, and
 says so. Only who knows that no deposit was answered after the backup was taken may
@@ -75,7 +83,10 @@ without documents that were lost before. 2: nothing was restored.`,
 			if err != nil {
 				return err
 			}
-			o.Dir = cfg.Dir
+			o.Dir, o.LogKey = cfg.Dir, cfg.LogKey
+			if len(cfg.Anchors) > 0 {
+				o.Anchors = cfg.registers()
+			}
 			bar := newBar(c.ErrOrStderr())
 			made, err := restore(c.Context(), o, bar)
 			bar.end()
@@ -89,7 +100,7 @@ without documents that were lost before. 2: nothing was restored.`,
 	c.Flags().StringVar(&o.From, "from", "", "directory of the backup (required)")
 	c.MarkFlagRequired("from")
 	c.Flags().StringVar(&o.Keys, "keys", "", "directory of the key files, as DIR/keys was (default: the keys in the backup)")
-	c.Flags().StringArrayVar(&o.Newest, "newest", nil, "receipt, checkpoint or anchor that shows how far the log had come; may be repeated")
+	c.Flags().StringArrayVar(&o.Newest, "newest", nil, "receipt, checkpoint or anchor that shows how far the log had come: a file, or the name of an anchor elsewhere; may be repeated")
 	c.Flags().BoolVar(&o.NothingNewer, "nothing-newer", false, "assert that no deposit was answered after the backup was taken")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
@@ -107,6 +118,9 @@ root       %s
 documents  %d re-hashed, %d bytes
 anchor     %d entries
 `, r.Origin, r.Size, r.Root, r.Documents.Count, r.Documents.Bytes, r.Anchor)
+		for _, a := range r.Anchors {
+			fmt.Fprintf(w, "anchor     %d entries, at %s\n", a.Size, a.Place)
+		}
 	}
 	if !asJSON {
 		for _, name := range r.Missing {
@@ -147,7 +161,11 @@ func restore(ctx context.Context, o restoreOptions, bar *bar) (made *restored, e
 		return nil, err
 	}
 	defer b.lock.Close()
-	newest, all, err := b.newest(o)
+	elsewhere, err := b.elsewhere(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	newest, all, err := b.newest(o, elsewhere)
 	if err != nil {
 		return nil, err
 	}
@@ -164,10 +182,13 @@ func restore(ctx context.Context, o restoreOptions, bar *bar) (made *restored, e
 	if err := r.bring(ctx, o, bar); err != nil {
 		return nil, err
 	}
-	if made, err = r.check(ctx, newest, all, bar); err != nil {
+	if made, err = r.check(ctx, o, newest, all, bar); err != nil {
 		return nil, err
 	}
 	made.Dir = o.Dir
+	if made.Anchors, err = r.setAnchors(ctx, o, elsewhere, newest); err != nil {
+		return nil, err
+	}
 	// The policy last: without it nothing opens the directory.
 	if err := r.copy(ctx, "policy", "policy"); err != nil {
 		return nil, err
@@ -268,20 +289,32 @@ func (b *backupSet) same(name string, size int64, hash string) error {
 
 // newest returns the newest state that is known of the log, which is at least that of
 // the backup's own anchor, and all that are.
-func (b *backupSet) newest(o restoreOptions) (newest known, all []known, err error) {
+func (b *backupSet) newest(o restoreOptions, elsewhere []registered) (newest known, all []known, err error) {
 	own := known{b.file("anchor"), b.anchor}
 	for _, path := range o.Newest {
+		if slices.ContainsFunc(elsewhere, func(a registered) bool { return a.Anchor == path && a.err == nil }) {
+			continue
+		}
 		k, err := readKnown(path, b.policy.Logs[0])
 		if err != nil {
 			return known{}, nil, err
 		}
 		all = append(all, k)
 	}
+	shown := len(all)
+	for _, a := range elsewhere {
+		if a.err == nil {
+			all = append(all, known{"anchor " + a.Anchor, a.checkpoint})
+			if slices.Contains(o.Newest, a.Anchor) {
+				shown++
+			}
+		}
+	}
 	all = append(all, own)
 	if newest, err = newestOf(all); err != nil {
 		return known{}, nil, err
 	}
-	if newest == own && !o.NothingNewer {
+	if (newest == own || shown == 0 && newest.checkpoint == own.checkpoint) && !o.NothingNewer {
 		return known{}, nil, fmt.Errorf("no --newest is as new as the backup itself, which has %d sealed entries: they do not show how far the log had come since; "+
 			"find a newer one, or say --nothing-newer if there can be none", own.checkpoint.Size)
 	}
@@ -408,10 +441,10 @@ func (r *restoring) bringKeys(ctx context.Context, from string) error {
 // check opens what was brought, brings the documents that its ledger knows, and checks
 // all of it against the manifest, against what is known of the log, and as fsck does.
 // Then the anchor is set to the newest state that is known.
-func (r *restoring) check(ctx context.Context, newest known, all []known, bar *bar) (made *restored, err error) {
+func (r *restoring) check(ctx context.Context, o restoreOptions, newest known, all []known, bar *bar) (made *restored, err error) {
 	// A store that cannot be trusted any more refuses every call, and Close with them.
 	cfg := newConfig()
-	cfg.Dir = r.path
+	cfg.Dir, cfg.LogKey = r.path, o.LogKey
 	d, err := openUnder(ctx, cfg, r.policy, slog.New(slog.DiscardHandler), func(error) {})
 	if err != nil {
 		return nil, err

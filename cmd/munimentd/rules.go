@@ -11,6 +11,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/storage"
+	"github.com/muniment/muniment/storage/postgres"
 	"github.com/muniment/muniment/storage/s3"
 )
 
@@ -35,6 +36,9 @@ func (c *config) check() error {
 	if err := c.checkAnchors(); err != nil {
 		return err
 	}
+	if err := c.LogKey.check(); err != nil {
+		return err
+	}
 	if len(c.TimestampAuthorities) > 0 && c.TimestampRoots == "" {
 		return errors.New("timestamp.authorities is set, so timestamp.roots must be: the PEM file of the root certificates that their time-stamps lead to")
 	}
@@ -48,6 +52,7 @@ func (c *config) checkUnused() error {
 		{"ledger.postgres.", "ledger.engine", "ledger.engine: postgres"},
 		{"blobs.s3.", "blobs.engine", "blobs.engine: s3"},
 		{"anchor.s3.", "anchors", "anchors: [s3]"},
+		{"anchor.postgres.", "anchors", "anchors: [postgres]"},
 		{"timestamp.", "timestamp.authorities", "timestamp.authorities: [URL]"},
 	} {
 		if _, chosen := c.from[engine.by]; chosen {
@@ -69,19 +74,41 @@ func (c *config) checkAnchors() error {
 		switch {
 		case slices.ContainsFunc(c.Anchors[:i], func(b string) bool { return filepath.Clean(a) == filepath.Clean(b) }):
 			return fmt.Errorf("anchors names %q twice", a)
-		case isDir && filepath.IsAbs(path), a == "postgres" && c.Ledger == "postgres":
+		case isDir && filepath.IsAbs(path), a == "postgres" && (c.Ledger == "postgres" || c.AnchorPG.URL != ""):
 		case a == "s3":
 			if err := complete("anchor.s3", inherit(c.AnchorS3, c.S3.Bucket)); err != nil {
 				return err
 			}
 		case a == "postgres":
-			return errors.New("anchors names postgres, which is the ledger's database, but ledger.engine is not postgres")
+			return errors.New("anchors names postgres, but ledger.engine is not postgres: set anchor.postgres.url")
 		default:
 			return fmt.Errorf("anchors names %q, which is not postgres, s3 or dir: with an absolute path", a)
 		}
 	}
-	if slices.Equal(c.Anchors, []string{"postgres"}) {
-		return errors.New("anchors names only postgres: who rolls the ledger's database back would roll the anchor back with it; add one elsewhere, as in [s3, postgres]")
+	if slices.Equal(c.Anchors, []string{"postgres"}) && c.Ledger == "postgres" && postgres.OneDatabase(c.anchorPostgres(), c.Postgres) {
+		return errors.New("anchors names only postgres, in the ledger's database: who rolls that back would roll the anchor back with it; add one elsewhere, as in [s3, postgres], or set anchor.postgres.url")
+	}
+	return nil
+}
+
+// anchorPostgres is where the anchor postgres is kept: with the ledger, unless it has a
+// database of its own.
+func (c *config) anchorPostgres() postgres.Config {
+	if c.AnchorPG.URL == "" {
+		return c.Postgres
+	}
+	return c.AnchorPG
+}
+
+// check refuses what leaves it open which passphrase or token is meant.
+func (c logKeyConfig) check() error {
+	switch t := c.Token; {
+	case c.Passphrase != "" && c.PassphraseFile != "":
+		return errors.New("log-key.passphrase and log-key.passphrase-file are both set; one is enough")
+	case len(t.Keys) > 0 && (t.Module == "" || t.Label == ""):
+		return errors.New("log-key.pkcs11.keys are named, so log-key.pkcs11.module and log-key.pkcs11.token must be set")
+	case len(t.Keys) == 0 && (t.Module != "" || t.Label != "" || t.PIN != ""):
+		return errors.New("log-key.pkcs11 names a token and no key; did you mean to set log-key.pkcs11.keys as well?")
 	}
 	return nil
 }
@@ -113,7 +140,8 @@ func inherit(b, base s3.Bucket) s3.Bucket {
 	return b
 }
 
-// inDirectory refuses a command that copies the directory where not everything is in it.
+// inDirectory refuses a command that copies the directory where ledger and documents are
+// not both in it. Anchors may be elsewhere, and should.
 func (c *config) inDirectory(command string) error {
 	const keys = "; keep a copy of DIR/keys and DIR/policy apart from both"
 	switch {
@@ -121,8 +149,6 @@ func (c *config) inDirectory(command string) error {
 		return errors.New("munimentd " + command + " copies a directory, and the ledger is in PostgreSQL: use its own backup with write-ahead log archiving (pg_basebackup, point-in-time recovery), and the object store's versions" + keys)
 	case c.Blobs == "s3":
 		return errors.New("munimentd " + command + " copies a directory, and the documents are in S3: use the object store's own replication or versions for them, and copy the directory whole while it is stopped" + keys)
-	case len(c.Anchors) > 0:
-		return errors.New("munimentd " + command + " copies a directory with its own anchor, and anchors names others: stop the depository and copy the directory whole" + keys)
 	}
 	return nil
 }
@@ -154,16 +180,27 @@ func (c *config) storage(logger *slog.Logger, fatal func(error)) storage.Config 
 		s.S3 = &b
 	}
 	for _, a := range c.Anchors {
-		path, _ := strings.CutPrefix(a, "dir:")
-		switch a {
-		case "postgres":
-			s.Anchors = append(s.Anchors, storage.AnchorConfig{Postgres: true})
-		case "s3":
-			b := inherit(c.AnchorS3, c.S3.Bucket)
-			s.Anchors = append(s.Anchors, storage.AnchorConfig{S3: &b})
-		default:
-			s.Anchors = append(s.Anchors, storage.AnchorConfig{Dir: path})
-		}
+		s.Anchors = append(s.Anchors, c.anchor(a, logger))
 	}
 	return s
+}
+
+// anchor is where the register is that the settings call so.
+func (c *config) anchor(name string, logger *slog.Logger) storage.AnchorConfig {
+	switch name {
+	case "postgres":
+		p := c.anchorPostgres()
+		p.Logger = logger
+		return storage.AnchorConfig{Postgres: &p}
+	case "s3":
+		b := inherit(c.AnchorS3, c.S3.Bucket)
+		return storage.AnchorConfig{S3: &b}
+	}
+	path, _ := strings.CutPrefix(name, "dir:")
+	return storage.AnchorConfig{Dir: filepath.Clean(path)}
+}
+
+// registers are all anchors in use: those that anchors names, or the one in the directory.
+func (c *config) registers() []storage.AnchorConfig {
+	return c.storage(slog.New(slog.DiscardHandler), nil).Registers()
 }

@@ -28,11 +28,11 @@ func secretsOf(t testing.TB, d *laidOut) spellings {
 		t.Fatalf("the API key is no key: %v", err)
 	}
 	s.spell("the API key's bytes", key)
-	signer, err := loadLogKey(d.Dir)
+	keys, err := loadLogKey(logKeyPath(d.Dir), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.spell("the log key's seed", signer.(ed25519.PrivateKey).Seed())
+	s.spell("the log key's seed", keys[0].signer.(ed25519.PrivateKey).Seed())
 	files, err := filepath.Glob(filepath.Join(d.Dir, "keys", "tenants", "*.key"))
 	if err != nil || len(files) != 3 {
 		t.Fatalf("%d tenant key files: %v", len(files), err)
@@ -108,11 +108,11 @@ func (s spellings) check(t testing.TB, d *laidOut) {
 func TestSecretsAreFound(t *testing.T) {
 	d := layout(t)
 	s := secretsOf(t, d)
-	signer, err := loadLogKey(d.Dir)
+	keys, err := loadLogKey(logKeyPath(d.Dir), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	seed := signer.(ed25519.PrivateKey).Seed()
+	seed := keys[0].signer.(ed25519.PrivateKey).Seed()
 	for _, leak := range []string{
 		"Bearer " + d.APIKey,
 		"key=" + hex.EncodeToString(seed),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -31,8 +32,9 @@ func (e *examination) services(ctx context.Context) {
 		e.objects(ctx, *c.S3)
 	}
 	for _, a := range c.Anchors {
-		e.register(ctx, c, a)
+		e.register(ctx, a)
 	}
+	e.together(ctx)
 }
 
 func (e *examination) database(ctx context.Context, c postgres.Config) {
@@ -74,38 +76,28 @@ func (e *examination) objects(ctx context.Context, c s3.Config) {
 }
 
 // register checks an anchor that is not the one in the directory.
-func (e *examination) register(ctx context.Context, c storage.Config, a storage.AnchorConfig) {
+func (e *examination) register(ctx context.Context, a storage.AnchorConfig) {
 	mend := "put this log's own anchor back, never an older one"
-	where, body, err := readRegister(ctx, c, a)
-	if err != nil {
-		e.add("anchor", wrong, mend+", and see that what keeps it can be reached", "%s: %v", where, err)
-		return
+	body, err := storage.ReadAnchor(ctx, a)
+	switch {
+	case errors.Is(err, notary.ErrNotFound):
+		e.add("anchor", wrong, mend+", or, if another holds what was sealed, munimentd anchor add "+a.String(), "%s is missing: %v", placeOf(a), err)
+	case err != nil:
+		e.add("anchor", wrong, mend+", and see that what keeps it can be reached", "%s: %v", placeOf(a), err)
+	default:
+		e.heldBy(placeOf(a), mend, body)
 	}
-	e.heldBy(where, mend, body)
 }
 
-func readRegister(ctx context.Context, c storage.Config, a storage.AnchorConfig) (where string, body []byte, err error) {
-	var anchor interface {
-		notary.Anchor
-		Close() error
-	}
+// placeOf says where a register is, for people.
+func placeOf(a storage.AnchorConfig) string {
 	switch {
 	case a.S3 != nil:
-		where = "s3, bucket " + a.S3.Bucket
-		anchor, err = s3.OpenAnchor(ctx, *a.S3)
-	case a.Postgres:
-		where = "postgres, schema " + c.Postgres.Schema
-		anchor, err = postgres.OpenAnchor(ctx, *c.Postgres)
-	default: // a process may have it open
-		body, err = dir.ReadAnchor(dir.AnchorPath(a.Dir))
-		return dir.AnchorPath(a.Dir), body, err
+		return "s3, bucket " + a.S3.Bucket
+	case a.Postgres != nil:
+		return "postgres, schema " + a.Postgres.Schema
 	}
-	if err != nil {
-		return where, nil, err
-	}
-	defer anchor.Close()
-	body, err = anchor.Load(ctx)
-	return where, body, err
+	return dir.AnchorPath(a.Dir)
 }
 
 // heldBy judges what an anchor holds.

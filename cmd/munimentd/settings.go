@@ -24,6 +24,9 @@ type config struct {
 	S3       s3.Config
 	Anchors  []string
 	AnchorS3 s3.Bucket
+	AnchorPG postgres.Config
+
+	LogKey logKeyConfig
 
 	TimestampAuthorities []string
 	TimestampRoots       string
@@ -74,6 +77,11 @@ func newConfig() *config {
 		setting{"anchors", list(&c.Anchors), "", "registers of the newest sealed head, the first first: dir:PATH, postgres, s3, as in [s3, postgres]; none: the one in the directory"},
 	)
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
+	c.settings = append(c.settings, logKeySettings(&c.LogKey)...)
+	c.settings = append(c.settings,
+		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
+		setting{"anchor.postgres.schema", identifier(&c.AnchorPG.Schema), "muniment", "schema of its tables, where anchor.postgres.url is set"},
+	)
 	c.settings = append(c.settings,
 		setting{"timestamp.authorities", list(&c.TimestampAuthorities), "", "URLs of 1 to 4 time-stamp authorities (RFC 3161) that date checkpoints, all asked each time; none: checkpoints are not dated"},
 		setting{"timestamp.roots", text(&c.TimestampRoots), "", "PEM file of the root certificates that their time-stamps must lead to; required with timestamp.authorities. Keep the roots of former authorities in it"},
@@ -86,6 +94,19 @@ func newConfig() *config {
 		}
 	}
 	return c
+}
+
+// logKeySettings are those of the log's keys.
+func logKeySettings(k *logKeyConfig) []setting {
+	return []setting{
+		{"log-key.pem", secretLines(&k.PEM), "", "the log's key itself, PKCS#8 in PEM, in a rotation both; for the environment; empty: DIR/keys/log.pem"},
+		{"log-key.passphrase", secret(&k.Passphrase), "", "passphrase of encrypted keys; for the environment"},
+		{"log-key.passphrase-file", text(&k.PassphraseFile), "", "file that holds it in its first line"},
+		{"log-key.pkcs11.module", text(&k.Token.Module), "", "library of a PKCS#11 token that keeps the log's key, a path"},
+		{"log-key.pkcs11.token", text(&k.Token.Label), "", "label of the token"},
+		{"log-key.pkcs11.keys", list(&k.Token.Keys), "", "labels of the log's Ed25519 keys on it, in a rotation both; none: no token is used"},
+		{"log-key.pkcs11.pin", secret(&k.Token.PIN), "", "PIN of the token; for the environment"},
+	}
 }
 
 // bucketSettings are those of one bucket.

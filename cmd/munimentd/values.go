@@ -64,6 +64,13 @@ func folder(p *string) value {
 	return checked(p, `([^/]+/)+`, "names that each end in one /")
 }
 
+// secretLines is a secret of several lines.
+func secretLines(p *string) value {
+	v := secret(p)
+	v.set = unmasked(func(text string) error { *p = text; return nil })
+	return v
+}
+
 func secret(p *string) value {
 	v := text(p)
 	v.set = unmasked(v.set)

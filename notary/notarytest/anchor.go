@@ -3,7 +3,6 @@ package notarytest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -39,7 +38,7 @@ func (a *Anchor) Restore(body []byte) {
 }
 
 // errNoRegister is the error of a register that nobody has created.
-var errNoRegister = errors.New("there is no anchor")
+var errNoRegister = fmt.Errorf("there is no anchor: %w", notary.ErrNotFound)
 
 // Load implements notary.Anchor.
 func (a *Anchor) Load(ctx context.Context) (body []byte, err error) {

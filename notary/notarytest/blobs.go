@@ -75,16 +75,15 @@ func (b *Blobs) Corrupt(f func(objects map[string]Object)) {
 	f(b.objects)
 }
 
+// checkName refuses any name that is not <tenant>/<id> as notary.ErrNotFound.
 func checkName(name string) error {
 	tenant, id, ok := strings.Cut(name, "/")
-	if !ok {
-		return errors.New("not a name <tenant>/<id>")
+	_, tenantErr := notary.ParseID(tenant)
+	_, idErr := notary.ParseID(id)
+	if !ok || tenantErr != nil || idErr != nil {
+		return fmt.Errorf("not a name <tenant>/<id>: %w", notary.ErrNotFound)
 	}
-	if _, err := notary.ParseID(tenant); err != nil {
-		return err
-	}
-	_, err := notary.ParseID(id)
-	return err
+	return nil
 }
 
 // Put implements notary.Blobs. It reads r to its end, and then meets its fault.

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -283,80 +282,23 @@ func (l *Ledger) commit(ctx context.Context, b *notary.Batch) error {
 
 // accepts reports why b does not continue the log.
 func (s *LedgerState) accepts(b *notary.Batch) error {
-	old := s.Head
-	switch {
-	case len(b.Rows) == 0:
-		return errors.New("it has no rows")
-	case len(b.Terms) != len(b.Rows):
-		return fmt.Errorf("terms for %d rows of %d", len(b.Terms), len(b.Rows))
-	case b.Head.Size != old.Size+uint64(len(b.Rows)):
-		return fmt.Errorf("the head's size is %d, after %d and %d rows", b.Head.Size, old.Size, len(b.Rows))
-	case b.Head.Batch == notary.ID{} || slices.Contains(s.Batches, b.Head.Batch):
-		return errors.New("the batch's id is not new")
-	}
-	for level := range max(8, len(b.Hashes)) {
-		var got uint64
-		if level < len(b.Hashes) {
-			got = uint64(len(b.Hashes[level]))
-		}
-		if want := b.Head.Size>>(8*level) - old.Size>>(8*level); got != want {
-			return fmt.Errorf("%d hashes of level %d, not %d", got, level, want)
-		}
-	}
-	if err := s.acceptsRows(b); err != nil {
+	if err := b.Continues(s.Head); err != nil {
 		return err
 	}
-	return s.acceptsOperations(b)
-}
-
-func (s *LedgerState) acceptsRows(b *notary.Batch) error {
-	ids := map[notary.ID]bool{}
-	at := s.Head.Time
+	if slices.Contains(s.Batches, b.Head.Batch) {
+		return errors.New("the batch's id is not new")
+	}
 	for i, r := range b.Rows {
-		if r.Index != s.Head.Size+uint64(i) {
-			return fmt.Errorf("row %d has index %d", i, r.Index)
-		}
-		if _, taken := s.ids[r.ID]; taken || ids[r.ID] {
+		if _, taken := s.ids[r.ID]; taken {
 			return fmt.Errorf("the id of row %d is taken", i)
 		}
-		ids[r.ID] = true
-		if r.CaseSeq <= 1 && r.CasePrev != (proofs.Hash{}) {
-			return fmt.Errorf("row %d has a leaf before it at place %d of its case", i, r.CaseSeq)
-		}
-		t, err := entryTime(r.Entry)
-		if err != nil || t.Before(at) {
-			return fmt.Errorf("row %d: its time goes back, or cannot be read (%w)", i, err)
-		}
-		at = t
 	}
-	if !b.Head.Time.Equal(at) {
-		return errors.New("the head's time is not that of the newest entry")
-	}
-	return nil
-}
-
-func (s *LedgerState) acceptsOperations(b *notary.Batch) error {
-	taken := map[Pair]bool{}
 	for i, o := range b.Operations {
-		p := Pair{o.Tenant, o.Key}
-		if _, ok := s.Operations[p]; ok || taken[p] {
+		if _, taken := s.Operations[Pair{o.Tenant, o.Key}]; taken {
 			return fmt.Errorf("the idempotency key of operation %d is taken", i)
 		}
-		taken[p] = true
-		if o.Count == 0 || o.First < s.Head.Size || o.First >= b.Head.Size || uint64(o.Count) > b.Head.Size-o.First {
-			return fmt.Errorf("operation %d is not within the batch", i)
-		}
 	}
 	return nil
-}
-
-// entryTime reads the third line of an entry.
-func entryTime(entry []byte) (time.Time, error) {
-	lines := strings.SplitN(string(entry), "\n", 4)
-	if len(lines) < 4 {
-		return time.Time{}, errors.New("the entry has no third line")
-	}
-	return time.Parse("time 2006-01-02T15:04:05.000Z", lines[2])
 }
 
 func (s *LedgerState) apply(b *notary.Batch) {
@@ -511,7 +453,7 @@ func (l *Ledger) Deposits(ctx context.Context, q notary.Query) ([]notary.Row, er
 			if r.Tenant != q.Tenant || r.Index < q.From || q.Term != nil && !slices.Contains(s.Terms[i], *q.Term) {
 				continue
 			}
-			t, err := entryTime(r.Entry)
+			t, err := notary.EntryTime(r.Entry)
 			if err != nil {
 				return nil, err
 			}

@@ -18,6 +18,7 @@ type Segments struct {
 	mu     sync.Mutex // never held while a caller's code runs
 	stored map[notary.SegmentName]StoredSegment
 	frozen map[string][]byte
+	kept   map[[2]string][]byte // accounts, by origin and name
 }
 
 // StoredSegment is one segment with its keys.
@@ -26,9 +27,10 @@ type StoredSegment struct{ Segment, Keys []byte }
 // NewSegments returns an empty store.
 func NewSegments() *Segments {
 	return &Segments{
-		Faults: &Faults{names: []string{"Put", "Load", "List", "ListKeys", "EditKeys", "Freeze", "Frozen"}},
+		Faults: &Faults{names: []string{"Put", "Load", "List", "ListKeys", "EditKeys", "KeepAccount", "KeptAccounts", "Freeze", "Frozen"}},
 		stored: map[notary.SegmentName]StoredSegment{},
 		frozen: map[string][]byte{},
+		kept:   map[[2]string][]byte{},
 	}
 }
 
@@ -166,6 +168,42 @@ func (s *Segments) EditKeys(ctx context.Context, name notary.SegmentName, edit f
 		return s.EditKeys(ctx, name, edit)
 	}
 	return err
+}
+
+// KeepAccount implements notary.Segments.
+func (s *Segments) KeepAccount(ctx context.Context, origin, name string, body []byte) error {
+	return s.Faults.call(ctx, "KeepAccount", func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if _, there := s.kept[[2]string{origin, name}]; !there {
+			s.kept[[2]string{origin, name}] = bytes.Clone(body)
+		}
+		return nil
+	})
+}
+
+// KeptAccounts implements notary.Segments.
+func (s *Segments) KeptAccounts(ctx context.Context, origin string, fn func(name string, body []byte) error) error {
+	kept := map[string][]byte{}
+	err := s.Faults.call(ctx, "KeptAccounts", func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for k, body := range s.kept {
+			if k[0] == origin {
+				kept[k[1]] = bytes.Clone(body)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for name, body := range kept {
+		if err := fn(name, body); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Freeze implements notary.Segments.

@@ -69,7 +69,7 @@ func (a *Anchor) Load(ctx context.Context) (body []byte, err error) {
 		return conn.QueryRow(ctx, "SELECT body, "+settled+" FROM anchor").Scan(&body, nil)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, errors.New("there is no anchor in the database: only init creates one")
+		return nil, fmt.Errorf("there is no anchor in the database: %w", notary.ErrNotFound)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("anchor in the database: %w", err)

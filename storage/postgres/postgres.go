@@ -70,6 +70,17 @@ func (c Config) schema() (string, error) {
 	return c.Schema, nil
 }
 
+// OneDatabase reports whether two configurations name the same database of the same
+// server, as far as their URLs tell: who restores one to an older state, restores both.
+func OneDatabase(a, b Config) bool {
+	ca, errA := pgx.ParseConfig(a.URL)
+	cb, errB := pgx.ParseConfig(b.URL)
+	if errA != nil || errB != nil {
+		return a.URL == b.URL
+	}
+	return ca.Host == cb.Host && ca.Port == cb.Port && ca.Database == cb.Database
+}
+
 // Ledger is notary.Ledger, notary.Accounts and notary.Peers on one schema.
 type Ledger struct {
 	schema string

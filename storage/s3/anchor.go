@@ -115,7 +115,7 @@ func (a *Anchor) load(caller context.Context) (seen, error) {
 	defer cancel()
 	body, etag, err := a.register.read(ctx)
 	if missing(err) {
-		return seen{}, fmt.Errorf("s3: there is no anchor at %s in the bucket %q", a.register.endpoint, a.register.name)
+		return seen{}, fmt.Errorf("s3: there is no anchor at %s in the bucket %q: %w", a.register.endpoint, a.register.name, notary.ErrNotFound)
 	}
 	if err != nil {
 		return seen{}, a.register.failed(ctx, "load anchor", err)

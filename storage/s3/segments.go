@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ import (
 //
 //	<prefix>segments/<origin>/<from>-<to>-<begin>-<end>   rows, locked as documents are for a time
 //	<prefix>keys/<origin>/<from>-<to>-<begin>-<end>       their wrapped keys, never locked
+//	<prefix>accounts/<origin>/<name>                      tenants, and hashes of API keys
 //	<prefix>frozen/<origin>                               why the log has ended
 //
 // Sizes are 16 hexadecimal digits, so that a listing is in their order; hashes are 64.
@@ -276,6 +278,48 @@ func (s *Segments) removeOld(caller context.Context, key string) error {
 		}
 		if err := s.remove(ctx, key, o.VersionID); err != nil {
 			return s.failed(ctx, "destroy old keys", err)
+		}
+	}
+	return ctx.Err()
+}
+
+var accountName = regexp.MustCompile(`^[a-z]+-[0-9a-f-]{36,64}$`)
+
+// KeepAccount implements notary.Segments.
+func (s *Segments) KeepAccount(ctx context.Context, origin, name string, body []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !accountName.MatchString(name) {
+		return errors.New("s3: not the name of an account")
+	}
+	err := newUpload(s.bucket, s.prefix+"accounts/"+origin+"/"+name).put(ctx, body)
+	if errors.Is(err, notary.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// KeptAccounts implements notary.Segments.
+func (s *Segments) KeptAccounts(ctx context.Context, origin string, fn func(name string, body []byte) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	under := s.prefix + "accounts/" + origin + "/"
+	for o := range s.core.ListObjectsIter(ctx, s.name, minio.ListObjectsOptions{Prefix: under, Recursive: true}) {
+		if o.Err != nil {
+			return s.failed(ctx, "list accounts", o.Err)
+		}
+		name := strings.TrimPrefix(o.Key, under)
+		if !accountName.MatchString(name) {
+			continue
+		}
+		body, _, err := s.readKey(ctx, o.Key)
+		if err != nil {
+			return err
+		}
+		if err := fn(name, body); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -36,6 +38,7 @@ func Segments(t *testing.T, h SegmentsHarness) {
 		{"List", segmentsList},
 		{"EditKeys", segmentsEditKeys},
 		{"RacingEdits", segmentsRacingEdits},
+		{"Accounts", segmentsAccounts},
 		{"Freeze", segmentsFreeze},
 		{"Cancelled", segmentsCancelled},
 	} {
@@ -198,6 +201,24 @@ func segmentsRacingEdits(t *testing.T, h SegmentsHarness) {
 	}
 }
 
+func segmentsAccounts(t *testing.T, h SegmentsHarness) {
+	s := h.New(t)
+	tenant, key := "tenant-01a2070d-4e2f-7d00-87c7-be68003ebf3d", "key-"+strings.Repeat("0a", 32)
+	must(t, s.KeepAccount(t.Context(), segmentOrigin, tenant, []byte("a tenant")))
+	must(t, s.KeepAccount(t.Context(), segmentOrigin, key, []byte("a key")))
+	must(t, s.KeepAccount(t.Context(), segmentOrigin, key, []byte("another")))
+	must(t, s.KeepAccount(t.Context(), segmentOrigin+"s", tenant, []byte("another log's")))
+	got := map[string]string{}
+	must(t, h.reopen(t, s).KeptAccounts(t.Context(), segmentOrigin, func(name string, body []byte) error { got[name] = string(body); return nil }))
+	if want := map[string]string{tenant: "a tenant", key: "a key"}; !maps.Equal(got, want) {
+		t.Errorf("KeptAccounts: %q, want %q", got, want)
+	}
+	stop := errors.New("stop")
+	if err := s.KeptAccounts(t.Context(), segmentOrigin, func(string, []byte) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("KeptAccounts with an fn that fails: %v", err)
+	}
+}
+
 func segmentsFreeze(t *testing.T, h SegmentsHarness) {
 	s := h.New(t)
 	if _, err := s.Frozen(t.Context(), segmentOrigin); !errors.Is(err, notary.ErrNotFound) {
@@ -226,8 +247,12 @@ func segmentsCancelled(t *testing.T, h SegmentsHarness) {
 		"List":     func() error { return s.List(ctx, segmentOrigin, 0, func(notary.SegmentName) error { return nil }) },
 		"ListKeys": func() error { return s.ListKeys(ctx, segmentOrigin, 0, func(notary.SegmentName) error { return nil }) },
 		"EditKeys": func() error { return s.EditKeys(ctx, name, func(k []byte) ([]byte, error) { return k, nil }) },
-		"Freeze":   func() error { return s.Freeze(ctx, segmentOrigin, []byte("why")) },
-		"Frozen":   func() error { _, err := s.Frozen(ctx, segmentOrigin); return err },
+		"KeepAccount": func() error {
+			return s.KeepAccount(ctx, segmentOrigin, "tenant-01a2070d-4e2f-7d00-87c7-be68003ebf3d", nil)
+		},
+		"KeptAccounts": func() error { return s.KeptAccounts(ctx, segmentOrigin, func(string, []byte) error { return nil }) },
+		"Freeze":       func() error { return s.Freeze(ctx, segmentOrigin, []byte("why")) },
+		"Frozen":       func() error { _, err := s.Frozen(ctx, segmentOrigin); return err },
 	} {
 		if err := call(); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s under a cancelled context: %v, want context.Canceled", what, err)

@@ -1,0 +1,156 @@
+package notary
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// KeptAccounts are Accounts of which a copy stands with the segments, so that whoever may
+// call still may when the ledger was lost. Each method stands here by itself: one that
+// changes an account must see to the copy as well.
+type KeptAccounts struct {
+	accounts Accounts
+	copies   Segments
+	origin   string
+}
+
+var _ Accounts = (*KeptAccounts)(nil)
+
+// KeepAccounts returns accounts with their copies; without copies, accounts as they are.
+func KeepAccounts(accounts Accounts, copies Segments, origin string) Accounts {
+	if copies == nil {
+		return accounts
+	}
+	return &KeptAccounts{accounts, copies, origin}
+}
+
+// CreateTenant implements Accounts. The copy comes first: a tenant that is only there does
+// no harm.
+func (k *KeptAccounts) CreateTenant(ctx context.Context, t Tenant) error {
+	copied := keptTenant{t.ID.String(), t.Name, t.Registration, t.Created}
+	if err := k.keep(ctx, copied.name(), copied); err != nil {
+		return err
+	}
+	return k.accounts.CreateTenant(ctx, t)
+}
+
+// CreateAPIKey implements Accounts.
+func (k *KeptAccounts) CreateAPIKey(ctx context.Context, a APIKey) error {
+	copied := keptKey{hex.EncodeToString(a.Hash[:]), a.Tenant.String(), a.Role, a.Created}
+	if err := k.keep(ctx, copied.name(), copied); err != nil {
+		return err
+	}
+	return k.accounts.CreateAPIKey(ctx, a)
+}
+
+// Tenant implements Accounts.
+func (k *KeptAccounts) Tenant(ctx context.Context, id ID) (Tenant, error) {
+	return k.accounts.Tenant(ctx, id)
+}
+
+// Tenants implements Accounts.
+func (k *KeptAccounts) Tenants(ctx context.Context) ([]Tenant, error) {
+	return k.accounts.Tenants(ctx)
+}
+
+// APIKey implements Accounts.
+func (k *KeptAccounts) APIKey(ctx context.Context, hash [32]byte) (APIKey, error) {
+	return k.accounts.APIKey(ctx, hash)
+}
+
+func (k *KeptAccounts) keep(ctx context.Context, name string, account any) error {
+	body, err := json.Marshal(account)
+	if err == nil {
+		err = k.copies.KeepAccount(ctx, k.origin, name, body)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping a copy of an account: %w", err)
+	}
+	return nil
+}
+
+// keptTenant and keptKey are what the copies hold, as JSON.
+type keptTenant struct {
+	ID           string    `json:"id"`
+	Name         string    `json:"name"`
+	Registration string    `json:"registration"`
+	Created      time.Time `json:"created"`
+}
+
+type keptKey struct {
+	Hash    string    `json:"sha256"` // of the key's text, in hex
+	Tenant  string    `json:"tenant"`
+	Role    Role      `json:"role"`
+	Created time.Time `json:"created"`
+}
+
+func (t keptTenant) name() string { return "tenant-" + t.ID }
+func (k keptKey) name() string    { return "key-" + k.Hash }
+
+// RestoreAccounts makes the tenants and API keys anew of which there are copies, and
+// returns how many of each there were not.
+func RestoreAccounts(ctx context.Context, accounts Accounts, copies Segments, origin string) (tenants, keys int, err error) {
+	var apiKeys []APIKey // which come after their tenants
+	err = copies.KeptAccounts(ctx, origin, func(name string, body []byte) error {
+		if strings.HasPrefix(name, "key-") {
+			a, err := parseKey(name, body)
+			apiKeys = append(apiKeys, a)
+			return err
+		}
+		t, err := parseTenant(name, body)
+		if err != nil {
+			return err
+		}
+		made, err := unlessThere(accounts.CreateTenant(ctx, t))
+		tenants += made
+		return err
+	})
+	for _, a := range apiKeys {
+		if err != nil {
+			break
+		}
+		var made int
+		made, err = unlessThere(accounts.CreateAPIKey(ctx, a))
+		keys += made
+	}
+	return tenants, keys, err
+}
+
+func parseTenant(name string, body []byte) (Tenant, error) {
+	var t keptTenant
+	err := json.Unmarshal(body, &t)
+	id, bad := ParseID(t.ID)
+	if err != nil || bad != nil || name != t.name() {
+		return Tenant{}, fmt.Errorf("%w: the copy of a tenant", ErrDamaged)
+	}
+	return Tenant{ID: id, Name: t.Name, Registration: t.Registration, Created: t.Created}, nil
+}
+
+func parseKey(name string, body []byte) (APIKey, error) {
+	var k keptKey
+	err := json.Unmarshal(body, &k)
+	tenant, bad := ParseID(k.Tenant)
+	hash, wrong := hex.DecodeString(k.Hash)
+	a := APIKey{Tenant: tenant, Role: k.Role, Created: k.Created}
+	if err != nil || bad != nil || wrong != nil || len(hash) != len(a.Hash) || name != k.name() {
+		return APIKey{}, fmt.Errorf("%w: the copy of an API key", ErrDamaged)
+	}
+	copy(a.Hash[:], hash)
+	return a, nil
+}
+
+// unlessThere counts what was made.
+func unlessThere(err error) (made int, _ error) {
+	switch {
+	case err == nil:
+		return 1, nil
+	case errors.Is(err, ErrExists):
+		return 0, nil
+	}
+	return 0, err
+}
