@@ -130,25 +130,27 @@ func segmentsList(t *testing.T, h SegmentsHarness) {
 	for _, i := range []int{5, 0, 7, 3, 1, 6, 2, 4} {
 		must(t, s.Put(t.Context(), all[i], []byte("rows"), []byte("keys")))
 	}
-	for _, from := range []uint64{0, 1, 2, 5, 6, 256, 257, 1 << 41} {
-		var got, want []notary.SegmentName
-		must(t, s.List(t.Context(), segmentOrigin, from, func(n notary.SegmentName) error { got = append(got, n); return nil }))
-		for _, n := range all {
-			if n.From >= from {
-				want = append(want, n)
+	for what, list := range map[string]func(context.Context, string, uint64, func(notary.SegmentName) error) error{"List": s.List, "ListKeys": s.ListKeys} {
+		for _, from := range []uint64{0, 1, 2, 5, 6, 256, 257, 1 << 41} {
+			var got, want []notary.SegmentName
+			must(t, list(t.Context(), segmentOrigin, from, func(n notary.SegmentName) error { got = append(got, n); return nil }))
+			for _, n := range all {
+				if n.From >= from {
+					want = append(want, n)
+				}
+			}
+			if !slices.IsSortedFunc(got, func(a, b notary.SegmentName) int { return int(int64(a.From) - int64(b.From)) }) {
+				t.Errorf("%s from %d: not in order", what, from)
+			}
+			if len(got) != len(want) || slices.ContainsFunc(want, func(n notary.SegmentName) bool { return !slices.Contains(got, n) }) {
+				t.Errorf("%s from %d: %d names, want %d", what, from, len(got), len(want))
 			}
 		}
-		if !slices.IsSortedFunc(got, func(a, b notary.SegmentName) int { return int(int64(a.From) - int64(b.From)) }) {
-			t.Errorf("from %d: not in order", from)
+		stop := errors.New("stop")
+		calls := 0
+		if err := list(t.Context(), segmentOrigin, 0, func(notary.SegmentName) error { calls++; return stop }); !errors.Is(err, stop) || calls != 1 {
+			t.Errorf("%s with an fn that fails: %v after %d calls", what, err, calls)
 		}
-		if len(got) != len(want) || slices.ContainsFunc(want, func(n notary.SegmentName) bool { return !slices.Contains(got, n) }) {
-			t.Errorf("from %d: %d names, want %d", from, len(got), len(want))
-		}
-	}
-	stop := errors.New("stop")
-	calls := 0
-	if err := s.List(t.Context(), segmentOrigin, 0, func(notary.SegmentName) error { calls++; return stop }); !errors.Is(err, stop) || calls != 1 {
-		t.Errorf("List with an fn that fails: %v after %d calls", err, calls)
 	}
 }
 
@@ -243,6 +245,7 @@ func segmentsCancelled(t *testing.T, h SegmentsHarness) {
 		"Put":      func() error { return s.Put(ctx, segmentName(1, 2, 0), []byte("rows"), []byte("keys")) },
 		"Load":     func() error { _, _, err := s.Load(ctx, name); return err },
 		"List":     func() error { return s.List(ctx, segmentOrigin, 0, func(notary.SegmentName) error { return nil }) },
+		"ListKeys": func() error { return s.ListKeys(ctx, segmentOrigin, 0, func(notary.SegmentName) error { return nil }) },
 		"EditKeys": func() error { return s.EditKeys(ctx, name, func(k []byte) ([]byte, error) { return k, nil }) },
 		"KeepAccount": func() error {
 			return s.KeepAccount(ctx, segmentOrigin, "tenant-01a2070d-4e2f-7d00-87c7-be68003ebf3d", nil)
