@@ -303,15 +303,13 @@ func TestKeyOnToken(t *testing.T) {
 	l.now.Store(d.client(p))
 	for n := range rounds(5, 100) {
 		until(t, 20*time.Second, "receipts", func() bool { return len(l.since(0)) > 20*(n+1) })
-		killed := 0
-		for _, pid := range childrenOf(t, p.pid) {
-			if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
-				killed++
+		// Since the last was killed, another may not have begun yet.
+		until(t, 20*time.Second, tokenProgram+" runs", func() (killed bool) {
+			for _, pid := range childrenOf(t, p.pid) {
+				killed = syscall.Kill(pid, syscall.SIGKILL) == nil || killed
 			}
-		}
-		if killed == 0 {
-			t.Fatalf("no %s runs", tokenProgram)
-		}
+			return killed
+		})
 	}
 	receipts, _ := l.account(t)
 	p.stop(t)
