@@ -338,7 +338,8 @@ type Health struct {
 	Committed uint64 `json:"committed,omitempty"`
 
 	// Notes What works, and the operator should know. `single-copy`: the database has no synchronous
-	// standby, so that what is acknowledged is on one machine only. `unwitnessed`: the newest
+	// standby, so that what is acknowledged is on one machine only. `anchor-1-lags`: the second
+	// anchor was restored to an older state than the log; the next seal advances it. `unwitnessed`: the newest
 	// checkpoints are published without the quorum of the witnesses, as the operator set it.
 	Notes []string `json:"notes,omitempty"`
 
@@ -347,7 +348,8 @@ type Health struct {
 	// Example: log.example.org/prod/1
 	Origin string `json:"origin,omitempty"`
 
-	// Problems What is wrong, by name; only while unready.
+	// Problems What is wrong, by name; only while unready. `anchor-1` is the second of the registers that
+	// the setting `anchors` names: it does not answer, and nothing is sealed before it does.
 	Problems []string `json:"problems,omitempty"`
 
 	// Published Entries under the published checkpoint.
