@@ -121,6 +121,7 @@ type Notary struct {
 	sealer   sealer        // the sealing goroutine's
 	// segmented is the edge of the tree where the segment stored last ends; likewise.
 	segmented *proofs.Range
+	halfway   *halfway // likewise
 	recent    recent
 	stamper   stamper
 	term      uint64 // likewise: of replica, while this process seals

@@ -45,24 +45,37 @@ func (n *Notary) segmentGrowth(ctx context.Context, from, next proofs.Checkpoint
 		}
 	}
 	for {
-		end, remembered, err := n.putRange(ctx, edge, next.Size)
+		begin, before := edge, n.halfway
+		if before != nil && before.from == from && before.edge.Size() < next.Size {
+			begin = before.edge
+		}
+		end, remembered, err := n.putRange(ctx, begin, next.Size, func(e *proofs.Range) { n.halfway = &halfway{from, e} })
 		if err != nil {
 			return err
 		}
+		n.halfway = nil
 		if end.Root() == next.Root {
 			n.segmented = end
 			return nil
 		}
 		// A database that lost what it had committed may have put other rows in its place.
-		if n.recent.drop(); !remembered {
+		if n.recent.drop(); !remembered && begin == edge {
 			return contradiction("the rows give root %s at size %d, the head says %s", end.Root(), next.Size, next.Root)
 		}
 	}
 }
 
+// halfway is how far the rows after a sealed state are stored, so that more of them than a
+// slow store takes in one round need not be begun anew.
+type halfway struct {
+	from proofs.Checkpoint
+	edge *proofs.Range
+}
+
 // putRange stores the rows from edge on up to a size, in as many segments as it takes,
-// and returns the edge there, and whether any row was remembered and not read.
-func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64) (end *proofs.Range, remembered bool, err error) {
+// tells after each how far it has come, and returns the edge there, and whether any row was
+// remembered and not read.
+func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64, came func(*proofs.Range)) (end *proofs.Range, remembered bool, err error) {
 	edge = edge.Clone()
 	part := part{begin: SegmentName{Origin: n.key.Name, From: edge.Size(), Begin: edge.Root()}}
 	for at := edge.Size(); at < to; {
@@ -84,6 +97,7 @@ func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64) (e
 				}
 				part.begin.From, part.begin.Begin = name.To, name.End
 				part.rows, part.bytes = part.rows[:0], 0
+				came(edge.Clone())
 			}
 		}
 		at += uint64(len(rows))
@@ -291,7 +305,7 @@ func (n *Notary) catchUpRange(ctx context.Context, from, to uint64) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := n.putRange(ctx, edge, to); err != nil {
+	if _, _, err := n.putRange(ctx, edge, to, func(*proofs.Range) {}); err != nil {
 		return err
 	}
 	return n.forgetErased(ctx, from, to)
