@@ -84,9 +84,6 @@ func TestServeStopsUnderLoad(t *testing.T) {
 // TestSlowAndEndless: who sends slowly, or without an end, is cut off, and costs the
 // others nothing.
 func TestSlowAndEndless(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes as long as a request may")
-	}
 	t.Parallel()
 	l := newTestLog(t, "log.example/test/1", 200, 0, "")
 	c := setup(t, false, l)
