@@ -82,7 +82,7 @@ func TestStoppedSealerProcess(t *testing.T) {
 		syscall.Kill(f.processes[sealer].pid, syscall.SIGSTOP)
 		// It may sleep with the lock of the head in its hand, which the database takes from it.
 		time.Sleep(3 * time.Second)
-		until(t, 10*time.Second, "sealing while the sealer sleeps", func() bool { return len(l.since(before)) > writers })
+		until(t, 5*time.Second, "sealing while the sealer sleeps", func() bool { return len(l.since(before)) > writers })
 		syscall.Kill(f.processes[sealer].pid, syscall.SIGCONT)
 		f.up[sealer].Store(stale)
 		if !f.follows(t, sealer, stale) {

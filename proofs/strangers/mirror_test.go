@@ -52,22 +52,7 @@ func TestTileClientReadsAMirror(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := os.ReadFile(filepath.Join(mirror, "checkpoint"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, _, err := torchwood.VerifyCheckpoint(data, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tiles, err := torchwood.NewTileFS(os.DirFS(mirror))
-		if err != nil {
-			t.Fatal(err)
-		}
-		client, err := torchwood.NewClient(tiles)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, tiles, client := reader(t, mirror, p)
 		read := 0
 		for i, entry := range client.AllEntries(t.Context(), c.Tree, 0) {
 			if want, known := leaves[i]; known && proofs.LeafHash(entry).String() != want {

@@ -21,22 +21,7 @@ func TestTileClientReadsAnExportedLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, _, err := torchwood.VerifyCheckpoint(data, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tiles, err := torchwood.NewTileFS(os.DirFS(dir))
-		if err != nil {
-			t.Fatal(err)
-		}
-		client, err := torchwood.NewClient(tiles)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, tiles, client := reader(t, dir, p)
 		read := 0
 		for i, entry := range client.AllEntries(t.Context(), c.Tree, 0) {
 			if string(entry) != d.entries[i].String() {
@@ -85,4 +70,27 @@ func TestTileClientRefusesASpoiledTile(t *testing.T) {
 	if _, _, err := client.Entry(t.Context(), tree, 1); err == nil {
 		t.Error("a spoiled tile is taken")
 	}
+}
+
+// reader is the checkpoint of the log in a directory, which satisfies the policy, and
+// torchwood's readers of its tiles.
+func reader(t *testing.T, dir string, p torchwood.Policy) (torchwood.Checkpoint, *torchwood.TileFS, *torchwood.Client) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := torchwood.VerifyCheckpoint(data, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiles, err := torchwood.NewTileFS(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := torchwood.NewClient(tiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, tiles, client
 }
