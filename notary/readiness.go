@@ -19,16 +19,31 @@ type readiness struct {
 	required  bool      // nothing is published without that quorum
 	lost      time.Time // since when the quorum is missing; zero: it stands, or none is asked for
 	waiting   time.Time // since when something committed is not published; zero: nothing is
-	fault     error     // the last failure of sequencer or sealer; nil after a success
-	failed    time.Time // when that was
-	damage    []error   // what the scrubber or a reader found damaged; each is an ErrDamaged
-	probed    error     // what the last probe found; nil: all is well
+	sequencer fault     // how it fared last
+	sealer    fault
+	damage    []error // what the scrubber or a reader found damaged; each is an ErrDamaged
+	probed    error   // what the last probe found; nil: all is well
 
 	// Since when each of these is under way; zero: it is not. What takes longer than
 	// stuckAfter hangs: storage may never answer, and would not be asked again.
 	committing, sealing, probing time.Time
 	// waits is the anchor that a seal waits for, as an error without a cause; nil: none.
 	waits *AnchorError
+}
+
+// fault is the last failure of something that tries again; its error is nil after a
+// success of its own. What else succeeds meanwhile says nothing of it.
+type fault struct {
+	err error
+	at  time.Time
+}
+
+// recent is the failure, while it speaks against the notary.
+func (f fault) recent() error {
+	if time.Since(f.at) < faultAge {
+		return f.err
+	}
+	return nil
 }
 
 const (
@@ -164,17 +179,18 @@ func (r *readiness) accept() error {
 	return nil
 }
 
-func (r *readiness) report(err error) {
+// report notes how the sequencer or the sealer fared.
+func (r *readiness) report(of *fault, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fault, r.failed = err, time.Now()
+	*of = fault{err, time.Now()}
 }
 
-// failure is the last failure of sequencer or sealer.
+// failure is the sealer's last failure.
 func (r *readiness) failure() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.fault
+	return r.sealer.err
 }
 
 // probe takes the finding of a probe and returns the one before.
@@ -239,10 +255,7 @@ func (n *Notary) Status(ctx context.Context) Status {
 	r := &n.ready
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.failed) < faultAge {
-		found = append(found, r.fault)
-	}
-	found = append(found, r.probed, r.stuck())
+	found = append(found, r.sequencer.recent(), r.sealer.recent(), r.probed, r.stuck())
 	found = append(found, r.damage...)
 	return Status{
 		Committed:   r.committed,

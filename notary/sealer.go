@@ -78,20 +78,21 @@ func (n *Notary) persist(work func(context.Context) error) bool {
 		end()
 		cancel()
 		if err == nil {
-			n.ready.report(nil)
+			n.ready.report(&n.ready.sealer, nil)
 			return true
 		}
 		switch {
-		case errors.Is(err, errDeposed):
+		case errors.Is(err, errDeposed): // and what it could not do is another's to do
+			n.ready.report(&n.ready.sealer, nil)
 			return false
 		case errors.Is(err, errQuorum): // it is told of by itself, and goes on for as long as it takes
-			n.ready.report(nil)
+			n.ready.report(&n.ready.sealer, nil)
 			if !n.pause(n.run) {
 				return false
 			}
 			continue
 		}
-		n.ready.report(err)
+		n.ready.report(&n.ready.sealer, err)
 		if n.deadly(err); n.run.Err() != nil {
 			return false
 		}

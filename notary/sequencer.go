@@ -133,7 +133,7 @@ func (n *Notary) sequence(batch []*pending) {
 		n.metrics.since(stagePool, p.entered)
 	}
 	err := n.commit(batch)
-	n.ready.report(err)
+	n.ready.report(&n.ready.sequencer, err)
 	for _, p := range batch {
 		p.done <- err
 	}
@@ -191,7 +191,7 @@ func (n *Notary) committed(batch ID) (bool, error) {
 		if err == nil {
 			return ok, nil
 		}
-		n.ready.report(err)
+		n.ready.report(&n.ready.sequencer, err)
 		if !n.pause(n.run) {
 			return false, err
 		}
