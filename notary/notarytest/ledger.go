@@ -53,6 +53,7 @@ type LedgerState struct {
 	Renewals      []notary.Renewal // ascending by number
 	Tenants       map[notary.ID]notary.Tenant
 	APIKeys       map[[32]byte]notary.APIKey
+	Webhooks      map[notary.ID]notary.Webhook
 
 	ids map[notary.ID]int // where in Rows
 }
@@ -66,6 +67,7 @@ type Pair struct {
 var ledgerCalls = []string{
 	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Deposits",
 	"Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "APIKey",
+	"CreateWebhook", "Webhooks", "SaveWebhook", "DeleteWebhook",
 }
 
 // NewLedger returns an empty ledger with that clock; nil is time.Now.
@@ -94,6 +96,10 @@ func (s LedgerState) clone() LedgerState {
 	c.Stamps, c.Renewals = cloneStamps(s.Stamps), cloneRenewals(s.Renewals)
 	c.Tenants = cloneMap(s.Tenants)
 	c.APIKeys = cloneMap(s.APIKeys)
+	c.Webhooks = cloneMap(s.Webhooks)
+	for id, w := range c.Webhooks {
+		c.Webhooks[id] = cloneWebhook(w)
+	}
 	c.index()
 	return c
 }

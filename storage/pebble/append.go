@@ -366,6 +366,15 @@ func (l *Ledger) write(key, fields []byte) error {
 	return l.commit(b)
 }
 
+// remove deletes one value, durable on return. The caller holds the lock of the head.
+func (l *Ledger) remove(key []byte) error {
+	b := l.db.NewBatch()
+	if err := b.Delete(key, nil); err != nil {
+		return err
+	}
+	return l.commit(b)
+}
+
 // Publish implements notary.Ledger. The note is visible at once and reaches the disk
 // with the next commit or with Close; a crash before that loses it, and it is signed
 // again from the anchor. With a full disk it is kept in memory alone.

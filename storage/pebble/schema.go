@@ -36,6 +36,7 @@ import (
 //	y number                       renewal                   Renew
 //	n tenant                       tenant                    CreateTenant
 //	a hash                         API key                   CreateAPIKey
+//	w tenant id                    webhook                   CreateWebhook, SaveWebhook
 //
 // Each hash stands once. There are no rows for tiles: a tile, full or partial, is
 // the 256 keys under (level, index), next to each other in one or two blocks.
@@ -73,6 +74,7 @@ const (
 	tableRenewals   = 'y'
 	tableTenants    = 'n'
 	tableAPIKeys    = 'a'
+	tableWebhooks   = 'w'
 )
 
 // schemaVersion is raised by a change that an older program would misread. A

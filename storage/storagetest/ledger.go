@@ -26,6 +26,7 @@ import (
 type LedgerDriver interface {
 	notary.Ledger
 	notary.Accounts
+	notary.Webhooks
 }
 
 // Harness is one fresh, empty ledger. The opener closes it by t.Cleanup.
@@ -36,7 +37,7 @@ type Harness struct {
 }
 
 // Ledger tests every sentence of the contracts of notary.Ledger and
-// notary.Accounts. Beyond what they say it asks for this:
+// notary.Accounts and notary.Webhooks. Beyond what they say it asks for this:
 //
 //   - A batch that does not continue the head is refused with an error, nothing of
 //     it is written, and the ledger remains usable: a gap or an overlap in the row
@@ -72,6 +73,7 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"Cancelled", testCancelled},
 		{"Readers", testReaders},
 		{"Accounts", testAccounts},
+		{"Webhooks", testWebhooks},
 		{"Reopen", testReopen},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
