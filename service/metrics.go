@@ -32,7 +32,7 @@ type metrics struct {
 type routeMetrics struct {
 	name     string
 	duration prometheus.Observer
-	requests [4][6]atomic.Pointer[prometheus.Counter] // by method and class
+	requests [5][6]atomic.Pointer[prometheus.Counter] // by method and class
 }
 
 // noRoute stands for every path that is none of ours.
@@ -41,7 +41,7 @@ const noRoute = "none"
 // methods and classes are those that are told apart; the last method stands for the
 // rest, and class none for an answer that never began.
 var (
-	methods = [4]string{http.MethodGet, http.MethodHead, http.MethodPost, "other"}
+	methods = [5]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, "other"}
 	classes = [6]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 )
 

@@ -49,6 +49,7 @@ var (
 	invalidBatch           = &problem{name: "invalid-batch", status: 422, title: "Lines of the batch cannot be deposited"}
 	invalidVerification    = &problem{name: "invalid-verification", status: 422, title: "The policy is not a policy"}
 	invalidAssurance       = &problem{name: "invalid-assurance", status: 422, title: "The assurance cannot be given"}
+	invalidWebhook         = &problem{name: "invalid-webhook", status: 422, title: "The webhook cannot be made so"}
 	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
 	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
 	internal               = &problem{name: "internal", status: 500, title: "Internal error", logged: true}

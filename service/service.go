@@ -16,13 +16,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/webhook"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
 )
 
-// Config is what the edge is made of. Notary, Accounts and Policy are required.
+// Config is what the edge is made of. Notary, Accounts, Policy,
+// Webhooks and Caller are required.
 type Config struct {
 	Notary   *notary.Notary
 	Accounts notary.Accounts
@@ -30,6 +32,11 @@ type Config struct {
 	// Earlier are the policies that were in force before, the last one first. They stay
 	// served by their fingerprints.
 	Earlier []proofs.Policy
+
+	// Webhooks are whom tenants want to be told of what is published, Caller who will call
+	// them.
+	Webhooks notary.Webhooks
+	Caller   *webhook.Caller
 
 	MaxDocument int64 // bytes; 0: 1 GiB
 	// Wait is how long a request may take in which no byte moves, either way; 0: 30 s.
@@ -129,7 +136,7 @@ func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 		path = r.URL.RawPath
 	}
 	var allow []string
-	for _, m := range []string{http.MethodGet, http.MethodPost} {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		if routes.Match(chi.NewRouteContext(), m, path) {
 			allow = append(allow, m)
 			if m == http.MethodGet {

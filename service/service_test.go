@@ -11,6 +11,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/textproto"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
+	"github.com/muniment/muniment/notary/webhook"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
@@ -92,6 +94,7 @@ func newHouseOn(t testing.TB, settle func(*notary.Config), change ...func(*Confi
 	h.depositor, h.reader, h.stranger = h.key(t, first, notary.Depositor), h.key(t, first, notary.Compliance), h.key(t, second, notary.Depositor)
 	config := Config{
 		Notary: h.notary, Accounts: h.ledger, Policy: h.policy, MaxDocument: 1 << 20,
+		Webhooks: h.ledger, Caller: webhook.NewCaller([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}),
 		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	for _, f := range change {

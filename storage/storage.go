@@ -63,6 +63,7 @@ func (a AnchorConfig) String() string {
 type Store struct {
 	Ledger   notary.Ledger
 	Accounts notary.Accounts
+	Webhooks notary.Webhooks
 	Blobs    notary.Blobs
 	// Segments is the second copy of what is sealed; nil where the documents are in the
 	// directory, and a copy would be on the disk of what it is a copy of.
@@ -266,7 +267,7 @@ func (s *Store) openLedger(ctx context.Context, c Config) error {
 			return err
 		}
 		s.close = append(s.close, ledger.Close)
-		s.Ledger, s.Accounts, s.Peers, s.SingleCopy = ledger, ledger, ledger, ledger.SingleCopy
+		s.Ledger, s.Accounts, s.Webhooks, s.Peers, s.SingleCopy = ledger, ledger, ledger, ledger, ledger.SingleCopy
 		return nil
 	}
 	ledger, err := pebble.Open(ctx, pebble.Config{
@@ -276,7 +277,7 @@ func (s *Store) openLedger(ctx context.Context, c Config) error {
 		return err
 	}
 	s.close = append(s.close, ledger.Close)
-	s.Ledger, s.Accounts, s.Room, s.Space = ledger, ledger, ledger.Room, ledger.Space
+	s.Ledger, s.Accounts, s.Webhooks, s.Room, s.Space = ledger, ledger, ledger, ledger.Room, ledger.Space
 	s.snapshot = ledger.Snapshot
 	// The links of a backup that died keep the room of tables that are long gone.
 	return s.DropSnapshot()

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/webhook"
 	"github.com/muniment/muniment/service"
 )
 
@@ -112,9 +113,12 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		}
 		go serveControl(ctx, control, n, d.store, logger)
 	}
+	caller := webhook.NewCaller(cfg.WebhookNetworks)
 	edge := service.Config{
 		Notary:      n,
 		Accounts:    d.store.Accounts,
+		Webhooks:    d.store.Webhooks,
+		Caller:      caller,
 		Policy:      d.config.Policy,
 		Earlier:     d.earlier,
 		MaxDocument: cfg.MaxDocument,
@@ -133,11 +137,19 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		edge.Canary = c.verdict
 		song.Go(func() { c.run(singing) })
 	}
+	dispatcher := webhook.Dispatcher{Notary: n, Store: d.store.Webhooks, Caller: caller, Logger: logger, Metrics: metrics}
+	song.Go(func() {
+		if err := dispatcher.Run(singing); err != nil {
+			logger.Error("webhooks are not called", "error", err)
+		}
+	})
 	handler := newHandler(edge)
 	fmt.Fprintf(out, "serving %s on http://%s\n", d.config.Policy.Logs[0].Name, listener.Addr())
 	tellSystemd("READY=1")
 	defer context.AfterFunc(ctx, func() { tellSystemd("STOPPING=1") })()
 	err := service.Serve(ctx, listener, handler, stopWithin/2)
+	hush()
+	song.Wait() // who reads the notary, before it closes
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin/2)
 	defer cancel()
 	return errors.Join(err, n.Close(stop))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/muniment/muniment/notary"
@@ -32,6 +33,8 @@ type config struct {
 	TimestampRoots       string
 	TimestampEvery       time.Duration
 	TimestampPolicy      string
+
+	WebhookNetworks []netip.Prefix
 
 	settings []setting
 	from     map[string]origin // of each setting that is not at its default
@@ -85,6 +88,7 @@ func newConfig() *config {
 	c.settings = append(c.settings,
 		setting{"timestamp.authorities", list(&c.TimestampAuthorities), "", "URLs of 1 to 4 time-stamp authorities (RFC 3161) that date checkpoints, all asked each time; none: checkpoints are not dated"},
 		setting{"timestamp.roots", text(&c.TimestampRoots), "", "PEM file of the root certificates that their time-stamps must lead to; required with timestamp.authorities. Keep the roots of former authorities in it"},
+		setting{"webhooks.networks", networks(&c.WebhookNetworks), "", "networks beside the public ones that tenants' webhooks may lead to, as in [10.0.0.0/8]; there http:// is allowed"},
 		setting{"timestamp.every", interval(&c.TimestampEvery), "1h0m0s", "how often a new checkpoint is dated, 1s or more; 0: on demand alone (munimentd timestamp)"},
 		setting{"timestamp.policy", objectID(&c.TimestampPolicy), "", "OID of the rules to ask time-stamps under; empty: each authority's own"},
 	)

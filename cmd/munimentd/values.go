@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -271,6 +272,34 @@ func list(p *[]string) value {
 			return nil
 		},
 		get: func() any { return append([]string{}, *p...) },
+	}
+}
+
+func networks(p *[]netip.Prefix) value {
+	return value{
+		kind: "yaml", structured: true,
+		set: func(text string) error {
+			var words []string
+			if err := yaml.Unmarshal([]byte(text), &words); err != nil {
+				return errors.New("is not a list of networks, as in [10.0.0.0/8]")
+			}
+			*p = nil
+			for _, w := range words {
+				network, err := netip.ParsePrefix(w)
+				if err != nil || network != network.Masked() {
+					return fmt.Errorf("names %q, which is not a network as in 10.0.0.0/8", w)
+				}
+				*p = append(*p, network)
+			}
+			return nil
+		},
+		get: func() any {
+			words := []string{}
+			for _, n := range *p {
+				words = append(words, n.String())
+			}
+			return words
+		},
 	}
 }
 

@@ -8,11 +8,48 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
+
+// Defines values for WebhookMessageType.
+const (
+	DepositPublished WebhookMessageType = "deposit.published"
+	NoticePublished  WebhookMessageType = "notice.published"
+)
+
+// Valid indicates whether the value is a known member of the WebhookMessageType enum.
+func (e WebhookMessageType) Valid() bool {
+	switch e {
+	case DepositPublished:
+		return true
+	case NoticePublished:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookRequestKinds.
+const (
+	WebhookRequestKindsDeposit WebhookRequestKinds = "deposit"
+	WebhookRequestKindsNotice  WebhookRequestKinds = "notice"
+)
+
+// Valid indicates whether the value is a known member of the WebhookRequestKinds enum.
+func (e WebhookRequestKinds) Valid() bool {
+	switch e {
+	case WebhookRequestKindsDeposit:
+		return true
+	case WebhookRequestKindsNotice:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for Assurance.
 const (
@@ -456,6 +493,17 @@ type Receipt = string
 // Example: {"content.sha256":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824","contract.number":"LC-2026-0117"}
 type Record = json.RawMessage
 
+// ReplayRequest One of the two.
+type ReplayRequest struct {
+	// Dead Tell once more what was given up.
+	Dead *bool `json:"dead,omitempty"`
+
+	// From Tell everything from this index on.
+	//
+	// Example: 812
+	From *uint64 `json:"from,omitempty"`
+}
+
 // SignatureCheck One signature that holds.
 type SignatureCheck struct {
 	// Key The verifier key.
@@ -578,6 +626,132 @@ type VerificationUpload struct {
 	Receipt Receipt `json:"receipt"`
 }
 
+// Webhook A webhook, and how far it has come.
+type Webhook struct {
+	// Contracts Contract numbers.
+	Contracts *[]string `json:"contracts,omitempty"`
+
+	// Created When it was made.
+	Created time.Time `json:"created"`
+
+	// Dead The last 1,000 that were given up.
+	Dead []WebhookAttempt `json:"dead"`
+
+	// Id Its id, a UUIDv7.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Id string `json:"id"`
+
+	// Kinds Kinds of entry.
+	Kinds *[]string `json:"kinds,omitempty"`
+
+	// Labels `NAME=VALUE`.
+	Labels *[]string `json:"labels,omitempty"`
+
+	// Next The index from which on nothing was looked at yet.
+	Next uint64 `json:"next"`
+
+	// Secret Checks the signatures. It is told once, when the webhook is made.
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
+	Secret *string `json:"secret,omitempty"`
+
+	// Url Whom it tells.
+	Url string `json:"url"`
+
+	// Waiting What is tried again, or waits for the one before it in its case.
+	Waiting []WebhookAttempt `json:"waiting"`
+}
+
+// WebhookAttempt A call that was not taken yet.
+type WebhookAttempt struct {
+	// At When it was given up.
+	At *time.Time `json:"at,omitempty"`
+
+	// Attempts How often the call was made.
+	Attempts int `json:"attempts"`
+
+	// Due When it is made again.
+	Due *time.Time `json:"due,omitempty"`
+
+	// Index Of the entry.
+	Index uint64 `json:"index"`
+
+	// Reason Why the last attempt failed.
+	//
+	// Example: it answered with status 500
+	Reason *string `json:"reason,omitempty"`
+}
+
+// WebhookList The tenant's webhooks.
+type WebhookList struct {
+	// Webhooks In the order in which they were made.
+	Webhooks []Webhook `json:"webhooks"`
+}
+
+// WebhookMessage The body of a call. The headers `webhook-id`, the same with each attempt, `webhook-timestamp`
+// and `webhook-signature` are those of Standard Webhooks 1.0. Any answer of 2xx takes it.
+type WebhookMessage struct {
+	// Data What finds it. Its receipt is at `/v1/deposits/{id}/receipt`.
+	Data struct {
+		// CaseSeq Place in the case.
+		CaseSeq *uint64 `json:"case_seq,omitempty"`
+
+		// Contract Contract number.
+		Contract *string `json:"contract,omitempty"`
+
+		// Erased It was lawfully erased before the call.
+		Erased *bool `json:"erased,omitempty"`
+
+		// Id Of the deposit or notice.
+		Id string `json:"id"`
+
+		// Index In the log.
+		Index uint64 `json:"index"`
+
+		// Leaf Leaf hash, base64.
+		Leaf string `json:"leaf"`
+
+		// Sha256 Of the document.
+		Sha256 *string `json:"sha256,omitempty"`
+
+		// Unreadable What the depository keeps of it is damaged; ask its operator.
+		Unreadable *bool `json:"unreadable,omitempty"`
+	} `json:"data"`
+
+	// Timestamp The entry's time.
+	Timestamp time.Time `json:"timestamp"`
+
+	// Type What there is to tell.
+	Type WebhookMessageType `json:"type"`
+}
+
+// WebhookMessageType What there is to tell.
+type WebhookMessageType string
+
+// WebhookRequest Whom to tell, and of what. Where several lists are given, all must fit; an empty or missing
+// one fits everything.
+type WebhookRequest struct {
+	// Contracts Contract numbers, byte for byte.
+	Contracts *[]string `json:"contracts,omitempty"`
+
+	// Kinds Kinds of entry; none, both.
+	Kinds *[]WebhookRequestKinds `json:"kinds,omitempty"`
+
+	// Labels `NAME=VALUE`, without `label.` before the name. All of them must stand in the record.
+	//
+	// Example: ["product=mortgage"]
+	Labels *[]string `json:"labels,omitempty"`
+
+	// Url `https://HOST/PATH`. It must lead to a public address, or to a network that the operator has named.
+	//
+	// Example: https://loans.example.org/hooks/muniment
+	Url string `json:"url"`
+}
+
+// WebhookRequestKinds defines model for WebhookRequest.Kinds.
+type WebhookRequestKinds string
+
 // Assurance defines model for Assurance.
 type Assurance string
 
@@ -595,6 +769,9 @@ type Size = string
 
 // TilePath defines model for TilePath.
 type TilePath = string
+
+// WebhookID defines model for WebhookID.
+type WebhookID = string
 
 // BadRequest An RFC 9457 problem.
 type BadRequest = Problem
@@ -770,6 +947,12 @@ type VerifyJSONRequestBody = VerificationRequest
 // VerifyMultipartRequestBody defines body for Verify for multipart/form-data ContentType.
 type VerifyMultipartRequestBody = VerificationUpload
 
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookRequest
+
+// ReplayWebhookJSONRequestBody defines body for ReplayWebhook for application/json ContentType.
+type ReplayWebhookJSONRequestBody = ReplayRequest
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetHealth Whether the process is alive
@@ -823,6 +1006,21 @@ type ServerInterface interface {
 	// Verify Check a receipt
 	// (POST /v1/verify)
 	Verify(w http.ResponseWriter, r *http.Request, params VerifyParams)
+	// ListWebhooks List the tenant's webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(w http.ResponseWriter, r *http.Request)
+	// CreateWebhook Be told of what is published from now on
+	// (POST /v1/webhooks)
+	CreateWebhook(w http.ResponseWriter, r *http.Request)
+	// DeleteWebhook Be told no more
+	// (DELETE /v1/webhooks/{id})
+	DeleteWebhook(w http.ResponseWriter, r *http.Request, id WebhookID)
+	// GetWebhook Read a webhook
+	// (GET /v1/webhooks/{id})
+	GetWebhook(w http.ResponseWriter, r *http.Request, id WebhookID)
+	// ReplayWebhook Be told anew
+	// (POST /v1/webhooks/{id}/replay)
+	ReplayWebhook(w http.ResponseWriter, r *http.Request, id WebhookID)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -928,6 +1126,36 @@ func (_ Unimplemented) CreateBatch(w http.ResponseWriter, r *http.Request, param
 // Verify Check a receipt
 // (POST /v1/verify)
 func (_ Unimplemented) Verify(w http.ResponseWriter, r *http.Request, params VerifyParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListWebhooks List the tenant's webhooks
+// (GET /v1/webhooks)
+func (_ Unimplemented) ListWebhooks(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateWebhook Be told of what is published from now on
+// (POST /v1/webhooks)
+func (_ Unimplemented) CreateWebhook(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteWebhook Be told no more
+// (DELETE /v1/webhooks/{id})
+func (_ Unimplemented) DeleteWebhook(w http.ResponseWriter, r *http.Request, id WebhookID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetWebhook Read a webhook
+// (GET /v1/webhooks/{id})
+func (_ Unimplemented) GetWebhook(w http.ResponseWriter, r *http.Request, id WebhookID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReplayWebhook Be told anew
+// (POST /v1/webhooks/{id}/replay)
+func (_ Unimplemented) ReplayWebhook(w http.ResponseWriter, r *http.Request, id WebhookID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1649,6 +1877,112 @@ func (siw *ServerInterfaceWrapper) Verify(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// ListWebhooks operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhooks(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWebhooks(w, r)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateWebhook operation middleware
+func (siw *ServerInterfaceWrapper) CreateWebhook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateWebhook(w, r)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteWebhook operation middleware
+func (siw *ServerInterfaceWrapper) DeleteWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteWebhook(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetWebhook operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetWebhook(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReplayWebhook operation middleware
+func (siw *ServerInterfaceWrapper) ReplayWebhook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReplayWebhook(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -1782,6 +2116,21 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/document", wrapper.GetDocument)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/webhooks/{id}", wrapper.DeleteWebhook)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/webhooks/{id}", wrapper.GetWebhook)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/webhooks/{id}/replay", wrapper.ReplayWebhook)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/verify", wrapper.Verify)

@@ -23,7 +23,7 @@ var (
 		"deposits": "SELECT INSERT", "secrets": "SELECT INSERT", "deposit_id": "SELECT INSERT", "idempotency": "SELECT INSERT",
 		"terms": "SELECT INSERT", "cases": "SELECT INSERT UPDATE",
 		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT",
-		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE",
+		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE", "webhooks": "SELECT INSERT UPDATE DELETE",
 	}
 	mayRead = map[string]string{
 		"head": "SELECT", "entries": "SELECT", "tiles": "SELECT", "published": "SELECT", "stamps": "SELECT", "renewals": "SELECT",
