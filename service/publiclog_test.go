@@ -170,7 +170,7 @@ func TestHealth(t *testing.T) {
 	var canary atomic.Pointer[error]
 	var single atomic.Bool
 	h := newHouse(t, func(c *Config) {
-		c.Version = "v1.2.3"
+		c.Build.Version = "v1.2.3"
 		c.Canary = func() error {
 			if err := canary.Load(); err != nil {
 				return *err
