@@ -31,7 +31,14 @@ REDOCLY  := $(CACHE)/redocly-1.34.20
 SPECTRAL := $(CACHE)/spectral-6.16.3
 NPM      := timeout 600 npm install --no-audit --no-fund --loglevel=error --prefix
 
-.PHONY: demo demo-production build test check openapi generate bench torture deps node
+# What the programs are built with, everywhere: the same source gives the same bytes. The
+# toolchain writes version and revision into them, from the tags and the commit that are
+# checked out.
+RELEASE_FLAGS := -trimpath
+PROGRAMS := munimentd munimentd-pkcs11 muniment muniment-bench
+GOMOD_SBOM := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
+
+.PHONY: demo demo-production release build test check openapi generate bench torture deps node
 
 demo: build ## from nothing to a verified contract
 	@cmd/munimentd/demo.sh
@@ -42,7 +49,18 @@ demo-production: deps build ## the same on PostgreSQL, S3 and three replicas, on
 
 build: ## the binaries into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/munimentd ./cmd/munimentd-pkcs11 ./cmd/muniment ./cmd/muniment-bench
+	CGO_ENABLED=0 $(GO) build $(RELEASE_FLAGS) -o bin/ $(PROGRAMS:%=./cmd/%)
+
+release: ## bin/release: every program for each platform, SHA256SUMS, and what each is made of
+	rm -rf bin/release && mkdir -p bin/release
+	set -e; for p in linux/amd64 linux/arm64; do for c in $(PROGRAMS); do \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build $(RELEASE_FLAGS) -o bin/release/$$c-$${p%/*}-$${p#*/} ./cmd/$$c; done; done
+	set -e; for p in darwin/arm64 windows/amd64; do \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build $(RELEASE_FLAGS) -o bin/release/muniment-$${p%/*}-$${p#*/} ./cmd/muniment; done
+	mv bin/release/muniment-windows-amd64 bin/release/muniment-windows-amd64.exe
+	set -e; cd bin/release; for f in $$(ls); do \
+		SOURCE_DATE_EPOCH=0 $(GO) run $(GOMOD_SBOM) bin -json -licenses -reproducible=true -notimestamp=true -noserial=true -output $$f.cdx.json $$f; done
+	cd bin/release && sha256sum $$(ls) > SHA256SUMS
 
 test: deps ## every test; installs what they need
 	$(GOTESTSUM) --format pkgname -- -timeout 40m ./...

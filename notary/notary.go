@@ -66,6 +66,9 @@ type Config struct {
 	// Previous is the last sealed state of a log that was ended, and that a new one follows:
 	// Init names it in the genesis entry. nil: there is none.
 	Previous *proofs.Checkpoint
+	// Facts are the members of the public fact sheet, ascending by name, which who seals
+	// keeps in force. nil: there is none.
+	Facts proofs.Record
 	// Timestamps is how checkpoints are dated. nil: they are not.
 	Timestamps *Timestamps
 
@@ -194,6 +197,9 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	if c.Timestamps != nil && c.Timestamps.Every > 0 {
 		n.start(n.runStamper)
 	}
+	if len(c.Facts) > 0 {
+		n.beginFacts(ctx)
+	}
 	return n, nil
 }
 
@@ -265,6 +271,9 @@ func prepare(c Config) (*Notary, error) {
 		n.config.Room = func() error { return nil }
 	}
 	if err := c.Timestamps.check(); err != nil {
+		return nil, err
+	}
+	if err := CheckFacts(c.Facts); err != nil {
 		return nil, err
 	}
 	n.verifier = proofs.NewVerifier(c.Policy, append(c.Timestamps.options(), mldsa.Plugged())...)

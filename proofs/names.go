@@ -51,6 +51,18 @@ var names = map[string]Type{
 	"log.previous.origin":  TypeText,
 	"log.previous.size":    TypeInteger,
 	"log.previous.root":    TypeDigest,
+
+	"facts.operator":              TypeText,
+	"facts.operator.registration": TypeText,
+	"facts.operator.address":      TypeText,
+	"facts.operator.contact":      TypeText,
+	"facts.qualifications":        TypeAny,
+	"facts.neutrality":            TypeText,
+	"facts.security":              TypeText,
+	"facts.standards":             TypeAny,
+	"build.version":               TypeText,
+	"build.revision":              TypeText,
+	"build.sha256":                TypeDigest,
 }
 
 // NameType returns the type of a member's value. The families contract., party.<n>.,

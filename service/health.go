@@ -16,7 +16,7 @@ import (
 
 // GetHealth implements GET /healthz: whoever can answer is alive.
 func (s *server) GetHealth(w http.ResponseWriter, _ *http.Request) {
-	health(w, http.StatusOK, api.Health{Status: "alive"})
+	health(w, http.StatusOK, api.Health{Status: "alive", Version: s.Build.Version, Revision: s.Build.Revision, Sha256: s.Build.SHA256})
 }
 
 // readinessTimeout is how soon the ledger must answer a ready depository.
@@ -39,7 +39,7 @@ func (s *server) status(ctx context.Context) api.Health {
 	told := s.Notary.Status(ctx)
 	body := api.Health{
 		Status:         "ready",
-		Version:        s.Version,
+		Version:        s.Build.Version,
 		Origin:         s.Policy.Logs[0].Name,
 		Committed:      told.Committed,
 		Published:      told.Published,

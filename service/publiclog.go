@@ -8,6 +8,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service/api"
 )
 
 // GetCheckpoint implements GET /log/checkpoint.
@@ -43,6 +44,25 @@ func (s *server) GetPublicRecord(w http.ResponseWriter, r *http.Request, index s
 		return
 	}
 	receipt, err := s.Notary.PublicReceipt(r.Context(), n)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	public(w, r, plainText, fleeting, receipt.Marshal())
+}
+
+// GetFacts implements GET /log/facts.
+func (s *server) GetFacts(w http.ResponseWriter, r *http.Request, params api.GetFactsParams) {
+	var size uint64
+	if params.Size != nil {
+		n, ok := canonical(*params.Size)
+		if !ok || n == 0 {
+			s.fail(w, r, badSearch("size", "must be the size of a checkpoint, decimal and without leading zeros"))
+			return
+		}
+		size = n
+	}
+	receipt, err := s.Notary.Facts(r.Context(), size)
 	if err != nil {
 		s.fail(w, r, err)
 		return

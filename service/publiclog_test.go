@@ -170,7 +170,7 @@ func TestHealth(t *testing.T) {
 	var canary atomic.Pointer[error]
 	var single atomic.Bool
 	h := newHouse(t, func(c *Config) {
-		c.Version = "v1.2.3"
+		c.Build = Build{Version: "v1.2.3", Revision: "abc", SHA256: "0123"}
 		c.Canary = func() error {
 			if err := canary.Load(); err != nil {
 				return *err
@@ -188,7 +188,7 @@ func TestHealth(t *testing.T) {
 		}
 		return body
 	}
-	if got := get("/healthz", 200); !reflect.DeepEqual(got, api.Health{Status: "alive"}) {
+	if got := get("/healthz", 200); !reflect.DeepEqual(got, api.Health{Status: "alive", Version: "v1.2.3", Revision: "abc", Sha256: "0123"}) {
 		t.Errorf("/healthz: %+v", got)
 	}
 	h.postJSON(t, digestOnly("")).deposit(t, h, 201)

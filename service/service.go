@@ -46,13 +46,22 @@ type Config struct {
 	Stall  time.Duration
 	Logger *slog.Logger // nil: slog.Default
 
-	Version string // of the program, as /readyz tells it
+	Build Build // of the program, as /healthz tells it
 	// Metrics is what /metrics shows; New adds what the edge measures. nil: that alone.
 	Metrics *prometheus.Registry
 	// Canary, unless nil, is asked for the verdict of the last self-deposit.
 	Canary func() error
 	// SingleCopy, unless nil, tells whether what is acknowledged is on one machine only.
 	SingleCopy func(ctx context.Context) (bool, error)
+}
+
+// Build says which program this is. What is not known is empty.
+type Build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision"` // of the source; with "+changes", it was changed
+	SHA256   string `json:"sha256"`   // of the program's file, hex
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
 }
 
 type server struct {

@@ -20,7 +20,7 @@ type logOptions struct {
 func logCommand(lang proofs.Language) *cobra.Command {
 	c := &cobra.Command{Use: "log", Short: sayLogShort.in(lang), Long: sayLogLong.in(lang)}
 	family(c)
-	c.AddCommand(checkpointCommand(lang), entryCommand(lang), consistencyCommand(lang))
+	c.AddCommand(checkpointCommand(lang), entryCommand(lang), consistencyCommand(lang), factsCommand(lang))
 	return c
 }
 

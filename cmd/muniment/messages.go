@@ -322,8 +322,27 @@ JSON 字段：origin、size、root、fetched、policy、file。
 	}
 	sayFlagCheckpointOut = phrase{"new `file` for the checkpoint", "保存检查点的新 `file`"}
 	sayFlagLogPolicy     = phrase{"policy `file` to judge by, obtained other than from the server", "据以判断的信任策略 `file`，应从服务器以外的渠道取得"}
-	sayEntryShort        = phrase{"Print an entry of the log, and prove that it stands there", "显示日志的一个条目，并证明其在日志之中"}
-	sayEntryLong         = phrase{
+	sayFactsShort        = phrase{"Print who runs the depository, and prove that the log says so", "显示存管机构的事实说明，并证明其载于日志"}
+	sayFactsLong         = phrase{
+		`Print the public fact sheet: who runs the depository, on which grounds a court may believe
+it, and with which program, as the operator states it. The newest sheet is in force, or, with
+--size, the one under the checkpoint of that size.
+
+JSON: index, time, record, origin, size, policy.
+
+Exit code 0: proved. 1: refused. 2: anything else.`,
+		`显示公开的事实说明：由谁运营存管系统、法院可据以采信的理由以及所用程序，均为运营者自述。
+所示为现行版本；指定 --size 时，为该大小的检查点之下有效的版本。
+
+JSON 字段：index、time、record、origin、size、policy。
+
+退出码 0：已证明。1：不予采信。2：其他情况。`,
+	}
+	sayFlagFactsSize = phrase{"the sheet in force under the checkpoint of this size; 0: the newest", "该大小的检查点之下有效的版本；0 为最新"}
+	sayFactsUnproven = phrase{"the fact sheet that %s gives does not verify", "%s 给出的事实说明未通过验证"}
+	sayFactsProven   = phrase{"Proved: this stands in the log, as entry %d of %s, and is in force since %s. It is the operator's own statement.", "已证明：以上内容载于日志 %[2]s 第 %[1]d 号条目，自 %[3]s 起有效。内容为运营者自述。"}
+	sayEntryShort    = phrase{"Print an entry of the log, and prove that it stands there", "显示日志的一个条目，并证明其在日志之中"}
+	sayEntryLong     = phrase{
 		`Print the entry at INDEX, counted from 0, once it is proved by the log's tiles to stand
 there under the newest checkpoint. Entries are public; they reveal nothing of the record.
 

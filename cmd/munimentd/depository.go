@@ -13,6 +13,7 @@ import (
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/service"
 	"github.com/muniment/muniment/storage"
 )
 
@@ -24,6 +25,7 @@ type depository struct {
 	// earlier are the policies that were in force before, the last one first.
 	earlier []proofs.Policy
 	asks    *cosign.Client // the witnesses; nil if there are none to ask
+	build   service.Build
 }
 
 // errTaken: another process has the depository open.

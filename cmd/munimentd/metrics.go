@@ -2,8 +2,6 @@ package main
 
 import (
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -16,7 +14,7 @@ func newRegistry(cfg *config, d *depository) *prometheus.Registry {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "muniment_build_info",
 		Help:        "1; its labels say which program this is.",
-		ConstLabels: prometheus.Labels{"version": version(), "goversion": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": d.build.Version, "revision": d.build.Revision, "goversion": d.build.Go},
 	})
 	build.Set(1)
 	r := prometheus.NewRegistry()
@@ -31,15 +29,6 @@ func newRegistry(cfg *config, d *depository) *prometheus.Registry {
 	}
 	r.MustRegister(gauges)
 	return r
-}
-
-// version is what the toolchain wrote into the binary: the module's version, which
-// names the commit where it was built from a checkout.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
 
 // disks measures the room that is left, whenever somebody asks. A disk that cannot be

@@ -58,6 +58,14 @@ line before says why.`,
 func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	logger := newLogger(cfg.LogFormat)
 	tuneMemory(cfg)
+	build, err := readBuild()
+	if err != nil {
+		return err
+	}
+	facts, err := cfg.Facts.sheet(build)
+	if err != nil {
+		return err
+	}
 	fresh, err := empty(cfg.Dir)
 	if err != nil {
 		return err
@@ -88,6 +96,7 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 		return err
 	}
 	d.config.AcceptClock = cfg.AcceptClock
+	d.build, d.config.Facts = build, facts
 	metrics := newRegistry(cfg, d)
 	d.config.Metrics = metrics
 	if err = d.summon(cfg, logger); err == nil {
@@ -123,7 +132,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Earlier:     d.earlier,
 		MaxDocument: cfg.MaxDocument,
 		Logger:      logger,
-		Version:     version(),
+		Build:       d.build,
 		Metrics:     metrics,
 		SingleCopy:  d.store.SingleCopy,
 	}

@@ -35,6 +35,7 @@ type config struct {
 	TimestampPolicy      string
 
 	WebhookNetworks []netip.Prefix
+	Facts factsConfig
 
 	settings []setting
 	from     map[string]origin // of each setting that is not at its default
@@ -81,6 +82,7 @@ func newConfig() *config {
 	)
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
 	c.settings = append(c.settings, logKeySettings(&c.LogKey)...)
+	c.settings = append(c.settings, factsSettings(&c.Facts)...)
 	c.settings = append(c.settings,
 		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
 		setting{"anchor.postgres.schema", identifier(&c.AnchorPG.Schema), "muniment", "schema of its tables, where anchor.postgres.url is set"},

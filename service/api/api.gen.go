@@ -380,7 +380,7 @@ type Health struct {
 	// checkpoints are published without the quorum of the witnesses, as the operator set it.
 	Notes []string `json:"notes,omitempty"`
 
-	// Origin The log.
+	// Origin The log. This and what follows is told by /readyz alone, and is public anyway.
 	//
 	// Example: log.example.org/prod/1
 	Origin string `json:"origin,omitempty"`
@@ -394,10 +394,22 @@ type Health struct {
 	// Example: 812
 	Published uint64 `json:"published,omitempty"`
 
-	// Status `alive` is all that /healthz says.
+	// Revision Of the program's source, by /healthz; `+changes` if that was changed before it was built. Empty
+	// if it was built from no checkout.
+	//
+	//
+	// Example: 9dabbdcd27d7bbc9f7d9d09c76b8f5e5cb6a6e0c
+	Revision string `json:"revision,omitempty"`
+
+	// Sha256 Of the program's file, by /healthz. Who builds the revision again gets the same.
+	//
+	// Example: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
+	Sha256 string `json:"sha256,omitempty"`
+
+	// Status `alive` is what /healthz says.
 	Status string `json:"status"`
 
-	// Version The program's. This and what follows is all told by /readyz alone, and is public anyway.
+	// Version The program's.
 	//
 	// Example: v0.1.0
 	Version string `json:"version,omitempty"`
@@ -812,6 +824,12 @@ type Unprocessable = Problem
 // UnsupportedMediaType An RFC 9457 problem.
 type UnsupportedMediaType = Problem
 
+// GetFactsParams defines parameters for GetFacts.
+type GetFactsParams struct {
+	// Size The sheet in force at a checkpoint of that size; without it, at the newest.
+	Size *string `form:"size,omitempty" json:"size,omitempty"`
+}
+
 // ListDepositsParams defines parameters for ListDeposits.
 type ListDepositsParams struct {
 	// Contract The contract number, byte for byte. The answer is then the case, in order.
@@ -964,6 +982,9 @@ type ServerInterface interface {
 	// GetConsistencyProof The proof that the log only grew
 	// (GET /log/consistency/{from}/{size})
 	GetConsistencyProof(w http.ResponseWriter, r *http.Request, from string, size Size)
+	// GetFacts The fact sheet in force
+	// (GET /log/facts)
+	GetFacts(w http.ResponseWriter, r *http.Request, params GetFactsParams)
 	// GetInclusionProof The inclusion proof of an entry
 	// (GET /log/inclusion/{size}/{index})
 	GetInclusionProof(w http.ResponseWriter, r *http.Request, size Size, index string)
@@ -1042,6 +1063,12 @@ func (_ Unimplemented) GetCheckpoint(w http.ResponseWriter, r *http.Request) {
 // GetConsistencyProof The proof that the log only grew
 // (GET /log/consistency/{from}/{size})
 func (_ Unimplemented) GetConsistencyProof(w http.ResponseWriter, r *http.Request, from string, size Size) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetFacts The fact sheet in force
+// (GET /log/facts)
+func (_ Unimplemented) GetFacts(w http.ResponseWriter, r *http.Request, params GetFactsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1222,6 +1249,39 @@ func (siw *ServerInterfaceWrapper) GetConsistencyProof(w http.ResponseWriter, r 
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetConsistencyProof(w, r, from, size)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetFacts operation middleware
+func (siw *ServerInterfaceWrapper) GetFacts(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetFactsParams
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetFacts(w, r, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2146,6 +2206,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/log/records/{index}", wrapper.GetPublicRecord)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/log/facts", wrapper.GetFacts)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/log/policy", wrapper.GetPolicy)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/muniment/muniment/proofs"
@@ -101,6 +102,27 @@ func (c *Client) Consistent(ctx context.Context, older, newer proofs.Checkpoint)
 		return fmt.Errorf("%w: %w", ErrLog, err)
 	}
 	return nil
+}
+
+// Facts returns the receipt of the fact sheet that is in force under the checkpoint of that
+// size, under the newest for 0. It is the server's word until a verifier has judged it.
+func (c *Client) Facts(ctx context.Context, size uint64) (proofs.Receipt, error) {
+	query := url.Values{}
+	if size > 0 {
+		query.Set("size", strconv.FormatUint(size, 10))
+	}
+	data, err := c.get(ctx, call{method: http.MethodGet, path: "/log/facts", query: query, want: http.StatusOK, limit: proofs.MaxReceipt})
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	r, err := proofs.ParseReceipt(data)
+	if err != nil {
+		return proofs.Receipt{}, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	if r.Entry.Kind != proofs.KindFacts || size > 0 && r.Index >= size {
+		return proofs.Receipt{}, fmt.Errorf("%w: a receipt of another entry", ErrAnswer)
+	}
+	return r, nil
 }
 
 // PublicRecord returns the receipt of an entry whose record is public: genesis, a key or
