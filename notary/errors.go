@@ -28,7 +28,7 @@ var (
 	// ErrQuorum: too few witnesses cosign, so that nothing can be published. Nothing was kept.
 	ErrQuorum = errors.New("too few witnesses cosign the log")
 	// ErrOpinion: the second tree has not confirmed the log, so that nothing can be sealed.
-	// What is wrong with it follows. Nothing was kept.
+	// Nothing was kept. An OpinionError says what is wrong with it.
 	ErrOpinion = errors.New("nothing is sealed without the second opinion")
 	// ErrTreeBehind is the ErrOpinion of a second tree that catches up with the ledger.
 	ErrTreeBehind = fmt.Errorf("%w, which catches up", ErrOpinion)
@@ -76,6 +76,16 @@ type QuorumMissingError struct{ ID ID }
 func (e *QuorumMissingError) Error() string {
 	return "the deposit " + e.ID.String() + " is committed and waits for the witnesses' quorum"
 }
+
+// OpinionError is an ErrOpinion with what is wrong, in words that hold nothing of what the
+// second tree itself said.
+type OpinionError struct {
+	Why  string
+	kind error // ErrOpinion, or one that is
+}
+
+func (e *OpinionError) Error() string { return ErrOpinion.Error() + ": " + e.Why }
+func (e *OpinionError) Unwrap() error { return e.kind }
 
 // OpinionMissingError says that the deposit is committed, and that time ran out before the
 // second tree confirmed the log with it. The same key later returns the same id, index and

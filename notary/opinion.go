@@ -135,7 +135,14 @@ func (o *opinion) missing() error {
 }
 
 // silentTree is all that is told of a tree that fails or does not answer.
-var silentTree = fmt.Errorf("%w: the second tree does not answer", ErrOpinion)
+var silentTree error = &OpinionError{"the second tree does not answer", ErrOpinion}
+
+// Others say what is wrong with it more closely.
+var (
+	contraryTree error = &OpinionError{"the second tree disagrees with the ledger", ErrOpinion}
+	untimelyTree error = &OpinionError{ErrTreeClock.Error(), fmt.Errorf("%w: %w", ErrOpinion, ErrTreeClock)}
+	missingTree  error = &OpinionError{"there is no second tree of this log", ErrOpinion}
+)
 
 // fault says what is wrong with the tree: what keeps a seal waiting, or what a probe found.
 func (o *opinion) fault() error {
@@ -366,7 +373,7 @@ func (n *Notary) catchUpTree(ctx context.Context, next proofs.Checkpoint, may fu
 		n.opinion.mu.Lock()
 		held := n.opinion.held
 		n.opinion.mu.Unlock()
-		err = fmt.Errorf("%w: the second tree has %d of %d entries", ErrTreeBehind, held, next.Size)
+		err = &OpinionError{fmt.Sprintf("the second tree has %d of %d entries, and catches up", held, next.Size), ErrTreeBehind}
 		if before := n.opinion.doubt(err); before == nil {
 			n.config.Logger.Warn("the second tree is behind the ledger, and catches up", "size", held, "of", next.Size)
 		}
@@ -397,12 +404,12 @@ func (n *Notary) weighTree(ctx context.Context, err error) error {
 	why := silentTree
 	switch {
 	case errors.As(err, &c):
-		why = fmt.Errorf("%w: the second tree disagrees with the ledger", ErrOpinion)
+		why = contraryTree
 	case errors.Is(err, ErrTreeClock):
 		n.metrics.refusedTimes.Inc()
-		why = fmt.Errorf("%w: %w", ErrOpinion, ErrTreeClock)
+		why = untimelyTree
 	case errors.Is(err, ErrNotFound):
-		why = fmt.Errorf("%w: there is no second tree of this log; munimentd trillian rebuild makes one", ErrOpinion)
+		why = missingTree
 	}
 	if before := n.opinion.doubt(why); before == nil || before.Error() != why.Error() {
 		n.config.Logger.Error("the second tree does not confirm the log", "why", why, "error", err)
