@@ -573,3 +573,38 @@ func (n *Notary) GrowSecondTree(ctx context.Context, tree SecondTree, progress f
 		}
 	}
 }
+
+// TreeStanding is how the second tree stands to the ledger.
+type TreeStanding struct {
+	Tree   Tree
+	Ledger Head
+	// Root is the ledger's at the tree's size; zero where the tree is ahead of the ledger.
+	Root proofs.Hash
+}
+
+// Agrees reports whether what the tree holds is a prefix of the ledger.
+func (s TreeStanding) Agrees() bool { return s.Tree.Root == s.Root }
+
+// CompareTree holds the second tree's root against the ledger's. It needs no running Notary.
+func CompareTree(ctx context.Context, c Config) (TreeStanding, error) {
+	n, err := prepare(c)
+	if err != nil {
+		return TreeStanding{}, err
+	}
+	return n.CompareTree(ctx)
+}
+
+// CompareTree is the function CompareTree on a running Notary.
+func (n *Notary) CompareTree(ctx context.Context) (s TreeStanding, err error) {
+	if s.Tree, err = n.config.SecondTree.Head(ctx); err != nil {
+		return s, &treeError{err}
+	}
+	if s.Ledger, err = n.config.Ledger.Head(ctx); err != nil {
+		return s, fmt.Errorf("reading the head: %w", err)
+	}
+	if s.Tree.Size > s.Ledger.Size {
+		return s, nil
+	}
+	s.Root, err = proofs.RootAt(s.Tree.Size, n.storedTiles(ctx))
+	return s, err
+}

@@ -44,7 +44,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand(), trillianCommand())
 	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError
