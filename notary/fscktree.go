@@ -64,8 +64,14 @@ func (n *Notary) fsckLeaves(ctx context.Context, r *Report, before *proofs.Range
 	if err == nil && uint64(len(theirs)) != hi-lo {
 		err = fmt.Errorf("%w: there are %d of them", ErrDamaged, len(theirs))
 	}
+	if err != nil && hi-lo > 1 && ctx.Err() == nil { // name each that is at fault
+		for i := lo; i < hi; i++ {
+			n.fsckLeaves(ctx, r, before, i, i+1)
+		}
+		return
+	}
 	if err != nil {
-		r.find("leaves %d to %d of the second tree cannot be read: %v", lo, hi, err)
+		r.find("leaf %d of the second tree cannot be read: %v", lo, err)
 		return
 	}
 	if before.Size() == lo {

@@ -30,6 +30,15 @@ func (d *depository) opine(ctx context.Context, cfg *config, logger *slog.Logger
 	return nil
 }
 
+// openTrillian opens the second tree of a log. Whether Trillian is there, Head tells.
+func (c *config) openTrillian(ctx context.Context, origin string, logger *slog.Logger) (*trillian.Log, error) {
+	t := c.Trillian
+	if t.Mode == "remote" {
+		return trillian.OpenRemote(origin, trillian.RemoteConfig{Address: t.Address, CA: t.CA, Certificate: t.Certificate, Key: t.Key})
+	}
+	return trillian.OpenEmbedded(ctx, origin, *c.storage(logger, nil).Postgres)
+}
+
 func trillianCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trillian",
