@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/storage/postgres"
+	"github.com/muniment/muniment/storage/trillian"
+)
+
+const embeddedTrillian = "trillian: {mode: embedded}\n"
+
+// opinions is an outside recorder of a log and its second tree: whatever checkpoint it is
+// shown, the second tree must have it by then.
+type opinions struct {
+	tree   notary.SecondTree
+	stop   context.CancelFunc
+	watch  sync.WaitGroup
+	seen   int
+	newest proofs.Checkpoint
+	wrong  error
+}
+
+// record watches a log, at whichever client is in at, until account is called.
+func (d *laidOut) record(t *testing.T, tree notary.SecondTree, at func() *client) *opinions {
+	ctx, stop := context.WithCancel(t.Context())
+	o := &opinions{tree: tree, stop: stop}
+	o.watch.Go(func() {
+		for ctx.Err() == nil {
+			o.look(ctx, at())
+		}
+	})
+	t.Cleanup(func() { stop(); o.watch.Wait() })
+	return o
+}
+
+func (o *opinions) look(ctx context.Context, c *client) {
+	time.Sleep(5 * time.Millisecond)
+	if c == nil {
+		return
+	}
+	cp, err := c.checkpoint()
+	if err != nil || cp == o.newest {
+		return
+	}
+	for ctx.Err() == nil && o.wrong == nil { // Trillian may be down by now; it must say so when it is back
+		tree, err := o.tree.Head(ctx)
+		if err != nil {
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		if tree.Size < cp.Size || tree.Size == cp.Size && tree.Root != cp.Root {
+			o.wrong = fmt.Errorf("a checkpoint of %d entries with root %s was signed, and the second tree has %d with root %s", cp.Size, cp.Root, tree.Size, tree.Root)
+		}
+		o.seen, o.newest = o.seen+1, cp
+		return
+	}
+}
+
+// account ends the watching, demands that nothing was signed that the second tree did not
+// have, and returns how many checkpoints were seen.
+func (o *opinions) account(t *testing.T) int {
+	t.Helper()
+	o.stop()
+	o.watch.Wait()
+	if o.wrong != nil {
+		t.Error(o.wrong)
+	}
+	if o.seen < 10 {
+		t.Errorf("only %d checkpoints were seen", o.seen)
+	}
+	return o.seen
+}
+
+// embeddedTree opens the second tree of a depository beside it.
+func (s shared) embeddedTree(t *testing.T, d *laidOut) *trillian.Log {
+	t.Helper()
+	log, err := trillian.OpenEmbedded(t.Context(), d.Origin, postgres.Config{URL: s.postgres.URL(), Schema: "muniment", Connections: 5, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	return log
+}
+
+// munimentd runs a command on the depository and returns its exit code and what it said.
+func (d *laidOut) munimentd(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "munimentd", append(args, "--dir", d.Dir)...)
+	out, err := cmd.CombinedOutput()
+	d.said.Write(out)
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// TestTrillianUnderKills: replicas with Trillian in their processes, and PostgreSQL beneath
+// both trees, are killed at random under load. Agreement comes back by itself, nothing is
+// signed without it, and every receipt verifies.
+func TestTrillianUnderKills(t *testing.T) {
+	s := share(t)
+	d := s.layout(t, s.postgres.URL(), s.s3.Endpoint, embeddedTrillian)
+	f := d.fleet(t, 2)
+	tree := s.embeddedTree(t, d)
+	var turn atomic.Uint64
+	o := d.record(t, tree, func() *client { return f.up[turn.Add(1)%2].Load() })
+	l, w := f.lend(t), f.witness(t)
+	l.now.Store(f.balanced())
+	kills := rounds(4, 100)
+	for kill := range kills {
+		time.Sleep(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
+		f.alive(t, l)
+		if kill%2 == 1 {
+			if err := errors.Join(s.postgres.Stop("immediate"), s.postgres.Start()); err != nil {
+				t.Fatal(err)
+			}
+			f.resumes(t, l)
+			continue
+		}
+		victim := f.sealer(t)
+		f.kill(victim)
+		time.Sleep(time.Duration(rand.IntN(1500)) * time.Millisecond)
+		f.start(t, victim)
+	}
+	f.resumes(t, l)
+	receipts, _ := l.account(t)
+	seen := w.account(t, l.journal, l.now.Load())
+	opinions := o.account(t)
+	for _, p := range f.processes {
+		p.stop(t)
+	}
+	if code, out := d.munimentd(t, "fsck", "--trillian"); code != 0 || !strings.Contains(out, "CLEAN") || !strings.Contains(out, "leaves compared") {
+		t.Errorf("fsck --trillian: %d, %s", code, out)
+	}
+	t.Logf("%d kills, %d receipts, none lost; %d checkpoints seen, one log; Trillian had each of %d", kills, receipts, seen, opinions)
+}
+
+// TestTrillianHeld: while Trillian's own tables are locked nothing is sealed, callers are
+// told, and everything goes on by itself.
+func TestTrillianHeld(t *testing.T) {
+	s := share(t)
+	d := s.layout(t, s.postgres.URL(), s.s3.Endpoint, embeddedTrillian)
+	f := d.fleet(t, 1)
+	c := f.up[0].Load()
+	j := f.keeping()
+	deposit := func(key string) error {
+		a := &acknowledged{key: key, contract: "LC-1", text: "a contract " + key}
+		got, err := a.send(c)
+		if err == nil {
+			err = j.keep(a, got)
+		}
+		return err
+	}
+	if err := deposit("before"); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), s.postgres.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE muniment.treehead IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := c.checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held sync.WaitGroup
+	held.Go(func() { _ = deposit("held") }) // it is committed, and waits
+	until(t, 20*time.Second, "unready by name", func() bool {
+		return slices.Contains(c.ready(t).Problems, "second-opinion")
+	})
+	if err := deposit("refused"); err == nil || !strings.Contains(err.Error(), "second-opinion") {
+		t.Errorf("a deposit meanwhile: %v", err)
+	}
+	if now, err := c.checkpoint(); err != nil || now != before {
+		t.Errorf("sealed while Trillian was held: %v after %v, %v", now, before, err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	held.Wait()
+	until(t, 30*time.Second, "ready again", func() bool { return c.ready(t).Status == "ready" })
+	for _, key := range []string{"held", "refused", "after"} {
+		if err := deposit(key); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := c.metrics(t).value("muniment_trillian_agreement"); got != 1 {
+		t.Errorf("agreement is %v", got)
+	}
+	f.stop(t)
+}
+
+// TestTrillianCommands: status, fsck and doctor tell of a second tree that is flipped, ahead
+// and gone; serve refuses the first two; rebuild mends what may be mended.
+func TestTrillianCommands(t *testing.T) {
+	s := share(t)
+	d := s.layout(t, s.postgres.URL(), s.s3.Endpoint, embeddedTrillian)
+	f := d.fleet(t, 1)
+	j := f.keeping()
+	d.deposits(t, f.processes[0], j, 0, 20)
+	expect := func(code int, word string, args ...string) {
+		t.Helper()
+		if got, out := d.munimentd(t, args...); got != code || !strings.Contains(out, word) {
+			t.Errorf("%v ends with %d, not %d, and says no %q:\n%s", args, got, code, word, out)
+		}
+	}
+	sql := func(statement string, args ...any) {
+		t.Helper()
+		conn, err := pgx.Connect(t.Context(), s.postgres.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(t.Context())
+		if tag, err := conn.Exec(t.Context(), statement, args...); err != nil || tag.RowsAffected() == 0 {
+			t.Fatalf("%s: %d rows, %v", statement, tag.RowsAffected(), err)
+		}
+	}
+	expect(0, "AGREES", "trillian", "status")
+	expect(0, "21 leaves compared", "fsck", "--trillian")
+	expect(0, "the second tree of 21 entries agrees", "doctor")
+	expect(0, "a second tree of 21 entries", "trillian", "rebuild") // beside the running one
+	d.deposits(t, f.processes[0], j, 1, 3)
+	f.processes[0].stop(t)
+
+	// A byte of a leaf that Trillian keeps is flipped: named, and no reason not to seal.
+	sql("UPDATE muniment.leafdata SET leafvalue = set_byte(leafvalue, 60, get_byte(leafvalue, 60) # 1) WHERE leafidentityhash = (SELECT leafidentityhash FROM muniment.sequencedleafdata WHERE sequencenumber = 17)")
+	expect(exitFound, "17", "fsck", "--trillian")
+	expect(0, "is in force", "trillian", "rebuild")
+	expect(0, "24 leaves compared", "fsck", "--trillian")
+
+	// A byte of an older row of the ledger is flipped: named by fsck, and by who reads it.
+	const flipped = "UPDATE muniment.entries SET data = set_byte(data, 10, get_byte(data, 10) # 1) WHERE first = (SELECT max(first) FROM muniment.entries WHERE first <= 5)"
+	sql(flipped)
+	code, out := d.munimentd(t, "fsck", "--trillian")
+	if code != exitFound || !strings.Contains(out, "the second tree has leaf") {
+		t.Errorf("fsck after a flip in the ledger: %d, %s", code, out)
+	}
+	sql(flipped)
+	expect(0, "CLEAN", "fsck", "--trillian")
+
+	// Gone: nothing is sealed, and it is named; rebuild makes it anew under the running one.
+	sql("UPDATE muniment.trees SET description = 'another' WHERE description = $1", d.Origin)
+	p := d.serve(t)
+	c := d.client(p)
+	until(t, 20*time.Second, "unready by name", func() bool { return slices.Contains(c.ready(t).Problems, "second-opinion") })
+	expect(exitFound, "munimentd trillian rebuild", "doctor")
+	expect(0, "a second tree of 24 entries", "trillian", "rebuild")
+	until(t, 20*time.Second, "ready again", func() bool { return c.ready(t).Status == "ready" })
+	d.deposits(t, p, j, 2, 3)
+	d.holds(t, p, j)
+	p.stop(t)
+
+	var state treeState
+	if _, out := d.munimentd(t, "trillian", "status", "--json"); json.Unmarshal([]byte(out), &state) != nil || state.Entries != 27 || !state.Agrees || state.Mode != "embedded" {
+		t.Errorf("status --json: %s", out)
+	}
+}
