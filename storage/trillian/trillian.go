@@ -215,16 +215,19 @@ func (t *tree) Extend(ctx context.Context, from uint64, entries [][]byte) (notar
 	if err != nil {
 		return notary.Tree{}, err
 	}
-	to := from + uint64(len(entries))
+	to, size := from+uint64(len(entries)), from
 	for range attempts {
 		head, sure, err := t.step(ctx, tree, from, entries)
-		if err != nil {
+		switch {
+		case err != nil:
 			return notary.Tree{}, err
-		}
-		if sure && head.Size >= to {
+		case sure && head.Size >= to:
 			t.tidied(ctx, tree)
 			return head, nil
+		case head.Size <= size:
+			return notary.Tree{}, t.hole(ctx, tree, to)
 		}
+		size = head.Size
 	}
 	return notary.Tree{}, t.hole(ctx, tree, to)
 }
