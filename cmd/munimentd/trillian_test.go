@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/storage/postgres"
+	"github.com/muniment/muniment/storage/storagetest/servers"
 	"github.com/muniment/muniment/storage/trillian"
 )
 
@@ -124,7 +126,7 @@ func TestTrillianUnderKills(t *testing.T) {
 	o := d.record(t, tree, func() *client { return f.up[turn.Add(1)%2].Load() })
 	l, w := f.lend(t), f.witness(t)
 	l.now.Store(f.balanced())
-	kills := rounds(4, 100)
+	kills := rounds(2, 100)
 	for kill := range kills {
 		time.Sleep(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
 		f.alive(t, l)
@@ -148,6 +150,61 @@ func TestTrillianUnderKills(t *testing.T) {
 		p.stop(t)
 	}
 	if code, out := d.munimentd(t, "fsck", "--trillian"); code != 0 || !strings.Contains(out, "CLEAN") || !strings.Contains(out, "leaves compared") {
+		t.Errorf("fsck --trillian: %d, %s", code, out)
+	}
+	t.Logf("%d kills, %d receipts, none lost; %d checkpoints seen, one log; Trillian had each of %d", kills, receipts, seen, opinions)
+}
+
+// TestTrillianOfASupervisor: the same with the stock log server and signer, over TLS, each
+// killed at random.
+func TestTrillianOfASupervisor(t *testing.T) {
+	s := share(t)
+	theirs, err := servers.StartTrillian(filepath.Join(t.TempDir(), "trillian"), s.postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(theirs.Close)
+	d := s.layout(t, s.postgres.URL(), s.s3.Endpoint, fmt.Sprintf("trillian: {mode: remote, address: %q, ca: %q}\n", theirs.Address, theirs.CA))
+	f := d.fleet(t, 2)
+	tree, err := trillian.OpenRemote(d.Origin, trillian.RemoteConfig{Address: theirs.Address, CA: theirs.CA})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tree.Close() })
+	var turn atomic.Uint64
+	o := d.record(t, tree, func() *client { return f.up[turn.Add(1)%2].Load() })
+	l, w := f.lend(t), f.witness(t)
+	l.now.Store(f.balanced())
+	kills := rounds(3, 150)
+	for kill := range kills {
+		time.Sleep(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
+		f.alive(t, l)
+		switch kill % 3 {
+		case 0:
+			theirs.KillServer()
+			time.Sleep(time.Duration(rand.IntN(3000)) * time.Millisecond)
+			err = theirs.StartServer()
+		case 1:
+			theirs.KillSigner()
+			time.Sleep(time.Duration(rand.IntN(3000)) * time.Millisecond)
+			err = theirs.StartSigner()
+		default:
+			victim := f.sealer(t)
+			f.kill(victim)
+			f.start(t, victim)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.resumes(t, l)
+	}
+	receipts, _ := l.account(t)
+	seen := w.account(t, l.journal, l.now.Load())
+	opinions := o.account(t)
+	for _, p := range f.processes {
+		p.stop(t)
+	}
+	if code, out := d.munimentd(t, "fsck", "--trillian"); code != 0 || !strings.Contains(out, "leaves compared") {
 		t.Errorf("fsck --trillian: %d, %s", code, out)
 	}
 	t.Logf("%d kills, %d receipts, none lost; %d checkpoints seen, one log; Trillian had each of %d", kills, receipts, seen, opinions)
