@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"os/exec"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -100,20 +100,6 @@ func (s shared) embeddedTree(t *testing.T, d *laidOut) *trillian.Log {
 	return log
 }
 
-// munimentd runs a command on the depository and returns its exit code and what it said.
-func (d *laidOut) munimentd(t *testing.T, args ...string) (int, string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "munimentd", append(args, "--dir", d.Dir)...)
-	out, err := cmd.CombinedOutput()
-	d.said.Write(out)
-	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return cmd.ProcessState.ExitCode(), string(out)
-}
-
 // TestTrillianUnderKills: replicas with Trillian in their processes, and PostgreSQL beneath
 // both trees, are killed at random under load. Agreement comes back by itself, nothing is
 // signed without it, and every receipt verifies.
@@ -149,7 +135,7 @@ func TestTrillianUnderKills(t *testing.T) {
 	for _, p := range f.processes {
 		p.stop(t)
 	}
-	if code, out := d.munimentd(t, "fsck", "--trillian"); code != 0 || !strings.Contains(out, "CLEAN") || !strings.Contains(out, "leaves compared") {
+	if code, out := d.run(t, "fsck", "--trillian", "--dir", d.Dir); code != 0 || !strings.Contains(out, "CLEAN") || !strings.Contains(out, "leaves compared") {
 		t.Errorf("fsck --trillian: %d, %s", code, out)
 	}
 	t.Logf("%d kills, %d receipts, none lost; %d checkpoints seen, one log; Trillian had each of %d", kills, receipts, seen, opinions)
@@ -204,7 +190,7 @@ func TestTrillianOfASupervisor(t *testing.T) {
 	for _, p := range f.processes {
 		p.stop(t)
 	}
-	if code, out := d.munimentd(t, "fsck", "--trillian"); code != 0 || !strings.Contains(out, "leaves compared") {
+	if code, out := d.run(t, "fsck", "--trillian", "--dir", d.Dir); code != 0 || !strings.Contains(out, "leaves compared") {
 		t.Errorf("fsck --trillian: %d, %s", code, out)
 	}
 	t.Logf("%d kills, %d receipts, none lost; %d checkpoints seen, one log; Trillian had each of %d", kills, receipts, seen, opinions)
@@ -282,19 +268,8 @@ func TestTrillianCommands(t *testing.T) {
 	d.deposits(t, f.processes[0], j, 0, 20)
 	expect := func(code int, word string, args ...string) {
 		t.Helper()
-		if got, out := d.munimentd(t, args...); got != code || !strings.Contains(out, word) {
+		if got, out := d.run(t, append(args, "--dir", d.Dir)...); got != code || !strings.Contains(out, word) {
 			t.Errorf("%v ends with %d, not %d, and says no %q:\n%s", args, got, code, word, out)
-		}
-	}
-	sql := func(statement string, args ...any) {
-		t.Helper()
-		conn, err := pgx.Connect(t.Context(), s.postgres.URL())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close(t.Context())
-		if tag, err := conn.Exec(t.Context(), statement, args...); err != nil || tag.RowsAffected() == 0 {
-			t.Fatalf("%s: %d rows, %v", statement, tag.RowsAffected(), err)
 		}
 	}
 	expect(0, "AGREES", "trillian", "status")
@@ -305,23 +280,23 @@ func TestTrillianCommands(t *testing.T) {
 	f.processes[0].stop(t)
 
 	// A byte of a leaf that Trillian keeps is flipped: named, and no reason not to seal.
-	sql("UPDATE muniment.leafdata SET leafvalue = set_byte(leafvalue, 60, get_byte(leafvalue, 60) # 1) WHERE leafidentityhash = (SELECT leafidentityhash FROM muniment.sequencedleafdata WHERE sequencenumber = 17)")
+	s.sql(t, "UPDATE muniment.leafdata SET leafvalue = set_byte(leafvalue, 60, get_byte(leafvalue, 60) # 1) WHERE leafidentityhash = (SELECT leafidentityhash FROM muniment.sequencedleafdata WHERE sequencenumber = 17)")
 	expect(exitFound, "17", "fsck", "--trillian")
 	expect(0, "is in force", "trillian", "rebuild")
 	expect(0, "24 leaves compared", "fsck", "--trillian")
 
 	// A byte of an older row of the ledger is flipped: named by fsck, and by who reads it.
 	const flipped = "UPDATE muniment.entries SET data = set_byte(data, 10, get_byte(data, 10) # 1) WHERE first = (SELECT max(first) FROM muniment.entries WHERE first <= 5)"
-	sql(flipped)
-	code, out := d.munimentd(t, "fsck", "--trillian")
+	s.sql(t, flipped)
+	code, out := d.run(t, "fsck", "--trillian", "--dir", d.Dir)
 	if code != exitFound || !strings.Contains(out, "the second tree has leaf") {
 		t.Errorf("fsck after a flip in the ledger: %d, %s", code, out)
 	}
-	sql(flipped)
+	s.sql(t, flipped)
 	expect(0, "CLEAN", "fsck", "--trillian")
 
 	// Gone: nothing is sealed, and it is named; rebuild makes it anew under the running one.
-	sql("UPDATE muniment.trees SET description = 'another' WHERE description = $1", d.Origin)
+	s.sql(t, "UPDATE muniment.trees SET description = 'another' WHERE description = $1", d.Origin)
 	p := d.serve(t)
 	c := d.client(p)
 	until(t, 20*time.Second, "unready by name", func() bool { return slices.Contains(c.ready(t).Problems, "second-opinion") })
@@ -333,7 +308,129 @@ func TestTrillianCommands(t *testing.T) {
 	p.stop(t)
 
 	var state treeState
-	if _, out := d.munimentd(t, "trillian", "status", "--json"); json.Unmarshal([]byte(out), &state) != nil || state.Entries != 27 || !state.Agrees || state.Mode != "embedded" {
+	if _, out := d.run(t, "trillian", "status", "--json", "--dir", d.Dir); json.Unmarshal([]byte(out), &state) != nil || state.Entries != 27 || !state.Agrees || state.Mode != "embedded" {
 		t.Errorf("status --json: %s", out)
 	}
+}
+
+// sql changes rows behind everyone's back.
+func (s shared) sql(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.postgres.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if tag, err := conn.Exec(t.Context(), statement, args...); err != nil || tag.RowsAffected() == 0 {
+		t.Fatalf("%s: %d rows, %v", statement, tag.RowsAffected(), err)
+	}
+}
+
+// stops demands that serve does not start, and says why.
+func (d *laidOut) stops(t *testing.T, why ...string) {
+	t.Helper()
+	p := d.launch(t, nil)
+	if code := p.exit(t, 20*time.Second); code != exitFailure {
+		t.Errorf("serve: exit code %d: %s", code, p.out)
+	}
+	for _, w := range why {
+		if !strings.Contains(p.out.String(), w) {
+			t.Errorf("serve does not say %q: %s", w, p.out)
+		}
+	}
+}
+
+func rehearseTrillianDisagrees(t *testing.T) {
+	s := share(t)
+	d := s.layout(t, s.postgres.URL(), s.s3.Endpoint, embeddedTrillian)
+	p := d.serve(t)
+	j := d.keeping()
+	d.deposits(t, p, j, 1, 20)
+	p.stop(t)
+	s.sql(t, "UPDATE muniment.treehead SET roothash = set_byte(roothash, 3, get_byte(roothash, 3) # 1)")
+	d.stops(t, "the second tree has root", "at size 21", "fsck --trillian")
+	said, p := d.rehearse(t, "trillian_disagrees")
+	for _, says := range []string{"WRONG: the second tree has root", "DAMAGED", "a second tree of 21 entries", "21 leaves compared", "CLEAN"} {
+		if !strings.Contains(said, says) {
+			t.Errorf("it does not say %q:\n%s", says, said)
+		}
+	}
+	d.holds(t, p, j)
+	d.deposits(t, p, j, 2, 3)
+	p.stop(t)
+}
+
+// The ledger and its anchor, both in the directory, are rolled back; a supervisor's Trillian
+// knows better.
+func rehearseTrillianAhead(t *testing.T) {
+	s := share(t)
+	theirs, err := servers.StartTrillian(filepath.Join(t.TempDir(), "trillian"), s.postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(theirs.Close)
+	dir := filepath.Join(t.TempDir(), "depository")
+	settings := fmt.Sprintf(`
+blobs: {engine: s3, s3: {endpoint: %q, bucket: documents, access-key: %q, secret-key: %q}}
+trillian: {mode: remote, address: %q, ca: %q}
+canary: 0s
+`, s.s3.Endpoint, s.s3.AccessKey, s.s3.SecretKey, theirs.Address, theirs.CA)
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, configName), []byte(settings), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d := layoutIn(t, dir)
+	p := d.serve(t)
+	j := d.keeping()
+	d.deposits(t, p, j, 1, 10)
+	p.stop(t)
+	old := d.copyOf(t, "old")
+	p = d.serve(t)
+	d.deposits(t, p, j, 2, 25)
+	// What a running depository with its lock on the directory answers through its socket.
+	if code, out := d.run(t, "trillian", "status", "--dir", d.Dir); code != 0 || !strings.Contains(out, "36 entries") {
+		t.Errorf("status of a running one: %d, %s", code, out)
+	}
+	if code, out := d.run(t, "trillian", "rebuild", "--dir", d.Dir); code != 0 || !strings.Contains(out, "a second tree of 36 entries") {
+		t.Errorf("rebuild under a running one: %d, %s", code, out)
+	}
+	if code, out := d.run(t, "fsck", "--trillian", "--dir", d.Dir); code != 0 || !strings.Contains(out, "36 leaves compared") {
+		t.Errorf("fsck of a running one: %d, %s", code, out)
+	}
+	p.kill()
+	all := j.since(0)
+	newest := filepath.Join(t.TempDir(), "newest.tlog-proof")
+	if err := errors.Join(os.RemoveAll(d.Dir), os.Rename(old.Dir, d.Dir), os.WriteFile(newest, []byte(all[len(all)-1].answer.Receipt), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d.stops(t, "the second tree has 36 entries, the ledger only 11", "rolled back")
+	said, p := d.rehearse(t, "trillian_ahead", "NEWEST="+newest)
+	for _, says := range []string{"AHEAD", "RECOVERED:", "36 leaves compared", "CLEAN"} {
+		if !strings.Contains(said, says) {
+			t.Errorf("it does not say %q:\n%s", says, said)
+		}
+	}
+	d.holds(t, p, j)
+	d.deposits(t, p, j, 3, 3)
+	p.stop(t)
+}
+
+func rehearseTrillianLost(t *testing.T) {
+	s := share(t)
+	d := s.layout(t, s.postgres.URL(), s.s3.Endpoint, embeddedTrillian)
+	p := d.serve(t)
+	j := d.keeping()
+	d.deposits(t, p, j, 1, 20)
+	p.stop(t)
+	for _, table := range []string{"trees", "treehead", "subtree", "sequencedleafdata", "leafdata"} {
+		s.sql(t, "DELETE FROM muniment."+table)
+	}
+	said, p := d.rehearse(t, "trillian_lost")
+	for _, says := range []string{"there is no second tree of this log", "munimentd trillian rebuild --dir", "a second tree of 21 entries", "AGREES"} {
+		if !strings.Contains(said, says) {
+			t.Errorf("it does not say %q:\n%s", says, said)
+		}
+	}
+	d.holds(t, p, j)
+	d.deposits(t, p, j, 2, 3)
+	p.stop(t)
 }
