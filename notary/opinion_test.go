@@ -559,3 +559,34 @@ func TestFsckOfSecondTree(t *testing.T) {
 		t.Errorf("gone: %q", r.Named)
 	}
 }
+
+// TestFlippedOldRow: a byte that flips in a row that was sealed long ago is named by who
+// reads it, by fsck, and by the second tree's fsck.
+func TestFlippedOldRow(t *testing.T) {
+	d := opinionated(t)
+	n := d.opened()
+	old := d.must(n, "old")
+	for i := range 300 {
+		d.must(n, fmt.Sprint("k", i))
+	}
+	d.ledger.Corrupt(func(s *notarytest.LedgerState) { flipBit(s.Rows[old.Index].Entry, 60) })
+	id, err := notary.ParseID(text(old, "id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := fmt.Sprintf("entry %d", old.Index)
+	if _, err := n.Receipt(t.Context(), d.principal(), id); !errors.Is(err, notary.ErrDamaged) || !strings.Contains(err.Error(), named) {
+		t.Errorf("Receipt: %v", err)
+	}
+	if problems := n.Status(t.Context()).Problems; len(problems) != 1 || !strings.Contains(problems[0].Error(), named) {
+		t.Errorf("Status: %v", problems)
+	}
+	report, err := n.Fsck(t.Context(), nil)
+	if err != nil || report.Clean() || !strings.Contains(strings.Join(report.Named, "\n"), named) {
+		t.Errorf("fsck: %v, %v", report, err)
+	}
+	report = &notary.Report{}
+	if err := n.FsckTree(t.Context(), report, nil); err != nil || report.Findings != 1 || !strings.Contains(report.Named[0], named) {
+		t.Errorf("fsck of the second tree: %v, %v", report, err)
+	}
+}
