@@ -18,6 +18,10 @@ LINT  := $(CACHE)/golangci-lint-v2.15.0
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 MINIO := $(CACHE)/minio-$(MINIO_VERSION)
 
+# The log server and signer that a supervisor runs, as folder.
+TRILLIAN_VERSION := v1.8.0
+TRILLIAN := $(CACHE)/trillian-$(TRILLIAN_VERSION)
+
 # A time-stamp authority of the tests, likewise.
 SIGSTORE_VERSION := v2.1.2
 SIGSTORE := $(CACHE)/timestamp-server-$(SIGSTORE_VERSION)
@@ -92,13 +96,12 @@ torture: deps ## the attacks at full size: hours
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
-deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) ## Debian's packages, and the servers, that the tests drive
+deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
 	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
 	@command -v sqlite3 >/dev/null || { apt-get update -qq && apt-get install -qq -y sqlite3; }
 	@command -v softhsm2-util >/dev/null || { apt-get update -qq && apt-get install -qq -y softhsm2; }
-	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
 		apt-get update -qq && apt-get install -qq -y postgresql-common && \
 		echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf && \
@@ -131,6 +134,12 @@ $(SIGSTORE):
 	@mkdir -p $(CACHE)/build
 	GOBIN=$(CACHE)/build $(GO) install github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@$(SIGSTORE_VERSION)
 	mv $(CACHE)/build/timestamp-server $@
+
+$(TRILLIAN):
+	@mkdir -p $(CACHE)/build/trillian
+	GOBIN=$(CACHE)/build/trillian $(GO) install -tags postgresql github.com/google/trillian/cmd/trillian_log_server@$(TRILLIAN_VERSION) github.com/google/trillian/cmd/trillian_log_signer@$(TRILLIAN_VERSION)
+	cp $$($(GO) mod download -json github.com/google/trillian@$(TRILLIAN_VERSION) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')/storage/postgresql/schema/storage.sql $(CACHE)/build/trillian/
+	rm -rf $@ && mv $(CACHE)/build/trillian $@
 
 $(LITEWITNESS):
 	@mkdir -p $(CACHE)/build

@@ -154,12 +154,16 @@ func (n *Notary) unwitnessed() <-chan time.Time {
 	return time.After(unwitnessedAgain)
 }
 
-// patient fires when a missing quorum is not waited for any longer.
+// patient fires when a missing quorum, or a missing second opinion, is not waited for any
+// longer.
 func (n *Notary) patient() <-chan time.Time {
-	if !n.required() {
-		return nil
+	switch {
+	case n.required():
+		return time.After(quorumPatience)
+	case n.opinionRequired():
+		return time.After(opinionPatience)
 	}
-	return time.After(quorumPatience)
+	return nil
 }
 
 // assured refuses to promise a quorum of nobody.
@@ -172,6 +176,9 @@ func (n *Notary) assured(witnessed bool) error {
 
 // delayed is the error of who waited in vain for the publication of a committed deposit.
 func (n *Notary) delayed(id ID, index uint64, witnessed bool) error {
+	if n.opinionRequired() && n.opinion.missing() != nil {
+		return &OpinionMissingError{id}
+	}
 	if n.ready.quorumMissing() || witnessed && n.view.Load().size > index {
 		return &QuorumMissingError{id}
 	}

@@ -37,7 +37,7 @@ type Deposit struct {
 //
 // The same key with the same content returns the same entry, whatever happened to
 // the first call; with other content it is ErrKeyReused. Every error but
-// SealingDelayedError, QuorumMissingError and ErrUnavailable means that nothing was kept.
+// SealingDelayedError, QuorumMissingError, OpinionMissingError and ErrUnavailable means that nothing was kept.
 func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.Receipt, error) {
 	if err := n.assured(d.Witnessed); err != nil {
 		return proofs.Receipt{}, err
@@ -163,6 +163,11 @@ func (n *Notary) retain(ctx context.Context, name string, since time.Time) error
 func (n *Notary) open() error {
 	if n.run.Err() != nil {
 		return ErrStopped
+	}
+	if n.opinionRequired() {
+		if err := n.opinion.missing(); err != nil {
+			return err
+		}
 	}
 	if err := n.ready.accept(); err != nil {
 		return err

@@ -27,6 +27,11 @@ var (
 	ErrBacklog = errors.New("too many entries wait for their seal")
 	// ErrQuorum: too few witnesses cosign, so that nothing can be published. Nothing was kept.
 	ErrQuorum = errors.New("too few witnesses cosign the log")
+	// ErrOpinion: the second tree has not confirmed the log, so that nothing can be sealed.
+	// Nothing was kept. An OpinionError says what is wrong with it.
+	ErrOpinion = errors.New("nothing is sealed without the second opinion")
+	// ErrTreeBehind is the ErrOpinion of a second tree that catches up with the ledger.
+	ErrTreeBehind = fmt.Errorf("%w, which catches up", ErrOpinion)
 	// ErrNoWitnesses: a witnessed receipt was asked for, and the policy has no witnesses.
 	ErrNoWitnesses = errors.New("the log has no witnesses")
 	// ErrClock: the clock jumped, so no honest time can be given. Nothing was kept.
@@ -70,4 +75,23 @@ type QuorumMissingError struct{ ID ID }
 
 func (e *QuorumMissingError) Error() string {
 	return "the deposit " + e.ID.String() + " is committed and waits for the witnesses' quorum"
+}
+
+// OpinionError is an ErrOpinion with what is wrong, in words that hold nothing of what the
+// second tree itself said.
+type OpinionError struct {
+	Why  string
+	kind error // ErrOpinion, or one that is
+}
+
+func (e *OpinionError) Error() string { return ErrOpinion.Error() + ": " + e.Why }
+func (e *OpinionError) Unwrap() error { return e.kind }
+
+// OpinionMissingError says that the deposit is committed, and that time ran out before the
+// second tree confirmed the log with it. The same key later returns the same id, index and
+// entry.
+type OpinionMissingError struct{ ID ID }
+
+func (e *OpinionMissingError) Error() string {
+	return "the deposit " + e.ID.String() + " is committed and waits for the second opinion"
 }

@@ -104,7 +104,8 @@ func (s *scenario) insist(key string, do func(ctx context.Context) error) {
 		if err == nil {
 			return
 		}
-		retry := errors.Is(err, notary.ErrUnavailable) || errors.Is(err, notary.ErrBacklog) || errors.As(err, new(*notary.SealingDelayedError))
+		retry := errors.Is(err, notary.ErrUnavailable) || errors.Is(err, notary.ErrBacklog) || errors.Is(err, notary.ErrOpinion) ||
+			errors.As(err, new(*notary.SealingDelayedError)) || errors.As(err, new(*notary.OpinionMissingError))
 		if !retry || attempt == 20 {
 			s.d.t.Errorf("%s: attempt %d: %v", key, attempt, err)
 			return
@@ -156,6 +157,9 @@ type faultPoint struct {
 }
 
 func (d *depository) faults(store string) *notarytest.Faults {
+	if store == "second" {
+		return d.second.Faults
+	}
 	return map[string]*notarytest.Faults{"ledger": d.ledger.Faults, "blobs": d.blobs.Faults, "anchor": d.anchor.Faults, "segments": d.segments.Faults}[store]
 }
 
@@ -183,6 +187,7 @@ type base struct {
 	ledger   notarytest.LedgerState
 	anchor   []byte
 	segments map[notary.SegmentName]notarytest.StoredSegment
+	second   []proofs.Hash
 }
 
 // grown makes a log of that size, dated where synctest's clock starts.
@@ -190,6 +195,7 @@ func grown(t *testing.T, size uint64) base {
 	var b base
 	synctest.Test(t, func(t *testing.T) {
 		d := newDepository(t)
+		d.second = notarytest.NewSecondTree()
 		n := d.open()
 		var wg sync.WaitGroup
 		for i := range size - 1 {
@@ -201,7 +207,7 @@ func grown(t *testing.T, size uint64) base {
 		}
 		wg.Wait()
 		closeNotary(t, n)
-		b = base{d.ledger.Snapshot(), d.anchor.Snapshot(), d.segments.Snapshot()}
+		b = base{d.ledger.Snapshot(), d.anchor.Snapshot(), d.segments.Snapshot(), d.second.Snapshot()}
 	})
 	return b
 }
@@ -211,7 +217,9 @@ func (b base) scenario(t *testing.T) *scenario {
 	d.ledger.Restore(b.ledger)
 	d.anchor.Restore(b.anchor)
 	d.segments.Restore(b.segments)
-	for _, store := range []string{"ledger", "blobs", "anchor", "segments"} {
+	d.second = notarytest.NewSecondTree()
+	d.second.Restore(b.second)
+	for _, store := range []string{"ledger", "blobs", "anchor", "segments", "second"} {
 		d.faults(store).Reset()
 	}
 	return &scenario{d: d, batch: 3, receipts: map[string]proofs.Receipt{}}
@@ -224,7 +232,7 @@ func countPoints(t *testing.T, b base, run func(*scenario)) (points []faultPoint
 	synctest.Test(t, func(t *testing.T) {
 		s := b.scenario(t)
 		run(s)
-		for _, store := range []string{"ledger", "blobs", "anchor", "segments"} {
+		for _, store := range []string{"ledger", "blobs", "anchor", "segments", "second"} {
 			for call, count := range s.d.faults(store).Calls() {
 				for nth := 1; nth <= min(count, 12); nth++ {
 					for _, kind := range notarytest.Kinds {

@@ -41,8 +41,11 @@ type depository struct {
 	// witnesses make the policy's quorum, asked by clients of the real package.
 	witnesses []*notarytest.Witness
 	advisory  bool
-	clients   []*cosign.Client // of the process that was opened last, or of each replica
-	parallel  bool
+	// second gives a second opinion; nil: nobody does.
+	second          *notarytest.SecondTree
+	opinionAdvisory bool
+	clients         []*cosign.Client // of the process that was opened last, or of each replica
+	parallel        bool
 
 	mu    sync.Mutex
 	died  []error
@@ -101,7 +104,22 @@ func (r recorder) Publish(ctx context.Context, size uint64, note []byte) error {
 	}
 	r.d.notes[size] = string(note)
 	r.d.mu.Unlock()
+	r.d.confirmed(size, note)
 	return r.Ledger.Publish(ctx, size, note)
+}
+
+// confirmed notices a checkpoint that was signed though the second tree does not have it.
+func (d *depository) confirmed(size uint64, note []byte) {
+	if d.second == nil || d.opinionAdvisory {
+		return
+	}
+	leaves, r := d.second.Snapshot(), proofs.RangeOf(0, nil)
+	for _, leaf := range leaves[:min(size, uint64(len(leaves)))] {
+		r.Append(leaf, nil)
+	}
+	if !strings.Contains(string(note), fmt.Sprintf("\n%d\n%s\n", size, r.Root())) {
+		d.t.Errorf("a checkpoint of size %d was signed, and the second tree has %d entries with root %s:\n%s", size, len(leaves), r.Root(), note)
+	}
 }
 
 // sealedPart is a note without its cosignatures: checkpoint and the log's signature, which
@@ -157,6 +175,9 @@ func (d *depository) config() notary.Config {
 	}
 	if d.segments != nil {
 		c.Segments = d.segments
+	}
+	if d.second != nil {
+		c.SecondTree, c.OpinionAdvisory = d.second, d.opinionAdvisory
 	}
 	return c
 }
@@ -243,6 +264,9 @@ func (d *depository) check(receipts ...proofs.Receipt) {
 	d.t.Helper()
 	for _, f := range []*notarytest.Faults{d.ledger.Faults, d.blobs.Faults, d.anchor.Faults, d.segments.Faults} {
 		f.Reset()
+	}
+	if d.second != nil {
+		d.second.Faults.Reset()
 	}
 	if err := notarytest.CheckLog(context.Background(), d.ledger, d.anchor.Snapshot(), d.policy, receipts...); err != nil {
 		d.t.Errorf("CheckLog: %v", err)

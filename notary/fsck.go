@@ -26,6 +26,7 @@ type Report struct {
 	Documents uint64   `json:"documents"`          // read, decrypted and re-hashed
 	Bytes     uint64   `json:"bytes"`              // of those documents
 	Segments  uint64   `json:"segments,omitempty"` // read and compared with the ledger
+	Leaves    uint64   `json:"leaves,omitempty"`   // of the second tree, compared with the entries
 	Lost      uint64   `json:"lost,omitempty"`     // entries whose private part a disaster took; munimentd recover named them
 	Orphans   uint64   `json:"orphans"`            // blobs that no entry refers to; swept after 24 h
 	Findings  uint64   `json:"findings"`           // what is wrong, all of it

@@ -17,6 +17,7 @@ const (
 	stageCommit               // one transaction of the ledger, with its look-ups
 	stageSeal                 // the audit before a signature, and the signature
 	stageSegment              // the second copy of what is to be sealed, beside the audit
+	stageOpinion              // the second tree: fed and compared, beside the audit
 	stageAnchor               // every anchor's Advance
 	stageCosign               // the witnesses, until their quorum stands or is given up
 	stagePublish              // the ledger's Publish
@@ -24,7 +25,7 @@ const (
 	stages
 )
 
-var stageNames = [stages]string{"store", "pool", "commit", "seal", "segment", "anchor", "cosign", "publish", "prove"}
+var stageNames = [stages]string{"store", "pool", "commit", "seal", "segment", "opinion", "anchor", "cosign", "publish", "prove"}
 
 // metrics is what a Notary counts while it works. What it knows anyway is read when
 // somebody asks. No label holds more than the names in this file: nothing of a
@@ -40,6 +41,7 @@ type metrics struct {
 	scrubBegan                prometheus.Gauge
 	departure                 prometheus.Gauge
 	stampFailures             []prometheus.Counter // of each time-stamp authority
+	refusedTimes              prometheus.Counter   // by the second tree
 
 	counted []prometheus.Collector // all of the above
 }
@@ -72,7 +74,7 @@ func newMetrics(n *Notary) *metrics {
 	}, []string{"kind"})
 	timed := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "muniment_stage_duration_seconds",
-		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, segment, anchor, cosign and publish of each round.",
+		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, segment, opinion, anchor, cosign and publish of each round.",
 		Buckets: stageBuckets,
 	}, []string{"stage"})
 	m.counted = append(m.counted, deposits, timed)
@@ -87,6 +89,9 @@ func newMetrics(n *Notary) *metrics {
 	m.scrubBegan = gauge("muniment_scrub_pass_started_timestamp_seconds", "When the scrubber's present pass began, in Unix time.")
 	m.departure = gauge("muniment_clock_departure_seconds", "By how much the ledger's clock is ahead of the steady count since the start; beyond 2 either way it is not believed.")
 	m.countAuthorities(n.config.Timestamps)
+	if n.config.SecondTree != nil {
+		m.refusedTimes = counter("muniment_trillian_refused_times_total", "Times that Trillian did not go on, since its clock was not past the time of its newest root.")
+	}
 	return m
 }
 
@@ -137,6 +142,9 @@ var (
 	descSealer    = prometheus.NewDesc("muniment_sealer", "1 on the replica that seals, 0 on the others.", nil, nil)
 	descAnchor    = prometheus.NewDesc("muniment_anchor_size_entries", "Entries that are sealed at each anchor, by its place in the list of anchors from 0, as it was last seen.", []string{"anchor"}, nil)
 	descQuorum    = prometheus.NewDesc("muniment_witness_quorum", "1 while the quorum of the policy's witnesses stands for the newest checkpoint that they were asked to cosign, 0 while it does not; absent without witnesses, and 1 where another replica seals.", nil, nil)
+	descTree      = prometheus.NewDesc("muniment_trillian_size_entries", "Entries that the second tree held when it was last heard of.", nil, nil)
+	descAgreement = prometheus.NewDesc("muniment_trillian_agreement", "1 while the second tree confirms what it is asked about, 0 while it disagrees, is behind or does not answer; absent without one, and 1 where another replica seals.", nil, nil)
+	descAgreed    = prometheus.NewDesc("muniment_trillian_agreed_timestamp_seconds", "When the second tree last had the ledger's root, in Unix time; absent before it first had.", nil, nil)
 	descStamp     = prometheus.NewDesc("muniment_timestamp_newest_timestamp_seconds", "The time in the newest time-stamp that this process obtained over a checkpoint, in Unix time; absent before the first.", nil, nil)
 	descStampSize = prometheus.NewDesc("muniment_timestamp_size_entries", "Entries of the log under the newest checkpoint that this process had dated.", nil, nil)
 	descStampEnds = prometheus.NewDesc("muniment_timestamp_certificate_expiry_timestamp_seconds", "When the certificates that the newest time-stamp rests on end, in Unix time.", nil, nil)
@@ -156,7 +164,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles, descStamp, descStampSize, descStampEnds} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles, descStamp, descStampSize, descStampEnds, descTree, descAgreement, descAgreed} {
 		out <- d
 	}
 }
@@ -190,6 +198,14 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		gauge(descStamp, float64(s.at.UnixMilli())/1e3)
 		gauge(descStampSize, float64(s.size))
 		gauge(descStampEnds, float64(ends.Unix()))
+	}
+	if m.n.config.SecondTree != nil {
+		held, at := m.n.opinion.look()
+		gauge(descTree, float64(held))
+		gauge(descAgreement, number(m.n.opinion.fault() == nil))
+		if !at.IsZero() {
+			gauge(descAgreed, float64(at.UnixMilli())/1e3)
+		}
 	}
 	for result, v := range map[string]uint64{"hit": m.n.tiles.hits.Load(), "miss": m.n.tiles.misses.Load()} {
 		out <- prometheus.MustNewConstMetric(descTiles, prometheus.CounterValue, float64(v), result)

@@ -56,6 +56,12 @@ type Config struct {
 	// Advisory publishes what the quorum has not cosigned too. Else nothing is published
 	// without it.
 	Advisory bool
+	// SecondTree is the log's tree built by other code: nothing is signed whose root it does
+	// not confirm. nil: nobody is asked.
+	SecondTree SecondTree
+	// OpinionAdvisory makes an alarm of what the second tree says: no seal waits for it, and
+	// nothing is stopped by it.
+	OpinionAdvisory bool
 	// Peers are the replicas on the same ledger. nil: there are none, and this process
 	// seals.
 	Peers Peers
@@ -107,6 +113,7 @@ type Notary struct {
 	own       atomic.Uint64        // the log's size after the last batch that this process committed
 	replica   *replica             // nil without peers
 	ready     readiness
+	opinion   opinion
 
 	metrics *metrics
 
@@ -150,9 +157,9 @@ func (v *view) newer(old *view) bool {
 
 // Open audits the ledger against every anchor, seals and publishes what was
 // committed before, or waits until another replica has, and begins to accept
-// deposits. While witnesses are required and their quorum is missing, it does not wait
-// longer than two seconds: what was published before can be read. It refuses a ledger without a genesis entry, one that is behind an anchor,
-// and one that disagrees with it.
+// deposits. While witnesses or a second tree are required and their word is missing, it does
+// not wait longer than two seconds: what was published before can be read. It refuses a ledger without a genesis entry, one that is behind an anchor,
+// and one that disagrees with it or with a second tree.
 func Open(ctx context.Context, c Config) (*Notary, error) {
 	n, err := prepare(c)
 	if err != nil {
@@ -194,6 +201,12 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	if c.Segments != nil {
 		n.start(n.runCatchUp)
 	}
+	if c.SecondTree != nil {
+		n.start(n.runTreeProbe)
+	}
+	if c.SecondTree != nil && c.OpinionAdvisory {
+		n.start(n.runAdvisor)
+	}
 	if c.Timestamps != nil && c.Timestamps.Every > 0 {
 		n.start(n.runStamper)
 	}
@@ -204,7 +217,7 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 }
 
 // caughtUp waits until the log of that size is published, or only its witnesses' quorum
-// is missing.
+// or the second opinion is missing.
 func (n *Notary) caughtUp(ctx context.Context, size uint64) error {
 	patient := n.patient()
 	for {
@@ -303,7 +316,8 @@ func prepare(c Config) (*Notary, error) {
 
 // Close stops intake, seals and publishes what was accepted, and stops. It returns
 // ctx's error if that takes too long; what was committed is then sealed by the
-// next Open. Witnesses whose quorum is missing are not waited for.
+// next Open. Witnesses whose quorum is missing are not waited for, nor is a second tree that
+// does not confirm.
 func (n *Notary) Close(ctx context.Context) error {
 	n.intake.Lock()
 	first := !n.closing
@@ -331,7 +345,7 @@ func (n *Notary) settle(ctx context.Context) error {
 	}
 	for {
 		v := n.view.Load()
-		if v.size >= n.own.Load() || n.ready.quorumMissing() {
+		if v.size >= n.own.Load() || n.ready.quorumMissing() || n.opinionRequired() && n.opinion.missing() != nil {
 			return nil
 		}
 		select {

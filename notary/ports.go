@@ -28,6 +28,12 @@ var (
 	ErrDamaged = errors.New("stored data is damaged")
 	// ErrNoRoom: the store has no room left for writes. Nothing was changed.
 	ErrNoRoom = errors.New("no room left in storage")
+	// ErrDisagree: the second tree holds another leaf than what it was given. Trying again
+	// does not help.
+	ErrDisagree = errors.New("the second tree holds another entry")
+	// ErrTreeClock: the second tree does not go on, since its clock is not past the time of
+	// its newest root.
+	ErrTreeClock = errors.New("the second tree refuses the time")
 )
 
 // Head is the newest committed state of the log.
@@ -413,4 +419,35 @@ type Witnesses interface {
 	// Rest has no witness asked any more, until Cosign is called again: another process
 	// seals, and what witnesses know of its checkpoints is no dissent.
 	Rest()
+}
+
+// Tree is what a second tree holds.
+type Tree struct {
+	Size uint64      // number of entries that are integrated
+	Root proofs.Hash // RFC 6962 root over them; proofs.EmptyRoot when Size is 0
+}
+
+// MaxExtension bounds the entries of one Extend, and the leaves of one Leaves.
+const MaxExtension = 1024
+
+// SecondTree is the log's tree once more, built by other code from the entries as they are
+// stored. The sealer alone feeds it, one call at a time; Head and Leaves may be called
+// beside. A sealer that was deposed a moment ago may still be feeding it from another
+// process: each call must be as safe as if it were alone. After an error that is none of
+// those named here nothing is known, and the same Extend may be asked for again.
+type SecondTree interface {
+	// Head finds the tree that is in force and returns what it holds, never more than is
+	// integrated and durable. ErrNotFound if there is no tree of this log.
+	Head(ctx context.Context) (Tree, error)
+	// Extend gives the tree that Head found entries from index from on, 1 to MaxExtension,
+	// and returns what the tree holds once all of them are integrated and durable. Those
+	// that it holds already are read back and compared, never believed: one that differs is
+	// ErrDisagree, and its index is named. A gap, from beyond what the tree holds, is an
+	// error. ErrTreeClock if its clock holds it up; ErrNotFound if the tree is in force no
+	// more.
+	Extend(ctx context.Context, from uint64, entries [][]byte) (Tree, error)
+	// Leaves returns the leaf hashes that the tree in force keeps, with index from <= i <
+	// to, at most MaxExtension of them. Leaves beyond its size are ErrNotFound, one that is
+	// missing below it is ErrDamaged.
+	Leaves(ctx context.Context, from, to uint64) ([]proofs.Hash, error)
 }

@@ -27,8 +27,9 @@ type readiness struct {
 	// Since when each of these is under way; zero: it is not. What takes longer than
 	// stuckAfter hangs: storage may never answer, and would not be asked again.
 	committing, sealing, probing time.Time
-	// waits is the anchor that a seal waits for, as an error without a cause; nil: none.
-	waits *AnchorError
+	// waits makes of the error that a seal hangs that of what it waits for; nil: the seal
+	// waits for nothing in particular.
+	waits func(error) error
 }
 
 // fault is the last failure of something that tries again; its error is nil after a
@@ -62,30 +63,30 @@ func (r *readiness) begin(since *time.Time) (end func()) {
 	return func() { set(time.Time{}) }
 }
 
-// waitFor notes which anchor a seal waits for, and returns what notes that it has come.
-func (r *readiness) waitFor(anchor AnchorError) (end func()) {
-	set := func(a *AnchorError) {
+// waitFor notes what a seal waits for, and returns what notes that it has come.
+func (r *readiness) waitFor(waits func(error) error) (end func()) {
+	set := func(w func(error) error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.waits = a
+		r.waits = w
 	}
-	set(&anchor)
+	set(waits)
 	return func() { set(nil) }
 }
 
 // stuck names what hangs.
 func (r *readiness) stuck() error {
 	for _, w := range []struct {
-		what   string
-		since  time.Time
-		anchor *AnchorError
+		what  string
+		since time.Time
+		waits func(error) error
 	}{{"a commit", r.committing, nil}, {"a seal", r.sealing, r.waits}, {"a probe of the stores", r.probing, nil}} {
 		if w.since.IsZero() || time.Since(w.since) <= stuckAfter {
 			continue
 		}
 		err := fmt.Errorf("%w: %s hangs since %v", ErrUnavailable, w.what, time.Since(w.since).Round(time.Second))
-		if w.anchor != nil {
-			return &AnchorError{w.anchor.Anchor, w.anchor.name, err}
+		if w.waits != nil {
+			return w.waits(err)
 		}
 		return err
 	}
@@ -230,7 +231,10 @@ type Status struct {
 	Checkpoint time.Time // when this process published that, by the ledger's clock
 	// Unwitnessed: the newest checkpoints are published without the witnesses' quorum.
 	Unwitnessed bool
-	Problems    []error // why it is not ready; empty when it is
+	// Opinion is what is wrong with a second tree whose word is not waited for; nil: nothing,
+	// or there is none, or it is among the problems.
+	Opinion  error
+	Problems []error // why it is not ready; empty when it is
 	// Lagging are the places of anchors that hold less than what is published: they were
 	// restored to an older state. The next seal advances them, or ends the process.
 	Lagging []int
@@ -252,6 +256,10 @@ func (n *Notary) Status(ctx context.Context) Status {
 		_, err = n.clock.measure(now, asked)
 	}
 	found := []error{err, n.config.Room(), n.ready.accept(), n.run.Err()}
+	advice := n.opinion.fault()
+	if n.opinionRequired() {
+		found, advice = append(found, advice), nil
+	}
 	r := &n.ready
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -262,6 +270,7 @@ func (n *Notary) Status(ctx context.Context) Status {
 		Published:   r.published,
 		Checkpoint:  n.view.Load().at,
 		Unwitnessed: !r.required && r.missing(),
+		Opinion:     advice,
 		Problems:    slices.DeleteFunc(found, func(err error) bool { return err == nil }),
 		Lagging:     n.lagging(),
 	}

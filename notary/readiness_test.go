@@ -45,7 +45,7 @@ func (w *world) stuck(store, call string) {
 }
 
 func (w *world) works() {
-	for _, store := range []string{"ledger", "blobs", "anchor"} {
+	for _, store := range []string{"ledger", "blobs", "anchor", "second"} {
 		w.faults(store).Reset()
 	}
 	if w.hang != nil {
@@ -75,6 +75,7 @@ func breakages() []breakage {
 	}{
 		{"ledger", "Now", false}, {"ledger", "Head", false}, {"ledger", "Commit", true}, {"ledger", "Publish", true},
 		{"blobs", "Probe", false}, {"anchor", "Load", false}, {"anchor", "Advance", true},
+		{"second", "TreeHead", false}, {"second", "Extend", true},
 	} {
 		for _, kind := range []notarytest.Kind{notarytest.Fails, notarytest.TimesOut} {
 			if c.busy && kind == notarytest.TimesOut && c.call != "Commit" {
@@ -88,9 +89,13 @@ func breakages() []breakage {
 		if c.call == "Now" {
 			continue // Status asks it too, within the caller's patience
 		}
+		want := notary.ErrUnavailable
+		if c.store == "second" {
+			want = notary.ErrOpinion
+		}
 		all = append(all, breakage{
 			name: fmt.Sprintf("%s.%s hangs", c.store, c.call),
-			harm: func(w *world) { w.stuck(c.store, c.call) }, mend: (*world).works, busy: c.busy, want: notary.ErrUnavailable,
+			harm: func(w *world) { w.stuck(c.store, c.call) }, mend: (*world).works, busy: c.busy, want: want,
 		})
 	}
 	return append(all,
@@ -115,6 +120,7 @@ func TestReadinessTellsTheTruth(t *testing.T) {
 func (b breakage) run(t *testing.T) {
 	w := &world{}
 	w.depository = newDepositoryAt(t, func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) })
+	w.second = notarytest.NewSecondTree()
 	c := w.config()
 	c.Room = func() error {
 		if w.full.Load() {
@@ -172,7 +178,7 @@ func (b breakage) run(t *testing.T) {
 // is no damage, and leaves none behind.
 func TestScrubberWaitsForAStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{depository: newDepository(t)}
+		w := &world{depository: opinionated(t)}
 		w.n = w.open()
 		defer closeNotary(t, w.n)
 		if _, err := w.n.Deposit(t.Context(), w.principal(), original(t, "k", "document")); err != nil {

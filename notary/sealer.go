@@ -45,6 +45,9 @@ func (n *Notary) runSealer() {
 			signal(n.wake) // what others committed waits
 			n.sealTerm()
 		}
+		if n.opinionRequired() {
+			n.opinion.rest() // another feeds the second tree now
+		}
 		if n.run.Err() == nil {
 			n.config.Logger.Info("this replica seals no more")
 		}
@@ -85,6 +88,15 @@ func (n *Notary) persist(work func(context.Context) error) bool {
 		case errors.Is(err, errDeposed): // and what it could not do is another's to do
 			n.ready.report(&n.ready.sealer, nil)
 			return false
+		case errors.Is(err, ErrTreeBehind), errors.Is(err, errMoved): // there is more to do, at once
+			n.ready.report(&n.ready.sealer, nil)
+			continue
+		case errors.Is(err, ErrOpinion): // it is told of by itself too
+			n.ready.report(&n.ready.sealer, nil)
+			if !n.sleep(opinionAgain) {
+				return false
+			}
+			continue
 		case errors.Is(err, errQuorum): // it is told of by itself, and goes on for as long as it takes
 			n.ready.report(&n.ready.sealer, nil)
 			if !n.pause(n.run) {
@@ -113,13 +125,16 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	}
 	s := &n.sealer
 	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
-	if v := n.view.Load(); next == s.sealed && next.Size == v.size && v.witnessed && s.everywhere(next) {
+	if v := n.view.Load(); next == s.sealed && next.Size == v.size && v.witnessed && s.everywhere(next) && !(n.opinionRequired() && n.opinion.waits()) {
 		return nil
 	}
-	stored := n.storedTiles(ctx)
-	segmented := n.segment(ctx, next)
-	signatures, err := n.sign(stored, next)
-	if err = errors.Join(err, segmented()); err != nil {
+	if n.opinionRequired() {
+		if err := n.catchUpTree(ctx, next, n.sealing); err != nil {
+			return err
+		}
+	}
+	signatures, stored, err := n.judgeAndSign(ctx, next)
+	if err != nil {
 		return err
 	}
 	note := proofs.Note{Text: next.String(), Signatures: signatures}
@@ -157,24 +172,42 @@ func (s *sealer) everywhere(cp proofs.Checkpoint) bool {
 	return !slices.ContainsFunc(s.anchored, func(held []byte) bool { return !bytes.Equal(held, body) })
 }
 
-// sign audits how the log grew to next since it was last sealed, and signs that.
-func (n *Notary) sign(stored *storedTiles, next proofs.Checkpoint) ([]proofs.Signature, error) {
-	defer n.metrics.since(stageSeal, time.Now())
+// judgeAndSign signs next once three who work side by side have come to their ends: our own
+// audit, the second copy of what is new, and the second tree.
+func (n *Notary) judgeAndSign(ctx context.Context, next proofs.Checkpoint) ([]proofs.Signature, *storedTiles, error) {
+	stored := n.storedTiles(ctx)
+	segmented := n.segment(ctx, next)
+	agreed := n.consult(ctx, next)
+	begun := time.Now()
+	err := n.audit(stored, next)
+	audited := time.Since(begun)
+	err = errors.Join(err, segmented())
+	if opinion := agreed(err == nil); err == nil {
+		err = opinion
+	}
+	defer n.metrics.since(stageSeal, time.Now().Add(-audited))
+	if err != nil {
+		return nil, nil, err
+	}
+	signatures, err := n.signAll(next.String())
+	return signatures, stored, err
+}
+
+// audit checks how the log grew to next since it was last sealed, and finds the keys that
+// sign it.
+func (n *Notary) audit(stored *storedTiles, next proofs.Checkpoint) (err error) {
 	sealed := n.sealer.sealed
 	if next.Size > sealed.Size {
 		if err := n.auditGrowth(stored, sealed, next); err != nil {
-			return nil, err
+			return err
 		}
 	} else if next != sealed {
-		return nil, contradiction("the ledger's head %d %s is not the sealed %d %s", next.Size, next.Root, sealed.Size, sealed.Root)
+		return contradiction("the ledger's head %d %s is not the sealed %d %s", next.Size, next.Root, sealed.Size, sealed.Root)
 	}
 	if stored.keys { // the log's keys have changed
-		var err error
-		if n.sealer.keys, err = n.keysAt(stored.ctx, next.Size); err != nil {
-			return nil, err
-		}
+		n.sealer.keys, err = n.keysAt(stored.ctx, next.Size)
 	}
-	return n.signAll(next.String())
+	return err
 }
 
 // deadly ends the process for errors that trying again cannot mend.
@@ -198,7 +231,7 @@ func (n *Notary) advance(ctx context.Context, i int, next []byte) error {
 	}
 	s.doubt[i] = next
 	defer n.metrics.since(stageAnchor, time.Now())
-	defer n.ready.waitFor(AnchorError{Anchor: i, name: n.anchorName(i)})()
+	defer n.ready.waitFor(func(hangs error) error { return &AnchorError{i, n.anchorName(i), hangs} })()
 	if err := n.config.Anchors[i].Advance(ctx, s.anchored[i], next); err != nil {
 		if settled := n.settleAnchor(ctx, i); settled != nil {
 			return errors.Join(n.anchorError(i, err), settled)

@@ -19,7 +19,7 @@ import (
 )
 
 // TestSimulation is I9: clients, retries, restarts, replicas that are frozen, witnesses in
-// all sorts of trouble, and a store that fails at random, in simulated time, against a model that is a map. A seed that
+// all sorts of trouble, a second tree, and stores that fail at random, in simulated time, against a model that is a map. A seed that
 // fails is run again with MUNIMENT_SEED=<seed>.
 func TestSimulation(t *testing.T) {
 	first, seeds := uint64(1), uint64(300)
@@ -73,6 +73,9 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	if s.r.IntN(3) == 0 {
 		s.d.witnessed(3, 2)
 	}
+	if s.r.IntN(2) == 0 {
+		s.d.second, s.d.opinionAdvisory = notarytest.NewSecondTree(), s.r.IntN(4) == 0
+	}
 	return s
 }
 
@@ -98,7 +101,7 @@ func (s *simulation) fault(call string, _ int) notarytest.Fault {
 }
 
 func (s *simulation) run() {
-	for _, store := range []string{"ledger", "blobs", "anchor"} {
+	for _, store := range s.stores() {
 		s.d.faults(store).Choose(s.fault)
 	}
 	for range 1 + s.intn(3) { // lives of the process
@@ -121,6 +124,15 @@ func (s *simulation) run() {
 		}
 		s.d.dismiss()
 	}
+}
+
+// stores are those that fail.
+func (s *simulation) stores() []string {
+	stores := []string{"ledger", "blobs", "anchor"}
+	if s.d.second != nil {
+		stores = append(stores, "second")
+	}
+	return stores
 }
 
 // open opens one process, or replicas that are frozen now and then until thaw is called.
@@ -228,7 +240,7 @@ func (s *simulation) reuse(n *notary.Notary, key string) {
 // verdict opens the store without faults and holds it against the model.
 func (s *simulation) verdict() (entries, faults int) {
 	t := s.d.t
-	for _, store := range []string{"ledger", "blobs", "anchor"} {
+	for _, store := range s.stores() {
 		s.d.faults(store).Reset()
 	}
 	for _, err := range s.d.deaths() {

@@ -60,6 +60,9 @@ func (s *server) status(ctx context.Context) api.Health {
 	if told.Unwitnessed {
 		body.Notes = append(body.Notes, "unwitnessed")
 	}
+	if told.Opinion != nil {
+		body.Notes = append(body.Notes, named([]error{told.Opinion})...)
+	}
 	if len(body.Problems) > 0 {
 		body.Status = "unready"
 	}
@@ -109,6 +112,14 @@ func named(problems []error) []string {
 			if errors.Is(err, known.err) {
 				name = known.problem.name
 			}
+		}
+		switch {
+		case errors.Is(err, notary.ErrTreeBehind):
+			name = secondOpinion.name + "-behind"
+		case errors.Is(err, notary.ErrTreeClock):
+			name = secondOpinion.name + "-clock"
+		case errors.Is(err, notary.ErrOpinion):
+			name = secondOpinion.name
 		}
 		if a := new(notary.AnchorError); name == unavailable.name && errors.As(err, &a) {
 			name = fmt.Sprintf("anchor-%d", a.Anchor)

@@ -48,8 +48,8 @@ func (s *server) preferences(h http.Header) preferences {
 
 // tell says which preferences made this answer what it is.
 func (p preferences) tell(h http.Header, err error) {
-	delayed, missing := new(notary.SealingDelayedError), new(notary.QuorumMissingError)
-	if len(p.applied) > 0 && (err == nil || errors.As(err, &delayed) || errors.As(err, &missing)) {
+	delayed, missing, opinion := new(notary.SealingDelayedError), new(notary.QuorumMissingError), new(notary.OpinionMissingError)
+	if len(p.applied) > 0 && (err == nil || errors.As(err, &delayed) || errors.As(err, &missing) || errors.As(err, &opinion)) {
 		h.Set("Preference-Applied", strings.Join(p.applied, ", "))
 	}
 }

@@ -60,6 +60,7 @@ var (
 	unavailable            = &problem{name: "unavailable", status: 503, title: "Storage did not answer", retry: true, after: 5, logged: true}
 	sealingDelayed         = &problem{name: "sealing-delayed", status: 503, title: "The deposit is committed and waits for its seal", retry: true, after: 1}
 	witnessQuorum          = &problem{name: "witness-quorum", status: 503, title: "Too few witnesses cosign the log", retry: true, after: 5}
+	secondOpinion          = &problem{name: "second-opinion", status: 503, title: "The second opinion on the log is missing", retry: true, after: 5}
 	stopping               = &problem{name: "stopping", status: 503, title: "The depository is stopping", retry: true, after: 5}
 	insufficientStorage    = &problem{name: "insufficient-storage", status: 507, title: "There is no room left in storage", retry: true, after: 60}
 )
@@ -83,6 +84,7 @@ var table = []struct {
 	{notary.ErrBusy, busy, busyDetail},
 	{notary.ErrBacklog, backlog, "Nothing was kept. Try again later."},
 	{notary.ErrQuorum, witnessQuorum, "Nothing was kept. It goes on by itself when the witnesses are back."},
+	{notary.ErrOpinion, secondOpinion, "Nothing was kept. It goes on by itself."},
 	{notary.ErrNoWitnesses, invalidAssurance, "The log's policy names no witnesses. Nothing was kept."},
 	{notary.ErrClock, clock, "Nothing was kept: no honest time can be given. The operator must set the clock right."},
 	{notary.ErrNoRoom, insufficientStorage, "Nothing was kept."},
@@ -115,6 +117,8 @@ func judge(err error) (*problem, api.Problem) {
 		batch   *notary.BatchError
 		delayed *notary.SealingDelayedError
 		missing *notary.QuorumMissingError
+		opinion *notary.OpinionMissingError
+		tree    *notary.OpinionError
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -133,6 +137,14 @@ func judge(err error) (*problem, api.Problem) {
 			Id:        missing.ID.String(),
 			Committed: true,
 		}
+	case errors.As(err, &opinion):
+		return secondOpinion, api.Problem{
+			Detail:    "The deposit stands in the log. Send the request again with the same Idempotency-Key for its receipt.",
+			Id:        opinion.ID.String(),
+			Committed: true,
+		}
+	case errors.As(err, &tree):
+		return secondOpinion, api.Problem{Detail: "Nothing was kept: " + tree.Why + ". It goes on by itself."}
 	case errors.As(err, &invalid):
 		return invalidRecord, api.Problem{Detail: invalid.Error(), Member: invalid.Member}
 	}

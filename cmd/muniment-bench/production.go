@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -11,6 +12,7 @@ import (
 // productionOptions say how the log grows in a run of production.
 type productionOptions struct {
 	From, To uint64
+	Trillian bool
 }
 
 func productionCommand() *cobra.Command {
@@ -23,7 +25,9 @@ func productionCommand() *cobra.Command {
 		Long: `Start PostgreSQL, with fsync on, an S3 server and one replica; fill the log to --from
 entries; measure digests by 256 clients, the same over three replicas, batches of 1,000
 by 8 clients, and documents by 64, beside what the bare servers do. With --to, fill the
-log on and measure the digests once more. --mix, --clients and --batch belong to the
+log on and measure the digests once more. With --trillian, start it again at last with
+Trillian in its process, whose tree lacks the whole log, measure how fast it catches up,
+and then the digests by 256 clients once more. --mix, --clients and --batch belong to the
 rows and are not looked at.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := errors.Join(o.check(), p.check()); err != nil {
@@ -42,6 +46,7 @@ rows and are not looked at.`,
 	l.flags(c)
 	c.Flags().Uint64Var(&p.From, "from", 10_000, "size of the log at which the rows begin")
 	c.Flags().Uint64Var(&p.To, "to", 0, "size of the log at which the single digests are measured again; 0: they are not")
+	c.Flags().BoolVar(&p.Trillian, "trillian", false, "measure Trillian embedded too: the second tree's catching up, and the single digests")
 	return c
 }
 
@@ -101,10 +106,21 @@ func (b *bench) productionRows(ctx context.Context, o loadOptions, p productionO
 	if err := at(p.From, 8, "batch", "batches"); err != nil {
 		return err
 	}
-	if err := at(p.From, 64, "document", "documents"); err != nil || p.To == 0 {
+	if err := at(p.From, 64, "document", "documents"); err != nil {
 		return err
 	}
-	return at(p.To, 256, "single", fmt.Sprintf("single at %s", grouped(float64(p.To))))
+	last := b.report.Rows[0]
+	if p.To > 0 {
+		if err := at(p.To, 256, "single", fmt.Sprintf("single at %s", grouped(float64(p.To)))); err != nil {
+			return err
+		}
+		last = b.report.Rows[len(b.report.Rows)-1]
+	}
+	if !p.Trillian {
+		return nil
+	}
+	o.Mix, o.Clients = "single", 256
+	return b.opinionRow(ctx, o, last)
 }
 
 // compare takes the ratios from the rows.
@@ -112,7 +128,7 @@ func (b *bare) compare(rows []*row) {
 	rate := func(i int) float64 { return rows[i].Kinds[0].Lines }
 	b.Single, b.Three = rate(0)/b.Unnest, rate(1)/rate(0)
 	b.Batches, b.Documents = rate(2)/b.Unnest, rate(3)/b.Put
-	if len(rows) > 4 {
+	if len(rows) > 4 && strings.HasPrefix(rows[4].Name, "single at ") {
 		b.Grown = rate(4) / rate(0)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func TestProduction(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out.json")
-	out, err := exec.CommandContext(t.Context(), "muniment-bench", "production", "--from", "300", "--to", "1500",
+	out, err := exec.CommandContext(t.Context(), "muniment-bench", "production", "--from", "300", "--to", "1500", "--trillian",
 		"--warmup", "100ms", "--duration", "500ms", "--baselines", "0", "--dir", dir, "--json", path).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -27,7 +27,7 @@ func TestProduction(t *testing.T) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		t.Fatal(err)
 	}
-	for i, name := range []string{"single", "three replicas", "batches", "documents", "single at 1,500"} {
+	for i, name := range []string{"single", "three replicas", "batches", "documents", "single at 1,500", "Trillian embedded"} {
 		if row := r.Rows[i]; row.Name != name || row.Kinds[0].Lines <= 0 || row.Server == nil || row.Stores == nil {
 			t.Errorf("row %d is not %s with all its figures: %+v", i, name, *row)
 		}
@@ -37,6 +37,9 @@ func TestProduction(t *testing.T) {
 		if figure <= 0 {
 			t.Errorf("a figure is missing: %+v", *b)
 		}
+	}
+	if o := r.Opinion; o == nil || o.With <= 0 || o.Ratio <= 0 || o.P50With <= 0 || o.CatchUp <= 0 || o.CatchUpEntries < 1500 {
+		t.Errorf("a figure of Trillian is missing: %+v", o)
 	}
 	if b.Settings["fsync"] != "on" || b.Settings["synchronous_commit"] != "on" {
 		t.Errorf("the server may lose what it acknowledges: %v", b.Settings)

@@ -25,6 +25,7 @@ type report struct {
 	Steps    []step    `json:"growth,omitempty"`
 	Overload *overload `json:"overload,omitempty"`
 	Stores   *bare     `json:"stores,omitempty"`
+	Opinion  *opinion  `json:"second_opinion,omitempty"`
 	Void     string    `json:"void,omitempty"`   // why no figure counts
 	Failed   string    `json:"failed,omitempty"` // what the figures should not have been
 }
@@ -213,6 +214,9 @@ func (r *report) print(out io.Writer) {
 	}
 	if r.Stores != nil {
 		r.Stores.print(out)
+	}
+	if r.Opinion != nil {
+		r.Opinion.print(out)
 	}
 	if len(r.Steps) > 0 {
 		printGrowth(out, r.Steps)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/muniment/muniment/storage/storagetest/servers"
 )
@@ -75,6 +76,8 @@ func (s *stores) configure(dir string) error {
 		}},
 		"anchors": []string{"s3"},
 		"anchor":  map[string]any{"s3": map[string]any{"bucket": anchorBucket}},
+		// Its tree is made, and fed only where a row says so.
+		"trillian": map[string]any{"mode": "embedded"},
 	})
 	return errors.Join(err, os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "munimentd.yaml"), data, 0o600))
 }
@@ -106,7 +109,7 @@ func (l *localOptions) openProduction(ctx context.Context) (d *depository, done 
 		d, err = layOut(ctx, l.binary(), dir)
 	}
 	if err == nil {
-		d.flags, d.stores = l.Serve, s
+		d.flags, d.stores = append(slices.Clone(l.Serve), withoutTrillian), s
 		err = d.start(ctx)
 	}
 	if err != nil {

@@ -550,6 +550,7 @@ var problemTitles = map[string]phrase{
 	"unavailable":              {"The depository's storage did not answer", "存证机构的存储没有应答"},
 	"sealing-delayed":          {"The deposit is committed and waits for its seal", "存证已提交，等待封存"},
 	"witness-quorum":           {"Too few witnesses cosign the log", "联署日志的见证方数量不足"},
+	"second-opinion":           {"The second opinion on the log is missing", "日志的第二方核对缺失"},
 	"stopping":                 {"The depository is stopping", "存证机构正在停止服务"},
 	"insufficient-storage":     {"The depository has no room left", "存证机构的存储空间不足"},
 }

@@ -212,7 +212,7 @@ func (e *examination) contents(ctx context.Context) {
 func (e *examination) fsck(ctx context.Context) (*notary.Report, error) {
 	progress := func(done, total uint64) { e.bar.show("entries", done, total) }
 	if e.Running {
-		return askFsck(ctx, e.dir, progress)
+		return askFsck(ctx, e.dir, false, progress)
 	}
 	d, err := open(ctx, e.config, slog.New(slog.DiscardHandler), func(err error) {
 		fmt.Fprintln(os.Stderr, "munimentd:", err)

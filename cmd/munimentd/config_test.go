@@ -64,6 +64,12 @@ var samples = map[string][3]string{
 	"timestamp.roots":         {"/a", "/b", "/c"},
 	"timestamp.every":         {"1h0m0s", "2h0m0s", "0s"},
 	"timestamp.policy":        {"1.2.3", "1.2.4", "1.2.5"},
+	"trillian.mode":           {"remote", "off", "remote"},
+	"trillian.rule":           {"advisory", "required", "advisory"},
+	"trillian.address":        {"a:1", "b:2", "c:3"},
+	"trillian.ca":             {"/a", "/b", "/c"},
+	"trillian.certificate":    {"/a", "/b", "/c"},
+	"trillian.key":            {"/a", "/b", "/c"},
 }
 
 // whole is every other setting that a value of one may ask for.
@@ -75,6 +81,7 @@ anchors: [s3]
 anchor: {s3: {bucket: w, access-key: k, secret-key: s}}
 log-key: {pkcs11: {module: /w.so, token: w, keys: [w]}}
 timestamp: {authorities: ["http://w"], roots: /w}
+trillian: {mode: remote, address: "w:1", certificate: /w, key: /w}
 `
 
 // told is the text of a file with one setting besides the others.
@@ -287,6 +294,14 @@ func TestWrongSettings(t *testing.T) {
 		{"ledger: {postgres: {url: 'postgres://u:********@h/d'}}", "is masked"},
 		{"timestamp: {roots: /r}", "did you mean to set timestamp.authorities: [URL] as well?"},
 		{"timestamp: {authorities: ['http://a']}", "timestamp.roots must be"},
+		{"trillian: {mode: on}", `trillian.mode "on" is not off or embedded or remote`},
+		{"trillian: {mode: embedded}", "ledger.engine is not postgres"},
+		{"trillian: {mode: remote}", "trillian.address must be set"},
+		{"trillian: {address: 'h:1'}", "did you mean to set trillian.mode: embedded, or remote, as well?"},
+		{"trillian: {rule: advisory}", "did you mean to set trillian.mode"},
+		{database + "trillian: {mode: embedded, address: 'h:1'}", "did you mean trillian.mode: remote?"},
+		{database + "trillian: {mode: embedded, ca: /a}", "did you mean trillian.mode: remote?"},
+		{"trillian: {mode: remote, address: 'h:1', certificate: /a}", "go together"},
 		{"timestamp: {policy: x}", "timestamp.policy is not an object identifier"},
 		{"timestamp: {every: 1ms}", "neither 0 nor 1s or more"},
 	} {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/storage"
+	"github.com/muniment/muniment/storage/trillian"
 )
 
 // A running depository answers its operator through the unix socket DIR/control,
@@ -57,15 +58,19 @@ func listenControl(dir *os.File) (net.Listener, error) {
 type control struct {
 	notary *notary.Notary
 	store  *storage.Store
+	// trillian keeps the second tree; nil: there is none.
+	trillian *trillian.Log
 	// backingUp is held while a backup copies the ledger's snapshot.
 	backingUp sync.Mutex
 }
 
 // serveControl answers until ctx ends.
-func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, store *storage.Store, logger *slog.Logger) {
-	c := &control{notary: n, store: store}
+func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, d *depository, logger *slog.Logger) {
+	c := &control{notary: n, store: d.store, trillian: d.trillian}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /fsck", func(w http.ResponseWriter, r *http.Request) { streamFsck(w, r, n) })
+	mux.HandleFunc("POST /fsck", c.fsck)
+	mux.HandleFunc("GET /trillian", c.tellTree)
+	mux.HandleFunc("POST /trillian", c.rebuildTree)
 	mux.HandleFunc("POST /snapshot", c.holdSnapshot)
 	mux.HandleFunc("POST /timestamp", c.stamp)
 	mux.HandleFunc("GET /state", c.tellState)
@@ -79,19 +84,25 @@ func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, store *
 	}
 }
 
-func streamFsck(w http.ResponseWriter, r *http.Request, n *notary.Notary) {
+func (c *control) fsck(w http.ResponseWriter, r *http.Request) {
 	last := time.Now()
 	// An answer that cannot be written has nobody waiting for it.
 	tell := func(s step) { _ = json.NewEncoder(w).Encode(s) }
 	tell(step{}) // at once: the first document may take long
 	_ = http.NewResponseController(w).Flush()
-	report, err := n.Fsck(r.Context(), func(done, total uint64) {
+	progress := func(done, total uint64) {
 		if time.Since(last) > 100*time.Millisecond {
 			last = time.Now()
 			tell(step{Done: done, Total: total})
 			_ = http.NewResponseController(w).Flush()
 		}
-	})
+	}
+	report, err := c.notary.Fsck(r.Context(), progress)
+	if err == nil && r.URL.Query().Has("trillian") {
+		if err = errNoTrillian; c.trillian != nil {
+			err = c.notary.FsckTree(r.Context(), report, progress)
+		}
+	}
 	if err != nil {
 		tell(step{Error: err.Error()})
 		return
@@ -225,8 +236,12 @@ func ask(ctx context.Context, dir, method, path string) (*http.Response, error) 
 }
 
 // askFsck lets the running depository check itself.
-func askFsck(ctx context.Context, dir string, progress func(done, total uint64)) (*notary.Report, error) {
-	resp, err := ask(ctx, dir, http.MethodPost, "/fsck")
+func askFsck(ctx context.Context, dir string, trillian bool, progress func(done, total uint64)) (*notary.Report, error) {
+	path := "/fsck"
+	if trillian {
+		path += "?trillian"
+	}
+	resp, err := ask(ctx, dir, http.MethodPost, path)
 	if err != nil {
 		return nil, err
 	}

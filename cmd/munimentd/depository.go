@@ -15,6 +15,7 @@ import (
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service"
 	"github.com/muniment/muniment/storage"
+	"github.com/muniment/muniment/storage/trillian"
 )
 
 // depository is a directory opened: its store, and the notary's configuration on it.
@@ -26,6 +27,8 @@ type depository struct {
 	earlier []proofs.Policy
 	asks    *cosign.Client // the witnesses; nil if there are none to ask
 	build   service.Build
+	// trillian keeps the second tree; nil if there is none, or it was not asked for.
+	trillian *trillian.Log
 }
 
 // errTaken: another process has the depository open.
@@ -64,7 +67,11 @@ func (d *depository) close() error {
 	if d.asks != nil {
 		d.asks.Close()
 	}
-	err := d.store.Close()
+	var err error
+	if d.trillian != nil {
+		err = d.trillian.Close()
+	}
+	err = errors.Join(err, d.store.Close())
 	if d.lock != nil {
 		err = errors.Join(err, d.lock.Close())
 	}

@@ -156,6 +156,7 @@ func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagn
 	e.tenantKeyFiles()
 	e.published(ctx)
 	e.witnesses(ctx)
+	e.trillian(ctx)
 	e.clock()
 	e.disks()
 	e.limits()

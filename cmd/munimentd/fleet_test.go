@@ -43,9 +43,9 @@ func share(t *testing.T) shared {
 	return shared{p, s}
 }
 
-// layout makes a depository in the servers, which it reaches at these addresses. No
-// process may tell the secrets by which it does.
-func (s shared) layout(t *testing.T, database, store string) *laidOut {
+// layout makes a depository in the servers, which it reaches at these addresses, with what
+// more there is to say in its settings. No process may tell the secrets by which it does.
+func (s shared) layout(t *testing.T, database, store string, more ...string) *laidOut {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "depository")
 	settings := fmt.Sprintf(`
@@ -54,7 +54,7 @@ blobs: {engine: s3, s3: {endpoint: %q, bucket: documents, access-key: %q, secret
 anchors: [s3, postgres]
 anchor: {s3: {bucket: anchor}}
 canary: 0s
-`, database, store, s.s3.AccessKey, s.s3.SecretKey)
+`, database, store, s.s3.AccessKey, s.s3.SecretKey) + strings.Join(more, "\n")
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, configName), []byte(settings), 0o600)); err != nil {
 		t.Fatal(err)
 	}

@@ -18,13 +18,16 @@ import (
 )
 
 func fsckCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, trillian bool
 	c := &cobra.Command{
 		Use:   "fsck --dir DIR",
 		Short: "Re-hash everything that is stored and report what does not fit",
 		Long: `Read every entry, tile, record, look-up and document, hash and decrypt it again,
 and compare it with the log and its anchor. Nothing is changed. A running
 depository is asked through its control socket and goes on working meanwhile.
+
+With --trillian, every leaf of the second tree, and its root, is compared with the entries
+too, and each that differs is named by its index.
 
 Exit code 0: everything fits. 1: something does not, and is named. 2: the check
 could not be made.`,
@@ -34,7 +37,7 @@ could not be made.`,
 				return err
 			}
 			bar := newBar(c.ErrOrStderr())
-			report, err := fsck(c.Context(), cfg, func(done, total uint64) { bar.show("entries", done, total) })
+			report, err := fsck(c.Context(), cfg, trillian, func(done, total uint64) { bar.show("entries", done, total) })
 			bar.end()
 			if err != nil {
 				return err
@@ -43,17 +46,21 @@ could not be made.`,
 		},
 	}
 	settingFlags(c, onlyDir)
+	c.Flags().BoolVar(&trillian, "trillian", false, "compare the second tree in Trillian too, leaf by leaf")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
 
-func fsck(ctx context.Context, cfg *config, progress func(done, total uint64)) (*notary.Report, error) {
+func fsck(ctx context.Context, cfg *config, trillian bool, progress func(done, total uint64)) (*notary.Report, error) {
+	if trillian && cfg.Trillian.Mode == "off" {
+		return nil, errNoTrillian
+	}
 	d, err := open(ctx, cfg, slog.New(slog.DiscardHandler), func(err error) {
 		fmt.Fprintln(os.Stderr, "munimentd:", err)
 		os.Exit(exitFatal)
 	})
 	if errors.Is(err, errTaken) {
-		return askFsck(ctx, cfg.Dir, progress)
+		return askFsck(ctx, cfg.Dir, trillian, progress)
 	}
 	if damaged := new(storeError); errors.As(err, &damaged) {
 		// What cannot even be opened is the first thing to report.
@@ -63,6 +70,11 @@ func fsck(ctx context.Context, cfg *config, progress func(done, total uint64)) (
 		return nil, err
 	}
 	report, err := notary.Fsck(ctx, d.config, progress)
+	if err == nil && trillian {
+		if err = d.opine(ctx, cfg, slog.New(slog.DiscardHandler)); err == nil {
+			err = notary.FsckTree(ctx, d.config, report, progress)
+		}
+	}
 	return report, errors.Join(err, d.close())
 }
 
@@ -79,6 +91,9 @@ func printReport(w io.Writer, r *notary.Report, asJSON bool) error {
 			fmt.Fprintf(w, "WRONG: and %d more\n", hidden)
 		}
 		fmt.Fprintf(w, "entries    %d re-hashed\ndocuments  %d re-hashed, %d bytes\n", r.Entries, r.Documents, r.Bytes)
+		if r.Leaves > 0 {
+			fmt.Fprintf(w, "trillian   %d leaves compared\n", r.Leaves)
+		}
 		if r.Orphans > 0 {
 			fmt.Fprintf(w, "unused     %d blobs that no entry refers to; they are swept after 24 hours\n", r.Orphans)
 		}

@@ -55,6 +55,7 @@ func TestImportLaw(t *testing.T) {
 		{"./storage/dir", module + "service", ""},
 		{"./storage/postgres", module + "service", ""},
 		{"./storage/s3", module + "service", ""},
+		{"./storage/trillian", module + "service", ""},
 		{"./notary", module + "storage", ""},
 		{"./notary", module + "service", ""},
 		{"./cmd/muniment", module + "storage", ""},

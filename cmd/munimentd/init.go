@@ -243,13 +243,16 @@ func populate(ctx context.Context, cfg *config, tenant notary.Tenant, previous *
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, d.store.Close()) }()
+	defer func() { err = errors.Join(err, d.close()) }()
 	head, err := d.store.Ledger.Head(ctx)
 	if err != nil {
 		return "", err
 	}
 	if head.Size > 0 {
 		return "", errors.New("the database holds a log already: init never writes over a depository; name another ledger.postgres.schema")
+	}
+	if err := d.plant(ctx, cfg); err != nil {
+		return "", err
 	}
 	d.config.Previous = previous
 	if err := notary.Init(ctx, d.config); err != nil {

@@ -42,7 +42,26 @@ func (c *config) check() error {
 	if len(c.TimestampAuthorities) > 0 && c.TimestampRoots == "" {
 		return errors.New("timestamp.authorities is set, so timestamp.roots must be: the PEM file of the root certificates that their time-stamps lead to")
 	}
+	if err := c.checkTrillian(); err != nil {
+		return err
+	}
 	return c.checkUnused()
+}
+
+// checkTrillian refuses what names no second tree, or two.
+func (c *config) checkTrillian() error {
+	t := c.Trillian
+	switch {
+	case t.Mode == "embedded" && c.Ledger != "postgres":
+		return errors.New("trillian.mode is embedded, which keeps its tree in the ledger's PostgreSQL, and ledger.engine is not postgres; a remote Trillian goes with any ledger")
+	case t.Mode == "remote" && t.Address == "":
+		return errors.New("trillian.mode is remote, so trillian.address must be set: host:port of its log server")
+	case t.Mode != "remote" && t.Mode != "off" && t != (trillianConfig{Mode: t.Mode, Rule: t.Rule}):
+		return errors.New("trillian.mode is embedded, in this process, so trillian.address, trillian.ca, trillian.certificate and trillian.key mean nothing; did you mean trillian.mode: remote?")
+	case (t.Certificate == "") != (t.Key == ""):
+		return errors.New("trillian.certificate and trillian.key go together: one of them is not set")
+	}
+	return nil
 }
 
 // checkUnused refuses settings of an engine where none was chosen: who forgot to would
@@ -53,6 +72,7 @@ func (c *config) checkUnused() error {
 		{"blobs.s3.", "blobs.engine", "blobs.engine: s3"},
 		{"anchor.s3.", "anchors", "anchors: [s3]"},
 		{"anchor.postgres.", "anchors", "anchors: [postgres]"},
+		{"trillian.", "trillian.mode", "trillian.mode: embedded, or remote,"},
 		{"timestamp.", "timestamp.authorities", "timestamp.authorities: [URL]"},
 	} {
 		if _, chosen := c.from[engine.by]; chosen {

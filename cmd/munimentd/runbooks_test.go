@@ -72,6 +72,7 @@ func TestRunbooks(t *testing.T) {
 	books := map[string]func(*testing.T){
 		"disk_lost": rehearseDiskLost, "database_lost": rehearseDatabaseLost, "bucket_lost": rehearseBucketLost,
 		"old_backup": rehearseOldBackup, "log_key_stolen": rehearseKeyStolen,
+		"trillian_disagrees": rehearseTrillianDisagrees, "trillian_ahead": rehearseTrillianAhead, "trillian_lost": rehearseTrillianLost,
 	}
 	found := runbookBlock.FindAllStringSubmatch(string(page), -1)
 	if len(found) != len(books) || strings.Count(string(page), "\n## ") != len(books) {

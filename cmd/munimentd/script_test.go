@@ -19,8 +19,8 @@ import (
 	"github.com/muniment/muniment/storage/storagetest/servers"
 )
 
-// TestScripts is what an operator sees, on the engines of one directory and on PostgreSQL
-// and S3: the scripts are the same, and what is truly about the directory is marked
+// TestScripts is what an operator sees, on the engines of one directory, on PostgreSQL
+// and S3, and there with Trillian embedded: the scripts are the same, and what is truly about the directory is marked
 // [embedded]. Beside the usual commands a script has
 //
 //	exits CODE COMMAND…          the command ends with exactly that code
@@ -44,6 +44,12 @@ func TestScripts(t *testing.T) {
 		}
 		t.Cleanup(store.Kill)
 		runScripts(t, func(name string) ([]string, error) { return servers.Settings(cluster, store, name) })
+		t.Run("trillian", func(t *testing.T) {
+			runScripts(t, func(name string) ([]string, error) {
+				env, err := servers.Settings(cluster, store, name+"-trillian")
+				return append(env, "MUNIMENT_TRILLIAN_MODE=embedded"), err
+			})
+		})
 	})
 }
 

@@ -102,6 +102,9 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	if err = d.summon(cfg, logger); err == nil {
 		d.earlier, err = earlierPolicies(cfg.Dir)
 	}
+	if err == nil {
+		err = d.opine(ctx, cfg, logger)
+	}
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -120,7 +123,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		if err != nil {
 			return fmt.Errorf("control socket: %w", err)
 		}
-		go serveControl(ctx, control, n, d.store, logger)
+		go serveControl(ctx, control, n, d, logger)
 	}
 	caller := webhook.NewCaller(cfg.WebhookNetworks)
 	edge := service.Config{

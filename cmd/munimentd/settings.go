@@ -29,6 +29,8 @@ type config struct {
 
 	LogKey logKeyConfig
 
+	Trillian trillianConfig
+
 	TimestampAuthorities []string
 	TimestampRoots       string
 	TimestampEvery       time.Duration
@@ -94,6 +96,7 @@ func newConfig() *config {
 		setting{"timestamp.every", interval(&c.TimestampEvery), "1h0m0s", "how often a new checkpoint is dated, 1s or more; 0: on demand alone (munimentd timestamp)"},
 		setting{"timestamp.policy", objectID(&c.TimestampPolicy), "", "OID of the rules to ask time-stamps under; empty: each authority's own"},
 	)
+	c.settings = append(c.settings, trillianSettings(&c.Trillian)...)
 	for _, s := range c.settings {
 		if err := s.value.set(s.def); err != nil {
 			panic(s.name + ": " + err.Error()) // this table is wrong: every test says so
@@ -112,6 +115,24 @@ func logKeySettings(k *logKeyConfig) []setting {
 		{"log-key.pkcs11.token", text(&k.Token.Label), "", "label of the token"},
 		{"log-key.pkcs11.keys", list(&k.Token.Keys), "", "labels of the log's Ed25519 keys on it, in a rotation both; none: no token is used"},
 		{"log-key.pkcs11.pin", secret(&k.Token.PIN), "", "PIN of the token; for the environment"},
+	}
+}
+
+// trillianConfig says who gives a second opinion of each root before it is signed.
+type trillianConfig struct {
+	Mode, Rule           string
+	Address              string
+	CA, Certificate, Key string // files
+}
+
+func trillianSettings(t *trillianConfig) []setting {
+	return []setting{
+		{"trillian.mode", choice(&t.Mode, "off", "embedded", "remote"), "off", "the second opinion: embedded, Trillian in this process, in the schema trillian of the ledger's database; remote, a Trillian of someone else's over gRPC; off: none"},
+		{"trillian.rule", choice(&t.Rule, "required", "advisory"), "required", "required signs nothing whose root the second tree does not confirm; advisory raises alarms, and waits for nothing"},
+		{"trillian.address", text(&t.Address), "", "host:port of the remote Trillian log server, over TLS"},
+		{"trillian.ca", text(&t.CA), "", "PEM file of the roots that its certificate must lead to; empty: the machine's"},
+		{"trillian.certificate", text(&t.Certificate), "", "PEM file of our certificate for it; empty: none is shown"},
+		{"trillian.key", text(&t.Key), "", "PEM file of that certificate's key"},
 	}
 }
 

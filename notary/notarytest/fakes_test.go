@@ -49,6 +49,13 @@ func TestAnchor(t *testing.T) {
 	})
 }
 
+func TestSecondTree(t *testing.T) {
+	storagetest.SecondTree(t, storagetest.SecondTreeHarness{
+		New:    func(testing.TB) notary.SecondTree { return notarytest.NewSecondTree() },
+		Reopen: func(_ testing.TB, s notary.SecondTree) notary.SecondTree { return s },
+	})
+}
+
 func TestPeers(t *testing.T) {
 	storagetest.Peers(t, storagetest.PeersHarness{New: func(testing.TB) (a, b notary.Peers) {
 		p := notarytest.NewPeers(nil)

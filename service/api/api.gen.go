@@ -378,6 +378,7 @@ type Health struct {
 	// standby, so that what is acknowledged is on one machine only. `anchor-1-lags`: the second
 	// anchor was restored to an older state than the log; the next seal advances it. `unwitnessed`: the newest
 	// checkpoints are published without the quorum of the witnesses, as the operator set it.
+	// `second-opinion` and its like stand here where no seal waits for the second tree.
 	Notes []string `json:"notes,omitempty"`
 
 	// Origin The log. This and what follows is told by /readyz alone, and is public anyway.
@@ -387,6 +388,9 @@ type Health struct {
 
 	// Problems What is wrong, by name; only while unready. `anchor-1` is the second of the registers that
 	// the setting `anchors` names: it does not answer, and nothing is sealed before it does.
+	// `second-opinion`: the second tree of the log, in Trillian, does not answer, is not there or disagrees;
+	// `second-opinion-behind`: it catches up with the ledger; `second-opinion-clock`: its clock is behind its
+	// newest root. Nothing is sealed meanwhile.
 	Problems []string `json:"problems,omitempty"`
 
 	// Published Entries under the published checkpoint.

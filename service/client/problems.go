@@ -35,6 +35,7 @@ const (
 	ProblemUnavailable            = "/problems/unavailable"
 	ProblemSealingDelayed         = "/problems/sealing-delayed"
 	ProblemWitnessQuorum          = "/problems/witness-quorum"
+	ProblemSecondOpinion          = "/problems/second-opinion"
 	ProblemStopping               = "/problems/stopping"
 	ProblemInsufficientStorage    = "/problems/insufficient-storage"
 )

@@ -36,7 +36,7 @@ func (c *Client) do(ctx context.Context, k *call) error {
 		var p *Problem
 		if errors.As(err, &p) {
 			wait = max(wait, p.RetryAfter)
-			if k.atOnce && (p.Type == ProblemSealingDelayed || p.Type == ProblemWitnessQuorum && p.Committed) {
+			if k.atOnce && (p.Type == ProblemSealingDelayed || (p.Type == ProblemWitnessQuorum || p.Type == ProblemSecondOpinion) && p.Committed) {
 				return err
 			}
 		}

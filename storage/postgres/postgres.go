@@ -151,6 +151,14 @@ var errURL = errors.New("the database's URL cannot be read as a libpq connection
 
 // pool returns a pool whose connections have taken a role.
 func (c Config) pool(ctx context.Context, schema, role string, most int) (*pgxpool.Pool, error) {
+	pc, err := c.poolConfig(schema, role, most)
+	if err != nil {
+		return nil, err
+	}
+	return pgxpool.NewWithConfig(ctx, pc)
+}
+
+func (c Config) poolConfig(schema, role string, most int) (*pgxpool.Config, error) {
 	pc, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		return nil, errURL
@@ -170,6 +178,27 @@ func (c Config) pool(ctx context.Context, schema, role string, most int) (*pgxpo
 		}
 		return err
 	}
+	return pc, nil
+}
+
+// trillianConnections are as many as one feeder and its readers use.
+const trillianConnections = 4
+
+// TrillianPool returns connections for Trillian's tables, which stand in the ledger's
+// schema. They are at REPEATABLE READ: below it two sequencers at a time, as when one was
+// deposed a moment ago, destroy the tree. None is opened before it is asked for.
+func (c Config) TrillianPool(ctx context.Context) (*pgxpool.Pool, error) {
+	schema, err := c.schema()
+	if err != nil {
+		return nil, err
+	}
+	pc, err := c.poolConfig(schema, roleAppend, trillianConnections)
+	if err != nil {
+		return nil, err
+	}
+	pc.MinConns = 0
+	pc.ConnConfig.RuntimeParams["application_name"] = "munimentd trillian"
+	pc.ConnConfig.RuntimeParams["default_transaction_isolation"] = "repeatable read"
 	return pgxpool.NewWithConfig(ctx, pc)
 }
 

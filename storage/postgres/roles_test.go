@@ -14,6 +14,10 @@ import (
 	"github.com/muniment/muniment/storage/storagetest"
 )
 
+// trillians is what Trillian, as the role of append, does with its tables: the tree is
+// disposable, and proves nothing by itself.
+const trillians = "SELECT INSERT UPDATE DELETE"
+
 // mayAppend and mayRead are all that the two roles may do, each table of the schema with
 // its verbs. A table that is not named is closed.
 var (
@@ -24,6 +28,7 @@ var (
 		"terms": "SELECT INSERT", "cases": "SELECT INSERT UPDATE",
 		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT",
 		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE", "webhooks": "SELECT INSERT UPDATE DELETE",
+		"trees": trillians, "treecontrol": trillians, "subtree": trillians, "treehead": trillians, "leafdata": trillians, "sequencedleafdata": trillians,
 	}
 	mayRead = map[string]string{
 		"head": "SELECT", "entries": "SELECT", "tiles": "SELECT", "published": "SELECT", "stamps": "SELECT", "renewals": "SELECT",

@@ -16,9 +16,9 @@ CREATE INDEX webhooks_by_tenant ON webhooks (tenant);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks TO muniment_append;
 
-CREATE OR REPLACE FUNCTION ledger_version() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 7::bigint';
+CREATE OR REPLACE FUNCTION ledger_version() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 4::bigint';
 
 -- +goose Down
 DROP TABLE webhooks;
 
-CREATE OR REPLACE FUNCTION ledger_version() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2::bigint';
+CREATE OR REPLACE FUNCTION ledger_version() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 3::bigint';
