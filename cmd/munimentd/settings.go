@@ -37,7 +37,7 @@ type config struct {
 	TimestampPolicy      string
 
 	WebhookNetworks []netip.Prefix
-	Facts factsConfig
+	Facts           factsConfig
 
 	settings []setting
 	from     map[string]origin // of each setting that is not at its default
