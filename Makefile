@@ -22,6 +22,10 @@ MINIO := $(CACHE)/minio-$(MINIO_VERSION)
 TRILLIAN_VERSION := v1.8.0
 TRILLIAN := $(CACHE)/trillian-$(TRILLIAN_VERSION)
 
+# What tests alert rules.
+PROMTOOL_VERSION := v0.316.0
+PROMTOOL := $(CACHE)/promtool-$(PROMTOOL_VERSION)
+
 # A time-stamp authority of the tests, likewise.
 SIGSTORE_VERSION := v2.1.2
 SIGSTORE := $(CACHE)/timestamp-server-$(SIGSTORE_VERSION)
@@ -69,11 +73,13 @@ release: ## bin/release: every program for each platform, SHA256SUMS, and what e
 test: deps ## every test; installs what they need
 	$(GOTESTSUM) --format pkgname -- -timeout 40m ./...
 	cd proofs/strangers && $(GOTESTSUM) --format pkgname -- -timeout 10m ./...
+	cd helm/tests && $(GOTESTSUM) --format pkgname -- -timeout 20m ./...
 
 check: generate openapi $(LINT) ## what a change must pass beside the tests
-	@test -z "$$(gofmt -l cmd notary proofs service storage)" || { gofmt -l cmd notary proofs service storage; echo "gofmt would change these files"; exit 1; }
+	@test -z "$$(gofmt -l cmd helm notary proofs service storage)" || { gofmt -l cmd helm notary proofs service storage; echo "gofmt would change these files"; exit 1; }
 	$(GO) vet ./...
 	cd proofs/strangers && $(GO) vet ./...
+	cd helm/tests && $(GO) vet ./...
 	$(LINT) run ./...
 	@git diff --exit-code -- service/api go.mod go.sum || { echo "make generate changes the tree: commit what it makes"; exit 1; }
 
@@ -96,7 +102,7 @@ torture: deps ## the attacks at full size: hours
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
-deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) ## Debian's packages, and the servers, that the tests drive
+deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(PROMTOOL) ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
 	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
@@ -140,6 +146,11 @@ $(TRILLIAN):
 	GOBIN=$(CACHE)/build/trillian $(GO) install -tags postgresql github.com/google/trillian/cmd/trillian_log_server@$(TRILLIAN_VERSION) github.com/google/trillian/cmd/trillian_log_signer@$(TRILLIAN_VERSION)
 	cp $$($(GO) mod download -json github.com/google/trillian@$(TRILLIAN_VERSION) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')/storage/postgresql/schema/storage.sql $(CACHE)/build/trillian/
 	rm -rf $@ && mv $(CACHE)/build/trillian $@
+
+$(PROMTOOL):
+	@mkdir -p $(CACHE)/build
+	GOBIN=$(CACHE)/build $(GO) install github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION)
+	mv $(CACHE)/build/promtool $@
 
 $(LITEWITNESS):
 	@mkdir -p $(CACHE)/build

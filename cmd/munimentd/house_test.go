@@ -98,7 +98,7 @@ func TestNotaryKnowsNoEdge(t *testing.T) {
 func TestTopLevel(t *testing.T) {
 	allowed := strings.Fields(`cmd service notary storage proofs openapi.yaml helm go.mod go.sum Makefile
 		README.md DESIGN.md CHANGELOG.md BENCHMARKS.md LICENSE Dockerfile
-		.git .gitignore .gitattributes .ci .golangci.yml .redocly.yaml .spectral.yaml bin demo`)
+		.git .gitignore .gitattributes .ci .dockerignore .golangci.yml .redocly.yaml .spectral.yaml bin demo`)
 	entries, err := os.ReadDir("../..")
 	if err != nil {
 		t.Fatal(err)

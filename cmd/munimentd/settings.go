@@ -127,7 +127,7 @@ type trillianConfig struct {
 
 func trillianSettings(t *trillianConfig) []setting {
 	return []setting{
-		{"trillian.mode", choice(&t.Mode, "off", "embedded", "remote"), "off", "the second opinion: embedded, Trillian in this process, in the schema trillian of the ledger's database; remote, a Trillian of someone else's over gRPC; off: none"},
+		{"trillian.mode", choice(&t.Mode, "off", "embedded", "remote"), "off", "the second opinion: embedded, Trillian in this process, beside the ledger in its database; remote, a Trillian of someone else's over gRPC; off: none"},
 		{"trillian.rule", choice(&t.Rule, "required", "advisory"), "required", "required signs nothing whose root the second tree does not confirm; advisory raises alarms, and waits for nothing"},
 		{"trillian.address", text(&t.Address), "", "host:port of the remote Trillian log server, over TLS"},
 		{"trillian.ca", text(&t.CA), "", "PEM file of the roots that its certificate must lead to; empty: the machine's"},
