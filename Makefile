@@ -67,7 +67,7 @@ release: ## bin/release: every program for each platform, SHA256SUMS, and what e
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build $(RELEASE_FLAGS) -o bin/release/muniment-$${p%/*}-$${p#*/} ./cmd/muniment; done
 	mv bin/release/muniment-windows-amd64 bin/release/muniment-windows-amd64.exe
 	set -e; cd bin/release; for f in $$(ls); do \
-		SOURCE_DATE_EPOCH=0 $(GO) run $(GOMOD_SBOM) bin -json -licenses -reproducible=true -notimestamp=true -noserial=true -output $$f.cdx.json $$f; done
+		$(GO) run $(GOMOD_SBOM) bin -json -licenses -std -noserial -output $$f.cdx.json $$f; done
 	cd bin/release && sha256sum $$(ls) > SHA256SUMS
 
 test: deps ## every test; installs what they need
