@@ -63,6 +63,32 @@ func (k *KeptAccounts) APIKey(ctx context.Context, hash [32]byte) (APIKey, error
 	return k.accounts.APIKey(ctx, hash)
 }
 
+// APIKeys implements Accounts.
+func (k *KeptAccounts) APIKeys(ctx context.Context) ([]APIKey, error) { return k.accounts.APIKeys(ctx) }
+
+// CopyAccounts brings a copy of every tenant and API key into copies.
+func CopyAccounts(ctx context.Context, accounts Accounts, copies Segments, origin string) (tenants, keys int, err error) {
+	k := &KeptAccounts{accounts, copies, origin}
+	all, err := accounts.Tenants(ctx)
+	for _, t := range all {
+		if err == nil {
+			copied := keptTenant{t.ID.String(), t.Name, t.Registration, t.Created}
+			err = k.keep(ctx, copied.name(), copied)
+		}
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	hashes, err := accounts.APIKeys(ctx)
+	for _, a := range hashes {
+		if err == nil {
+			copied := keptKey{hex.EncodeToString(a.Hash[:]), a.Tenant.String(), a.Role, a.Created}
+			err = k.keep(ctx, copied.name(), copied)
+		}
+	}
+	return len(all), len(hashes), err
+}
+
 func (k *KeptAccounts) keep(ctx context.Context, name string, account any) error {
 	body, err := json.Marshal(account)
 	if err == nil {

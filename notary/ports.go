@@ -249,6 +249,8 @@ type Accounts interface {
 	CreateAPIKey(ctx context.Context, k APIKey) error
 	// APIKey returns the key of that hash, or ErrNotFound.
 	APIKey(ctx context.Context, hash [32]byte) (APIKey, error)
+	// APIKeys returns all keys in ascending order of hash.
+	APIKeys(ctx context.Context) ([]APIKey, error)
 }
 
 // Blobs is the object store of documents. Names are <tenant>/<id>, both lower-case

@@ -217,13 +217,19 @@ func (w *rewriter) add(ctx context.Context, row segmentRow, o *opened) error {
 	}
 	var terms []Term
 	var contract *Term
-	if o != nil && row.Tenant != (ID{}) {
+	if o != nil {
 		tk, err := w.n.config.TenantKey(row.Tenant)
 		if err != nil {
 			return err
 		}
-		terms, contract = tk.termer().terms(o.record)
-		if err := w.enrol(ctx, o); err != nil {
+		switch {
+		case row.Tenant != (ID{}):
+			terms, contract = tk.termer().terms(o.record)
+			err = w.enrol(ctx, o)
+		case o.entry.Kind == proofs.KindFacts:
+			terms = []Term{factsTerm(tk.termer())}
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ type ended struct {
 	Size      uint64 `json:"size"` // of its last anchored state
 	Root      string `json:"root"`
 	Because   string `json:"because"`
-	NewOrigin string `json:"new_origin"`
+	NewOrigin string `json:"new_origin,omitempty"`
 	Time      string `json:"time"`
 }
 
@@ -196,7 +196,13 @@ func readFrozen(dir string) (*ended, error) {
 
 // frozen refuses a directory whose log was ended.
 func frozen(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, importingName)); err == nil {
+		return fmt.Errorf("an import into %s has not come to its end: run munimentd import once more", dir)
+	}
 	e, err := readFrozen(dir)
+	if err == nil && e != nil && e.Because == moved {
+		return fmt.Errorf("%w here, since %s: it was exported for good with %d entries, and goes on where it was imported", notary.ErrFrozen, e.Time, e.Size)
+	}
 	if err == nil && e != nil {
 		err = fmt.Errorf("%w for ever, since %s (%s): %s goes on in its place", notary.ErrFrozen, e.Time, e.Because, e.NewOrigin)
 	}

@@ -51,3 +51,15 @@ func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
 func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, error) {
 	return read(ctx, l, "APIKey", func(s *LedgerState) (notary.APIKey, error) { return found(s.APIKeys, hash) })
 }
+
+// APIKeys implements notary.Accounts.
+func (l *Ledger) APIKeys(ctx context.Context) ([]notary.APIKey, error) {
+	return read(ctx, l, "APIKeys", func(s *LedgerState) ([]notary.APIKey, error) {
+		var keys []notary.APIKey
+		for _, k := range s.APIKeys {
+			keys = append(keys, k)
+		}
+		slices.SortFunc(keys, func(a, b notary.APIKey) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
+		return keys, nil
+	})
+}

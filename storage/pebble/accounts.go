@@ -40,34 +40,56 @@ func (l *Ledger) Tenant(ctx context.Context, id notary.ID) (notary.Tenant, error
 
 // Tenants implements notary.Accounts.
 func (l *Ledger) Tenants(ctx context.Context) (tenants []notary.Tenant, err error) {
+	err = l.eachAccount(ctx, tableTenants, idKeySize, func(key, fields []byte) error {
+		t, err := decodeTenant(fields)
+		t.ID = notary.ID(key)
+		tenants = append(tenants, t)
+		return err
+	})
+	return tenants, err
+}
+
+// APIKeys implements notary.Accounts.
+func (l *Ledger) APIKeys(ctx context.Context) (keys []notary.APIKey, err error) {
+	err = l.eachAccount(ctx, tableAPIKeys, 1+32, func(key, fields []byte) error {
+		k, err := decodeAPIKey(fields)
+		k.Hash = [32]byte(key)
+		keys = append(keys, k)
+		return err
+	})
+	return keys, err
+}
+
+// eachAccount calls fn with every value of a table, and its key without the table.
+func (l *Ledger) eachAccount(ctx context.Context, table byte, size int, fn func(key, fields []byte) error) (err error) {
 	v, err := l.begin(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer l.end(v)
-	bounds := &engine.IterOptions{LowerBound: []byte{tableTenants}, UpperBound: []byte{tableTenants + 1}}
+	bounds := &engine.IterOptions{LowerBound: []byte{table}, UpperBound: []byte{table + 1}}
 	it, err := v.snapshot.NewIterWithContext(ctx, bounds)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for ok := it.First(); ok; ok = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		fields, err := unseal(it.Key(), value)
+		if err == nil && len(it.Key()) != size {
+			err = errors.New("its key has another length")
+		}
+		if err == nil {
+			err = fn(it.Key()[1:], fields)
+		}
 		if err != nil {
-			return nil, corrupt("tenant %x: %v", it.Key(), err)
+			return corrupt("account %x: %v", it.Key(), err)
 		}
-		t, err := decodeTenant(fields)
-		if err != nil || len(it.Key()) != idKeySize {
-			return nil, corrupt("tenant %x: %v", it.Key(), err)
-		}
-		t.ID = notary.ID(it.Key()[1:])
-		tenants = append(tenants, t)
 	}
-	return tenants, damage(it.Error())
+	return damage(it.Error())
 }
 
 // CreateAPIKey implements notary.Accounts.

@@ -87,3 +87,21 @@ func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, erro
 	k.Tenant, k.Role, k.Created = tenant.Bytes, notary.Role(role), k.Created.UTC()
 	return k, nil
 }
+
+// APIKeys implements notary.Accounts.
+func (l *Ledger) APIKeys(ctx context.Context) ([]notary.APIKey, error) {
+	rows, err := l.work.Query(ctx, "SELECT hash, tenant, role, created FROM api_keys ORDER BY hash")
+	if err != nil {
+		return nil, failed(err)
+	}
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k notary.APIKey, err error) {
+		var hash []byte
+		var tenant pgtype.UUID
+		var role string
+		err = row.Scan(&hash, &tenant, &role, &k.Created)
+		copy(k.Hash[:], hash)
+		k.Tenant, k.Role, k.Created = tenant.Bytes, notary.Role(role), k.Created.UTC()
+		return k, err
+	})
+	return keys, failed(err)
+}

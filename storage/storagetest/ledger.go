@@ -4,6 +4,7 @@
 package storagetest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -1306,6 +1307,13 @@ func checkAccounts(t *testing.T, accounts notary.Accounts, tenants []notary.Tena
 		if err != nil || !same(got, want) {
 			t.Errorf("tenant: %+v, %v", got, err)
 		}
+	}
+	listed, err := accounts.APIKeys(t.Context())
+	sorted := slices.SortedFunc(slices.Values(keys), func(a, b notary.APIKey) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
+	if err != nil || !slices.EqualFunc(listed, sorted, func(a, b notary.APIKey) bool {
+		return a.Hash == b.Hash && a.Tenant == b.Tenant && a.Role == b.Role && a.Created.Equal(b.Created)
+	}) {
+		t.Errorf("API keys: %+v, %v", listed, err)
 	}
 	for _, want := range keys {
 		got, err := accounts.APIKey(t.Context(), want.Hash)
