@@ -144,6 +144,15 @@ func Migrate(ctx context.Context, c Config) error {
 	return nil
 }
 
+// MigrateBack takes the schema of the ledger in PostgreSQL back to an older version, for an
+// older program.
+func MigrateBack(ctx context.Context, c Config, version int64) error {
+	if c.Postgres == nil {
+		return errors.New("the ledger is in the directory, which has no versions to go back to")
+	}
+	return postgres.MigrateTo(ctx, *c.Postgres, version)
+}
+
 // CreateAnchor makes one register that holds body, durable on return, in a schema that
 // Migrate has laid out where it is in PostgreSQL. notary.ErrExists if there is one.
 func CreateAnchor(ctx context.Context, a AnchorConfig, body []byte) error {

@@ -71,7 +71,7 @@ func TestRunbooks(t *testing.T) {
 	}
 	books := map[string]func(*testing.T){
 		"disk_lost": rehearseDiskLost, "database_lost": rehearseDatabaseLost, "bucket_lost": rehearseBucketLost,
-		"old_backup": rehearseOldBackup, "log_key_stolen": rehearseKeyStolen,
+		"old_backup": rehearseOldBackup, "moving_house": rehearseMovingHouse, "log_key_stolen": rehearseKeyStolen,
 		"trillian_disagrees": rehearseTrillianDisagrees, "trillian_ahead": rehearseTrillianAhead, "trillian_lost": rehearseTrillianLost,
 	}
 	found := runbookBlock.FindAllStringSubmatch(string(page), -1)
@@ -296,6 +296,24 @@ func rehearseOldBackup(t *testing.T) {
 	d.deposits(t, p, j, 3, 3)
 	p.stop(t)
 	d.clean(t)
+}
+
+func rehearseMovingHouse(t *testing.T) {
+	_, d := withoutDatabase(t)
+	p := d.serve(t)
+	j := d.keeping()
+	d.deposits(t, p, j, 1, 12)
+	p.stop(t)
+	next := d.house(t, plainSettings)
+	said, p := next.rehearse(t, "moving_house", "OLD="+d.Dir, "ARCHIVE="+filepath.Join(t.TempDir(), "archive"))
+	for _, says := range []string{"the log goes on here", "the log has ended here", "IMPORTED:", "CLEAN"} {
+		if !strings.Contains(said, says) {
+			t.Errorf("it does not say %q:\n%s", says, said)
+		}
+	}
+	next.holds(t, p, j)
+	next.deposits(t, p, j, 2, 3)
+	p.stop(t)
 }
 
 func rehearseBucketLost(t *testing.T) {

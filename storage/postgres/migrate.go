@@ -24,7 +24,18 @@ const schemaVersion = 4
 // Migrate lays out the schema, or brings an older one up to date. Its login must be
 // allowed to create the schema, and the roles where they are missing. Several may run at
 // a time.
-func Migrate(ctx context.Context, c Config) (err error) {
+func Migrate(ctx context.Context, c Config) error { return MigrateTo(ctx, c, schemaVersion) }
+
+// oldestVersion is the schema to which a ledger can be taken back.
+const oldestVersion = 2
+
+// MigrateTo is Migrate to an older version of the schema, for an older program: what only
+// newer ones keep is dropped with its tables, and what the log is made of stays. Replicas
+// that run go on meanwhile; none of the newer program can be started afterwards.
+func MigrateTo(ctx context.Context, c Config, version int64) (err error) {
+	if version < oldestVersion || version > schemaVersion {
+		return fmt.Errorf("this program knows the versions %d to %d of the schema, not %d", oldestVersion, schemaVersion, version)
+	}
 	schema, err := c.schema()
 	if err != nil {
 		return err
@@ -51,8 +62,11 @@ func Migrate(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Up(ctx); err != nil {
+	if _, err := p.UpTo(ctx, version); err != nil {
 		return fmt.Errorf("migrating schema %s: %w", schema, err)
+	}
+	if _, err := p.DownTo(ctx, version); err != nil {
+		return fmt.Errorf("taking schema %s back to version %d: %w", schema, version, err)
 	}
 	return nil
 }
