@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-
 )
 
 // TestSchema: our tables for Trillian have the columns, types and keys of those that come
@@ -60,4 +59,3 @@ func columns(t *testing.T, c *pgx.Conn, schema string) map[string][]string {
 	must(t, err)
 	return all
 }
-
