@@ -59,6 +59,9 @@ func (n *Notary) opinionRequired() bool {
 	return n.config.SecondTree != nil && !n.config.OpinionAdvisory
 }
 
+// opinionMissing reports whether a missing second opinion keeps things from being signed.
+func (n *Notary) opinionMissing() bool { return n.opinionRequired() && n.opinion.missing() != nil }
+
 // ask notes that the tree is waited for.
 func (o *opinion) ask() {
 	o.mu.Lock()
