@@ -176,7 +176,7 @@ func (n *Notary) assured(witnessed bool) error {
 
 // delayed is the error of who waited in vain for the publication of a committed deposit.
 func (n *Notary) delayed(id ID, index uint64, witnessed bool) error {
-	if n.opinionRequired() && n.opinion.missing() != nil {
+	if n.opinionMissing() {
 		return &OpinionMissingError{id}
 	}
 	if n.ready.quorumMissing() || witnessed && n.view.Load().size > index {

@@ -157,8 +157,8 @@ func (v *view) newer(old *view) bool {
 
 // Open audits the ledger against every anchor, seals and publishes what was
 // committed before, or waits until another replica has, and begins to accept
-// deposits. While witnesses or a second tree are required and their word is missing, it does
-// not wait longer than two seconds: what was published before can be read. It refuses a ledger without a genesis entry, one that is behind an anchor,
+// deposits. While witnesses or a second tree are required and their word is missing, it
+// waits two seconds, four at most: what was published before can be read. It refuses a ledger without a genesis entry, one that is behind an anchor,
 // and one that disagrees with it or with a second tree.
 func Open(ctx context.Context, c Config) (*Notary, error) {
 	n, err := prepare(c)
@@ -219,7 +219,7 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 // caughtUp waits until the log of that size is published, or only its witnesses' quorum
 // or the second opinion is missing.
 func (n *Notary) caughtUp(ctx context.Context, size uint64) error {
-	patient := n.patient()
+	patient, begun := n.patient(), time.Now()
 	for {
 		v := n.view.Load()
 		if v.size >= size {
@@ -228,7 +228,12 @@ func (n *Notary) caughtUp(ctx context.Context, size uint64) error {
 		select {
 		case <-v.next:
 		case <-patient:
-			return n.refresh(ctx)
+			// Who is let in is told what is missing: that is known as long after the first seal
+			// has asked for it, which takes a moment.
+			if n.ready.quorumMissing() || n.opinionMissing() || time.Since(begun) > 2*quorumPatience {
+				return n.refresh(ctx)
+			}
+			patient = time.After(retryPause)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-n.run.Done():
@@ -345,7 +350,7 @@ func (n *Notary) settle(ctx context.Context) error {
 	}
 	for {
 		v := n.view.Load()
-		if v.size >= n.own.Load() || n.ready.quorumMissing() || n.opinionRequired() && n.opinion.missing() != nil {
+		if v.size >= n.own.Load() || n.ready.quorumMissing() || n.opinionMissing() {
 			return nil
 		}
 		select {

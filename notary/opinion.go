@@ -17,6 +17,8 @@ const (
 	// opinionAgain is how soon a second tree is asked again that did not answer, or said
 	// that it cannot.
 	opinionAgain = 200 * time.Millisecond
+	// adviceAgain is that of one whose word is not waited for.
+	adviceAgain = 2 * time.Second
 	// maxOverlap is by how many entries the second tree may be behind to be fed beside the
 	// audit. What is more is caught up before it, in spells of catchUpSpell, so that the
 	// audit is done once and not once a spell.
@@ -57,6 +59,9 @@ func (n *Notary) opinionRequired() bool {
 	return n.config.SecondTree != nil && !n.config.OpinionAdvisory
 }
 
+// opinionMissing reports whether a missing second opinion keeps things from being signed.
+func (n *Notary) opinionMissing() bool { return n.opinionRequired() && n.opinion.missing() != nil }
+
 // ask notes that the tree is waited for.
 func (o *opinion) ask() {
 	o.mu.Lock()
@@ -84,11 +89,11 @@ func (o *opinion) confirm(t Tree) (before error) {
 	return before
 }
 
-// waits reports whether the tree has yet to confirm what it was asked about.
-func (o *opinion) waits() bool {
+// settled reports whether the tree agrees with all that it was asked about.
+func (o *opinion) settled() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.since.IsZero()
+	return o.since.IsZero()
 }
 
 // confirmed reports whether the tree was found equal to that one.
@@ -110,6 +115,13 @@ func (o *opinion) doubt(why error) (before error) {
 		o.since = time.Now()
 	}
 	return before
+}
+
+// forget has the tree asked what it holds before it is fed again.
+func (o *opinion) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known = nil
 }
 
 // rest forgets what is known of the tree, when another process is to feed it.
@@ -317,7 +329,7 @@ func (n *Notary) confirm(ctx context.Context, next proofs.Checkpoint, may func()
 	case err != nil:
 		return n.weighTree(ctx, err)
 	case tree.Size > next.Size:
-		n.opinion.doubt(nil)
+		n.opinion.forget()
 		if _, err := n.meet(ctx); err != nil { // which refuses one that is ahead of the ledger
 			return n.weighTree(ctx, err)
 		}
@@ -359,7 +371,6 @@ func (n *Notary) catchUpTree(ctx context.Context, next proofs.Checkpoint, may fu
 		return nil
 	}
 	n.opinion.ask()
-	defer n.ready.waitFor(waitsForOpinion)()
 	tree, err := n.met(ctx)
 	if err == nil && tree.Size+maxOverlap < next.Size {
 		tree, err = n.extend(ctx, n.config.SecondTree, tree, next.Size, n.mayFeed(ctx, tree, may, time.Now().Add(catchUpSpell)))
@@ -444,34 +455,36 @@ func (n *Notary) auditTree(ctx context.Context) error {
 func (n *Notary) runAdvisor() {
 	defer n.workers.Done()
 	n.opinion.rest()
-	for n.sleep(opinionAgain) {
+	for pause := opinionAgain; n.sleep(pause); {
+		pause = opinionAgain
 		if !n.leading() {
 			n.opinion.rest()
 			continue
 		}
-		if v := n.view.Load(); v.size > 0 {
-			n.advise(v)
+		if v := n.view.Load(); v.size > 0 && n.advise(v) != nil {
+			pause = adviceAgain // what is wrong has been told
 		}
 	}
 }
 
-func (n *Notary) advise(v *view) {
+// advise has the second tree confirm what is published, however far behind it is.
+func (n *Notary) advise(v *view) error {
 	note, err := proofs.ParseNote(v.note)
 	if err != nil {
-		return // it was verified before it was shown
+		return err // it was verified before it was shown
 	}
 	cp, err := proofs.ParseCheckpoint(note.Text)
 	if err != nil {
-		return
+		return err
 	}
-	for n.run.Err() == nil {
+	for {
 		ctx, cancel := context.WithTimeout(n.run, callTimeout)
 		if err = n.catchUpTree(ctx, cp, n.leading); err == nil {
 			err = n.confirm(ctx, cp, n.leading)
 		}
 		cancel()
-		if !errors.Is(err, ErrTreeBehind) {
-			return // what is wrong has been told, and is looked at again soon
+		if !errors.Is(err, ErrTreeBehind) || n.run.Err() != nil {
+			return err
 		}
 	}
 }

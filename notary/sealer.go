@@ -125,11 +125,13 @@ func (n *Notary) sealRound(ctx context.Context) error {
 	}
 	s := &n.sealer
 	next := proofs.Checkpoint{Origin: n.key.Name, Size: head.Size, Root: head.Root}
-	if v := n.view.Load(); next == s.sealed && next.Size == v.size && v.witnessed && s.everywhere(next) && !(n.opinionRequired() && n.opinion.waits()) {
+	if v := n.view.Load(); next == s.sealed && next.Size == v.size && v.witnessed && s.everywhere(next) && (!n.opinionRequired() || n.opinion.settled()) {
 		return nil
 	}
 	if n.opinionRequired() {
-		if err := n.catchUpTree(ctx, next, n.sealing); err != nil {
+		come := n.ready.waitFor(waitsForOpinion)
+		err := n.catchUpTree(ctx, next, n.sealing)
+		if come(); err != nil {
 			return err
 		}
 	}

@@ -19,8 +19,8 @@ import (
 	"github.com/muniment/muniment/storage/storagetest/servers"
 )
 
-// TestScripts is what an operator sees, on the engines of one directory, on PostgreSQL
-// and S3, and there with Trillian embedded: the scripts are the same, and what is truly about the directory is marked
+// TestScripts is what an operator sees, on the engines of one directory, and on PostgreSQL
+// and S3 with Trillian embedded, at full size without it too: the scripts are the same, and what is truly about the directory is marked
 // [embedded]. Beside the usual commands a script has
 //
 //	exits CODE COMMAND…          the command ends with exactly that code
@@ -43,13 +43,15 @@ func TestScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(store.Kill)
-		runScripts(t, func(name string) ([]string, error) { return servers.Settings(cluster, store, name) })
-		t.Run("trillian", func(t *testing.T) {
-			runScripts(t, func(name string) ([]string, error) {
-				env, err := servers.Settings(cluster, store, name+"-trillian")
-				return append(env, "MUNIMENT_TRILLIAN_MODE=embedded"), err
-			})
+		runScripts(t, func(name string) ([]string, error) {
+			env, err := servers.Settings(cluster, store, name)
+			return append(env, "MUNIMENT_TRILLIAN_MODE=embedded"), err
 		})
+		if torture() {
+			t.Run("alone", func(t *testing.T) {
+				runScripts(t, func(name string) ([]string, error) { return servers.Settings(cluster, store, name+"-alone") })
+			})
+		}
 	})
 }
 

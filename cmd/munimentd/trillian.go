@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +49,7 @@ func trillianCommand() *cobra.Command {
 	return c
 }
 
-func ofTrillian(name string) bool { return len(name) > 9 && name[:9] == "trillian." }
+func ofTrillian(name string) bool { return strings.HasPrefix(name, "trillian.") }
 
 func trillianStatusCommand() *cobra.Command {
 	var asJSON bool
@@ -211,7 +212,7 @@ func (d *depository) plant(ctx context.Context, cfg *config) error {
 	}
 	switch tree, err := d.trillian.Head(ctx); {
 	case err == nil && tree.Size > 0:
-		return fmt.Errorf("Trillian has a tree of %d entries of this log already: init never writes over one", tree.Size)
+		return fmt.Errorf("a second tree of %d entries of this log is in Trillian already: init never writes over one", tree.Size)
 	case err == nil: // an init before this one came so far
 		return nil
 	case !errors.Is(err, notary.ErrNotFound):

@@ -65,7 +65,7 @@ func OpenRemote(origin string, c RemoteConfig) (*Log, error) {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithUserAgent("munimentd"))
 	if err != nil {
-		return nil, fmt.Errorf("Trillian at %s: %w", c.Address, err)
+		return nil, fmt.Errorf("the log server %s: %w", c.Address, err)
 	}
 	return newLog(origin, &remote{conn, trillianpb.NewTrillianLogClient(conn), trillianpb.NewTrillianAdminClient(conn)})
 }

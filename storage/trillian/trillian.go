@@ -168,16 +168,16 @@ func readRoot(signed *trillianpb.SignedLogRoot) (notary.Tree, error) {
 func parseRoot(signed *trillianpb.SignedLogRoot) (types.LogRootV1, error) {
 	var root types.LogRootV1
 	if signed == nil || len(signed.LogRoot) == 0 {
-		return root, errors.New("Trillian answered without a root")
+		return root, errors.New("an answer without a root")
 	}
 	if err := root.UnmarshalBinary(signed.LogRoot); err != nil {
-		return root, fmt.Errorf("Trillian's root cannot be read: %w", err)
+		return root, fmt.Errorf("the root cannot be read: %w", err)
 	}
 	if len(root.RootHash) != proofs.HashSize || root.TimestampNanos == 0 {
-		return root, fmt.Errorf("Trillian answered with a root of %d bytes at time %d", len(root.RootHash), root.TimestampNanos)
+		return root, fmt.Errorf("an answer with a root of %d bytes at time %d", len(root.RootHash), root.TimestampNanos)
 	}
 	if root.TreeSize == 0 && proofs.Hash(root.RootHash) != proofs.EmptyRoot {
-		return root, errors.New("Trillian answered with an empty tree whose root is not that of one")
+		return root, errors.New("an answer with an empty tree whose root is not that of one")
 	}
 	return root, nil
 }
@@ -271,7 +271,7 @@ func (t *tree) add(ctx context.Context, tree *trillianpb.Tree, from uint64, entr
 		return false, explained(err)
 	}
 	if len(answer.GetResults()) != len(leaves) {
-		return false, fmt.Errorf("Trillian answered for %d leaves of %d", len(answer.GetResults()), len(leaves))
+		return false, fmt.Errorf("an answer for %d leaves of %d", len(answer.GetResults()), len(leaves))
 	}
 	all = true
 	for i, r := range answer.GetResults() {
@@ -280,7 +280,7 @@ func (t *tree) add(ctx context.Context, tree *trillianpb.Tree, from uint64, entr
 		case codes.FailedPrecondition, codes.AlreadyExists:
 			all = false
 		default:
-			return false, fmt.Errorf("Trillian refused leaf %d: %v: %s", from+uint64(i), code, r.GetStatus().GetMessage())
+			return false, fmt.Errorf("leaf %d was refused: %v: %s", from+uint64(i), code, r.GetStatus().GetMessage())
 		}
 	}
 	return all, nil
@@ -376,7 +376,7 @@ func (t *tree) hole(ctx context.Context, tree *trillianpb.Tree, to uint64) error
 	if at := time.Unix(0, int64(root.TimestampNanos)); time.Until(at) > 0 {
 		return fmt.Errorf("%w: its newest root is of %v", notary.ErrTreeClock, at.UTC())
 	}
-	return fmt.Errorf("Trillian holds %d entries and does not integrate those up to %d: its sequencer stands still, or it lacks leaf %d", root.TreeSize, to, root.TreeSize)
+	return fmt.Errorf("the tree has %d entries and those up to %d are not integrated: the sequencer stands still, or it lacks leaf %d", root.TreeSize, to, root.TreeSize)
 }
 
 // tidied removes old tree heads now and then. That it failed is no concern of the log's.

@@ -54,7 +54,7 @@ func StartPostgres(dir string, o PostgresOptions) (*Postgres, error) {
 	if err := p.Start(); err != nil {
 		return nil, err
 	}
-	err = p.exec("postgres", "CREATE ROLE app LOGIN PASSWORD '"+p.password+"'", "CREATE DATABASE muniment")
+	err = p.exec("CREATE ROLE app LOGIN PASSWORD '"+p.password+"'", "CREATE DATABASE muniment")
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -176,7 +176,7 @@ func (p *Postgres) Start() error {
 
 func (p *Postgres) ready() error {
 	for deadline := time.Now().Add(postgresStarts); ; {
-		err := p.exec("postgres")
+		err := p.exec()
 		if err == nil {
 			return nil
 		}
@@ -236,7 +236,7 @@ func (p *Postgres) Standby(dir string) (*Postgres, error) {
 	if err := s.Start(); err != nil {
 		return nil, err
 	}
-	err = p.exec("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+	err = p.exec("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
 	for deadline := time.Now().Add(postgresStarts); err == nil; time.Sleep(10 * time.Millisecond) {
 		var waits bool
 		// Both: the standby streams, and commits wait for it.
@@ -275,11 +275,12 @@ func (p *Postgres) Close() {
 	}
 }
 
-// exec runs statements as the superuser, on a connection of their own.
-func (p *Postgres) exec(database string, statements ...string) error {
+// exec runs statements as the superuser, in the database postgres, on a connection of their
+// own.
+func (p *Postgres) exec(statements ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), postgresStarts)
 	defer cancel()
-	c, err := pgx.Connect(ctx, p.url("muniment", database))
+	c, err := pgx.Connect(ctx, p.url("muniment", "postgres"))
 	if err != nil {
 		return err
 	}

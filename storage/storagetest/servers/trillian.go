@@ -86,7 +86,7 @@ func (t *Trillian) layOut(p *Postgres) error {
 	if err != nil {
 		return err
 	}
-	if err := p.exec("postgres", "CREATE DATABASE trillian"); err != nil {
+	if err := p.exec("CREATE DATABASE trillian"); err != nil {
 		return err
 	}
 	t.database = p.url("muniment", "trillian")
