@@ -340,7 +340,7 @@ JSON 字段：index、time、record、origin、size、policy。
 	}
 	sayFlagFactsSize = phrase{"the sheet in force under the checkpoint of this size; 0: the newest", "该大小的检查点之下有效的版本；0 为最新"}
 	sayFactsUnproven = phrase{"the fact sheet that %s gives does not verify", "%s 给出的事实说明未通过验证"}
-	sayFactsProven   = phrase{"Proved: this stands in the log, as entry %d of %s, and is in force since %s. It is the operator's own statement.", "已证明：以上内容载于日志 %[2]s 第 %[1]d 号条目，自 %[3]s 起有效。内容为运营者自述。"}
+	sayFactsProven   = phrase{"Proved: this stands in the log, as entry %d of %s, and is in force since %s. It is the operator's own statement.", "已证明：以上内容为第 %d 号条目，载于日志 %s，自 %s 起有效。内容为运营者自述。"}
 	sayEntryShort    = phrase{"Print an entry of the log, and prove that it stands there", "显示日志的一个条目，并证明其在日志之中"}
 	sayEntryLong     = phrase{
 		`Print the entry at INDEX, counted from 0, once it is proved by the log's tiles to stand
@@ -539,6 +539,7 @@ var problemTitles = map[string]phrase{
 	"invalid-search":           {"The search cannot be made", "无法按此查询"},
 	"invalid-batch":            {"Lines of the batch cannot be deposited", "批次中有不能存证的行"},
 	"invalid-verification":     {"The policy sent along is not a policy", "随附的信任策略无效"},
+	"invalid-webhook":          {"The webhook cannot be made so", "无法如此设置回调通知"},
 	"invalid-assurance":        {"The depository has no witnesses to give that assurance", "存证机构没有见证方，无法提供所求的保证级别"},
 	"digest-mismatch":          {"The document is not the one that was announced", "文件与所声明的不一致"},
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},

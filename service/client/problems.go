@@ -24,6 +24,7 @@ const (
 	ProblemInvalidSearch          = "/problems/invalid-search"
 	ProblemInvalidBatch           = "/problems/invalid-batch"
 	ProblemInvalidVerification    = "/problems/invalid-verification"
+	ProblemInvalidWebhook         = "/problems/invalid-webhook"
 	ProblemInvalidAssurance       = "/problems/invalid-assurance"
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
