@@ -62,7 +62,7 @@ Exit code 0: ARCHIVE is whole and checked. 2: it is not.`,
 			if asJSON {
 				return json.NewEncoder(c.OutOrStdout()).Encode(made)
 			}
-			return made.print(c.OutOrStdout(), o)
+			return made.print(c.OutOrStdout())
 		},
 	}
 	settingFlags(c, onlyDir)
@@ -74,7 +74,7 @@ Exit code 0: ARCHIVE is whole and checked. 2: it is not.`,
 	return c
 }
 
-func (a *archived) print(w io.Writer, o exportOptions) error {
+func (a *archived) print(w io.Writer) error {
 	fmt.Fprintf(w, "origin     %s\nentries    %d\nroot       %s\ndocuments  %d, %d bytes\ntenants    %d, with %d API keys\ntime-stamps %d\n",
 		a.Origin, a.Size, a.Root, a.Documents.Count, a.Documents.Bytes, a.Tenants, a.APIKeys, a.Stamps)
 	if !a.Keys {
@@ -126,7 +126,7 @@ func (d *depository) export(ctx context.Context, cfg *config, o exportOptions, b
 		defer release()
 	}
 	a := &archive{path: o.To, about: archived{Format: archiveFormat, Time: time.Now().UTC(), Keys: o.WithKeys}}
-	if err := a.take(ctx, cfg, d); err != nil {
+	if err := a.take(ctx, d); err != nil {
 		return nil, err
 	}
 	if o.Final {
@@ -161,7 +161,7 @@ func (d *depository) export(ctx context.Context, cfg *config, o exportOptions, b
 }
 
 // take learns which state is exported: the newest that is published.
-func (a *archive) take(ctx context.Context, cfg *config, d *depository) error {
+func (a *archive) take(ctx context.Context, d *depository) error {
 	note, err := d.store.Ledger.Published(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the published checkpoint: %w; start munimentd serve once", err)

@@ -115,7 +115,7 @@ func importArchive(ctx context.Context, cfg *config, o importOptions, bar *bar) 
 	if o.DryRun {
 		return m, nil
 	}
-	if err := a.mayGoOn(cfg, o); err != nil {
+	if err := a.mayGoOn(o); err != nil {
 		return nil, err
 	}
 	if err := a.settle(ctx, cfg, o); err != nil {
@@ -135,7 +135,7 @@ func importArchive(ctx context.Context, cfg *config, o importOptions, bar *bar) 
 }
 
 // mayGoOn refuses an archive from which the log could go on in two houses.
-func (a *archive) mayGoOn(cfg *config, o importOptions) error {
+func (a *archive) mayGoOn(o importOptions) error {
 	if to, err := os.ReadFile(filepath.Join(a.path, importedName)); err == nil {
 		return fmt.Errorf("the archive was imported before, into %s: a log that goes on in two houses forks. If that house is gone for good and answered no deposit, delete %s",
 			bytes.TrimSpace(to), filepath.Join(a.path, importedName))

@@ -195,9 +195,10 @@ func TestCalls(t *testing.T) {
 			want = append(want, id)
 		}
 	}
-	got := r.taken(t, len(want))
+	r.taken(t, len(want))
 	time.Sleep(1500 * time.Millisecond) // one look more
-	if got = r.taken(t, len(want)); len(got) != len(want) {
+	got := r.taken(t, len(want))
+	if len(got) != len(want) {
 		t.Errorf("%d were told, not %d", len(got), len(want))
 	}
 	last := map[string]uint64{}
