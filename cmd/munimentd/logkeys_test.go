@@ -299,6 +299,12 @@ func TestKeyOnToken(t *testing.T) {
 		t.Errorf("there is a key file: %v", err)
 	}
 	p := d.serve(t, "--canary", "0")
+	t.Cleanup(func() {
+		if t.Failed() {
+			lines := strings.SplitAfter(p.out.String(), "\n")
+			t.Logf("the last that it said:\n%s", strings.Join(lines[max(0, len(lines)-50):], ""))
+		}
+	})
 	l := d.lend(t)
 	l.now.Store(d.client(p))
 	for n := range rounds(5, 100) {
