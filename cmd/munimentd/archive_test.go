@@ -155,6 +155,33 @@ anchor: {s3: {bucket: anchor}}
 	d.mustTool(t, "fsck", "--dir", home.Dir)
 }
 
+// TestKeysAreLinks: keys and policies as Kubernetes mounts them, as links, are exported like
+// any others.
+func TestKeysAreLinks(t *testing.T) {
+	d, _ := filled(t)
+	for _, folder := range []string{filepath.Join("keys", "tenants"), "policies"} {
+		path := filepath.Join(d.Dir, folder)
+		err := errors.Join(os.MkdirAll(path, 0o700), os.Rename(path, path+"-data"), os.Mkdir(path, 0o700))
+		if folder == "policies" {
+			err = errors.Join(err, os.WriteFile(filepath.Join(path+"-data", strings.Repeat("0", 64)), []byte(d.policy.String()), 0o600))
+		}
+		entries, err2 := os.ReadDir(path + "-data")
+		for _, e := range entries {
+			err = errors.Join(err, os.Symlink(filepath.Join(path+"-data", e.Name()), filepath.Join(path, e.Name())))
+		}
+		if err = errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	archive := filepath.Join(t.TempDir(), "archive")
+	d.mustTool(t, "export", "--dir", d.Dir, "--to", archive, "--with-keys")
+	for _, folder := range []string{filepath.Join("secrets", "tenants"), "policies"} {
+		if entries, err := os.ReadDir(filepath.Join(archive, folder)); err != nil || len(entries) == 0 {
+			t.Errorf("%s: %d files, %v", folder, len(entries), err)
+		}
+	}
+}
+
 // TestArchiveIsChecked: whatever is changed in an archive is named, and nothing is imported.
 func TestArchiveIsChecked(t *testing.T) {
 	d, _ := filled(t)

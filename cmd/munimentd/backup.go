@@ -412,7 +412,7 @@ func regularFiles(path string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if e.Type().IsRegular() && e.Name() != "LOCK" {
+		if isFile(path, e) && e.Name() != "LOCK" {
 			names = append(names, e.Name())
 		}
 	}

@@ -78,11 +78,18 @@ func keyFiles(keys string) ([]string, error) {
 		}
 	}
 	for _, e := range entries {
-		if e.Type().IsRegular() && filepath.Ext(e.Name()) == ".key" {
+		if isFile(filepath.Join(keys, "tenants"), e) && filepath.Ext(e.Name()) == ".key" {
 			names = append(names, filepath.Join("tenants", e.Name()))
 		}
 	}
 	return names, nil
+}
+
+// isFile reports whether an entry of a directory is a file, or a link to one: Kubernetes
+// mounts secrets as links.
+func isFile(dir string, e os.DirEntry) bool {
+	info, err := os.Stat(filepath.Join(dir, e.Name()))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // private refuses a key file that others than its owner may read. One that root alone

@@ -58,3 +58,20 @@ securityContext:
     secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}
 {{- end }}
 {{- end }}
+
+{{- define "muniment.fileMounts" -}}
+{{- range $i, $f := .Values.files }}
+- {name: file-{{ $i }}, mountPath: {{ $f.path }}, subPath: file, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "muniment.fileVolumes" -}}
+{{- range $i, $f := .Values.files }}
+- name: file-{{ $i }}
+  {{- if $f.secret }}
+  secret: {secretName: {{ $f.secret }}, defaultMode: 0440, items: [{key: {{ $f.key }}, path: file}]}
+  {{- else }}
+  configMap: {name: {{ $f.configMap }}, items: [{key: {{ $f.key }}, path: file}]}
+  {{- end }}
+{{- end }}
+{{- end }}

@@ -283,7 +283,19 @@ func TestBadValues(t *testing.T) {
 		"no registry":                 func(v map[string]any) { v["image"] = map[string]any{} },
 		"a secret in the environment": func(v map[string]any) { v["environment"] = []any{map[string]any{"name": "PGPASSWORD", "value": "x"}} },
 		"an ingress in the clear":     func(v map[string]any) { v["ingress"] = map[string]any{"enabled": true, "host": "x.example"} },
-		"a file from nowhere":         func(v map[string]any) { v["files"] = []any{map[string]any{"path": "/x", "key": "k"}} },
+		"the log's key in a ConfigMap": func(v map[string]any) {
+			v["settings"].(map[string]any)["log-key"] = map[string]any{"pem": "-----BEGIN PRIVATE KEY-----"}
+		},
+		"a token's PIN in a ConfigMap": func(v map[string]any) {
+			v["settings"].(map[string]any)["log-key"] = map[string]any{"pkcs11": map[string]any{"pin": "1234"}}
+		},
+		"a store's secret in a ConfigMap": func(v map[string]any) {
+			v["settings"].(map[string]any)["blobs"].(map[string]any)["s3"].(map[string]any)["secret-key"] = "x"
+		},
+		"a password in a URL": func(v map[string]any) {
+			v["settings"].(map[string]any)["ledger"].(map[string]any)["postgres"].(map[string]any)["url"] = "postgres://u:secret@h/d"
+		},
+		"a file from nowhere": func(v map[string]any) { v["files"] = []any{map[string]any{"path": "/x", "key": "k"}} },
 	} {
 		values := valuesOf(t, "small")
 		change(values)
