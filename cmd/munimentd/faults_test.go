@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -65,12 +66,23 @@ func (f aFault) run(t *testing.T, when string) {
 		t.Errorf("exit code %d, not %d: %s", code, f.exits, p.out)
 	}
 	if f.exits >= 0 {
-		f.timely(t, d, calls(t, file))
+		f.timely(t, d, wholeTrace(t, file))
 		if !strings.Contains(p.out.String(), "the process ends now") {
 			t.Errorf("no word of why it ended: %s", p.out)
 		}
 	}
 	d.recovered(t, l)
+}
+
+// wholeTrace returns the calls of a trace, once the tracer has written the process's end: it
+// may do so a moment after everyone else has heard of it.
+func wholeTrace(t *testing.T, file string) (trace []call) {
+	t.Helper()
+	until(t, 10*time.Second, "the end of the trace", func() bool {
+		data, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(data), "+++ exited with") && strings.HasSuffix(string(data), "+++\n")
+	})
+	return calls(t, file)
 }
 
 // paths are the files whose calls count. Documents are written under no name, so
