@@ -8,6 +8,9 @@ import (
 	"github.com/muniment/muniment/proofs"
 )
 
+// rowsAtOnce is as many as Ledger.Rows gives.
+const rowsAtOnce = 1024
+
 // HeldDocuments calls fn with the index and the blob's name of each document that the
 // depository holds by a ledger, in ascending order of index. progress, unless nil, is
 // called with entries done and in all. It stops at fn's first error and returns it.
@@ -18,22 +21,24 @@ func HeldDocuments(ctx context.Context, l Ledger, tenantKey func(ID) (TenantKey,
 	if err != nil {
 		return fmt.Errorf("reading the head: %w", err)
 	}
-	for i := range head.Size {
-		row, err := l.Row(ctx, i)
+	for from := uint64(0); from < head.Size; from += rowsAtOnce {
+		rows, err := l.Rows(ctx, from, min(from+rowsAtOnce, head.Size))
 		if err != nil {
-			return fmt.Errorf("reading row %d: %w", i, err)
+			return fmt.Errorf("reading the rows from %d: %w", from, err)
 		}
-		held, err := holdsDocument(row, tenantKey)
-		if err != nil {
-			return err
-		}
-		if held {
-			if err := fn(i, blobName(row.Tenant, row.ID)); err != nil {
+		for _, row := range rows {
+			held, err := holdsDocument(row, tenantKey)
+			if err != nil {
 				return err
 			}
-		}
-		if progress != nil {
-			progress(i+1, head.Size)
+			if held {
+				if err := fn(row.Index, blobName(row.Tenant, row.ID)); err != nil {
+					return err
+				}
+			}
+			if progress != nil {
+				progress(row.Index+1, head.Size)
+			}
 		}
 	}
 	return ctx.Err()
