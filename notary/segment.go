@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
+	"regexp"
+	"strconv"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -164,6 +167,28 @@ func encodeKeys(name SegmentName, secrets [][]byte) []byte {
 		k = appendCounted(k, s)
 	}
 	return summed(k)
+}
+
+// String is what a segment is called in every store, without its origin: From and To in 16
+// hexadecimal digits, so that names are in their order, and both roots in 64.
+func (n SegmentName) String() string {
+	return fmt.Sprintf("%016x-%016x-%x-%x", n.From, n.To, n.Begin[:], n.End[:])
+}
+
+var segmentName = regexp.MustCompile(`^([0-9a-f]{16})-([0-9a-f]{16})-([0-9a-f]{64})-([0-9a-f]{64})$`)
+
+// ParseSegmentName reads what String writes, and nothing else.
+func ParseSegmentName(origin, text string) (n SegmentName, ok bool) {
+	m := segmentName.FindStringSubmatch(text)
+	if m == nil {
+		return n, false
+	}
+	n.Origin = origin
+	n.From, _ = strconv.ParseUint(m[1], 16, 64)
+	n.To, _ = strconv.ParseUint(m[2], 16, 64)
+	_, _ = hex.Decode(n.Begin[:], []byte(m[3]))
+	_, _ = hex.Decode(n.End[:], []byte(m[4]))
+	return n, true
 }
 
 // span is the range of a segment as messages tell it.

@@ -3,7 +3,6 @@ package dir
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,14 +10,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/muniment/muniment/notary"
-	"github.com/muniment/muniment/proofs"
 )
 
 // Segments is a notary.Segments in a directory, laid out as in a bucket:
@@ -50,24 +47,7 @@ func OpenSegments(root string) (*Segments, error) {
 }
 
 func (s *Segments) path(folder string, n notary.SegmentName) string {
-	return filepath.Join(s.root, folder, filepath.FromSlash(n.Origin), fmt.Sprintf("%016x-%016x-%x-%x", n.From, n.To, n.Begin[:], n.End[:]))
-}
-
-var segmentFile = regexp.MustCompile(`^([0-9a-f]{16})-([0-9a-f]{16})-([0-9a-f]{64})-([0-9a-f]{64})$`)
-
-// parseSegment reads a file's name.
-func parseSegment(origin, text string) (notary.SegmentName, bool) {
-	n := notary.SegmentName{Origin: origin}
-	m := segmentFile.FindStringSubmatch(text)
-	if m == nil {
-		return n, false
-	}
-	n.From, _ = strconv.ParseUint(m[1], 16, 64)
-	n.To, _ = strconv.ParseUint(m[2], 16, 64)
-	for i, h := range []*proofs.Hash{&n.Begin, &n.End} {
-		_, _ = hex.Decode(h[:], []byte(m[3+i]))
-	}
-	return n, true
+	return filepath.Join(s.root, folder, filepath.FromSlash(n.Origin), n.String())
 }
 
 // create writes a new file, whole and durable on return, and reads it back. notary.ErrExists
@@ -206,7 +186,7 @@ func (s *Segments) list(ctx context.Context, folder, origin string, from uint64,
 		return err
 	}
 	for _, text := range names { // in the order of From
-		name, ok := parseSegment(origin, text)
+		name, ok := notary.ParseSegmentName(origin, text)
 		if !ok || name.From < from {
 			continue
 		}

@@ -238,6 +238,36 @@ func TestLyingReads(t *testing.T) {
 	holds(t, b, n, content)
 }
 
+// TestSegmentAfterKeys: rows are not stored before the keys without which nobody opens them.
+func TestSegmentAfterKeys(t *testing.T) {
+	l, through := newLiar(t, newBucket(t, false))
+	s, err := OpenSegments(t.Context(), Config{Bucket: through})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	noKeys := lie(func(l *liar, w http.ResponseWriter, r *http.Request) bool {
+		if !creates(r) || !strings.Contains(l.key(r), "keys/") {
+			return false
+		}
+		time.Sleep(time.Second) // rows that did not wait would be there by then
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	})
+	name := notary.SegmentName{Origin: "log.example/later", To: 3}
+	l.lie.Store(&noKeys)
+	if err := s.Put(t.Context(), name, []byte("rows"), []byte("secrets")); err == nil {
+		t.Error("Put without keys = nil")
+	}
+	l.lie.Store(nil)
+	if rows, _, err := s.Load(t.Context(), name); !errors.Is(err, notary.ErrNotFound) {
+		t.Errorf("rows without keys: %q, %v", rows, err)
+	}
+	if err := s.Put(t.Context(), name, []byte("rows"), []byte("secrets")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRefusedServers: a server that ignores conditions is not used at all.
 func TestRefusedServers(t *testing.T) {
 	overwrites := unconditional(all)

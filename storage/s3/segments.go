@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/muniment/muniment/notary"
-	"github.com/muniment/muniment/proofs"
 )
 
 // Segments is a notary.Segments in the bucket of the documents:
@@ -64,52 +62,27 @@ func (s *Segments) Close() error {
 }
 
 func (s *Segments) key(folder string, n notary.SegmentName) string {
-	return fmt.Sprintf("%s%s/%s/%016x-%016x-%x-%x", s.prefix, folder, n.Origin, n.From, n.To, n.Begin[:], n.End[:])
+	return s.prefix + folder + "/" + n.Origin + "/" + n.String()
 }
 
-// parseSegment reads the last part of a key.
-func parseSegment(origin, text string) (notary.SegmentName, bool) {
-	n := notary.SegmentName{Origin: origin}
-	parts := strings.Split(text, "-")
-	if len(parts) != 4 || len(parts[0]) != 16 || len(parts[1]) != 16 || len(parts[2]) != 64 || len(parts[3]) != 64 {
-		return n, false
-	}
-	var err, err2 error
-	n.From, err = strconv.ParseUint(parts[0], 16, 64)
-	n.To, err2 = strconv.ParseUint(parts[1], 16, 64)
-	for i, h := range []*proofs.Hash{&n.Begin, &n.End} {
-		_, bad := hex.Decode(h[:], []byte(parts[2+i]))
-		err = errors.Join(err, bad)
-	}
-	return n, errors.Join(err, err2) == nil
-}
-
-// Put implements notary.Segments. Either part may be there without the other until it
-// returns: ListKeys finds the keys by themselves.
+// Put implements notary.Segments. The keys come first: who dies in between leaves keys that
+// ListKeys finds, and never rows that nobody can open.
 func (s *Segments) Put(ctx context.Context, name notary.SegmentName, segment, keys []byte) error {
 	if len(segment) > notary.MaxSegment || len(keys) > notary.MaxSegment {
 		return fmt.Errorf("s3: a segment has at most %d bytes", notary.MaxSegment)
 	}
-	var both errgroup.Group
-	both.Go(func() error {
-		err := s.newUpload("keys", name).put(ctx, keys)
-		if errors.Is(err, notary.ErrExists) {
-			return nil
-		}
+	if err := s.newUpload("keys", name).put(ctx, keys); err != nil && !errors.Is(err, notary.ErrExists) {
 		return err
-	})
-	both.Go(func() error {
-		u := s.newUpload("segments", name)
-		if s.retention.timed() {
-			u.lock, u.until = minio.RetentionMode(s.retention.Mode), s.retention.until(time.Now())
-		}
-		err := u.put(ctx, segment)
-		if errors.Is(err, notary.ErrExists) {
-			return s.same(ctx, name, segment)
-		}
-		return err
-	})
-	return both.Wait()
+	}
+	u := s.newUpload("segments", name)
+	if s.retention.timed() {
+		u.lock, u.until = minio.RetentionMode(s.retention.Mode), s.retention.until(time.Now())
+	}
+	err := u.put(ctx, segment)
+	if errors.Is(err, notary.ErrExists) {
+		return s.same(ctx, name, segment)
+	}
+	return err
 }
 
 func (s *Segments) newUpload(folder string, name notary.SegmentName) *upload {
@@ -201,7 +174,7 @@ func (s *Segments) list(ctx context.Context, folder, origin string, from uint64,
 		if o.Err != nil {
 			return s.failed(ctx, "list segments", o.Err)
 		}
-		name, ok := parseSegment(origin, strings.TrimPrefix(o.Key, under))
+		name, ok := notary.ParseSegmentName(origin, strings.TrimPrefix(o.Key, under))
 		if !ok || name.From < from {
 			continue
 		}
