@@ -124,7 +124,7 @@ func (w *worker) call(ctx context.Context, lines map[string]*line) (troubled boo
 					mu.Unlock()
 					return nil
 				}
-				dead := w.state.Failed(e.Index, l.name, time.Now(), err.Error())
+				dead := w.state.failed(e.Index, l.name, time.Now(), err.Error())
 				if !dead {
 					for _, late := range l.events[i+1:] {
 						w.state.behind(late.Index, l.name)

@@ -70,8 +70,8 @@ func (s State) Marshal() []byte {
 	return b
 }
 
-// Failed notes a failed attempt: the call waits, or is dead.
-func (s *State) Failed(index uint64, line string, now time.Time, reason string) (dead bool) {
+// failed notes a failed attempt: the call waits, or is dead.
+func (s *State) failed(index uint64, line string, now time.Time, reason string) (dead bool) {
 	w := s.behind(index, line)
 	w.Attempts++
 	w.Reason = reason

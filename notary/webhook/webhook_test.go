@@ -325,25 +325,6 @@ func TestDeadAndReplay(t *testing.T) {
 	}
 }
 
-// TestGivingUp: a call is dead after the last of its times, and those behind it go on.
-func TestGivingUp(t *testing.T) {
-	s := webhook.State{Next: 9}
-	for i := 0; ; i++ {
-		if dead := s.Failed(3, "line", time.Now(), "why"); dead {
-			if i < 5 {
-				t.Errorf("given up after %d attempts", i+1)
-			}
-			break
-		}
-		if i > 50 {
-			t.Fatal("never given up")
-		}
-	}
-	if len(s.Waiting) != 0 || len(s.Dead) != 1 || s.Dead[0].Index != 3 || s.Dead[0].Line != "line" {
-		t.Errorf("state: %+v", s)
-	}
-}
-
 // TestAddresses: a tenant's webhook reaches nothing that is not public, by whatever name or
 // form of an address.
 func TestAddresses(t *testing.T) {
