@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
 )
 
@@ -89,6 +90,15 @@ func (d *laidOut) mustTool(t *testing.T, args ...string) string {
 		t.Fatalf("munimentd %v: %v\n%s", args, err, out)
 	}
 	return out
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // house is a directory with settings and nothing else, for the depository to move into.
@@ -281,6 +291,43 @@ func TestCopyIsNoHouse(t *testing.T) {
 	d.mustTool(t, "import", "--dir", to(), "--from", old, "--newest", newer)
 }
 
+// growing is a ledger into which somebody commits once it was asked how large it is.
+type growing struct {
+	notary.Ledger
+	asked uint64
+}
+
+func (g *growing) Head(ctx context.Context) (notary.Head, error) {
+	head, err := g.Ledger.Head(ctx)
+	head.Size += g.asked
+	g.asked++
+	return head, err
+}
+
+// TestCommittedDuringMove: an archive that lacks what was committed meanwhile is not whole.
+func TestCommittedDuringMove(t *testing.T) {
+	d, _ := filled(t)
+	cfg, err := configIn(d.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := filepath.Join(t.TempDir(), "archive")
+	if err := os.Mkdir(archive, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err = withDepository(t.Context(), cfg, func(d *depository) error {
+		d.store.Ledger = &growing{Ledger: d.store.Ledger}
+		_, err := d.export(t.Context(), cfg, exportOptions{To: archive, Final: true, WithKeys: true}, &bar{})
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "find out what it committed") {
+		t.Errorf("exported for good: %v", err)
+	}
+	if out, err := d.tool("import", "--dir", filepath.Join(t.TempDir(), "home"), "--from", archive); err == nil {
+		t.Errorf("imported: %s", out)
+	}
+}
+
 // TestInterruptedMove: export and import are killed at any moment, again and again, and come
 // to the same end; half a house is never served.
 func TestInterruptedMove(t *testing.T) {
@@ -309,5 +356,16 @@ func TestInterruptedMove(t *testing.T) {
 	}
 	untilDone("export", "--dir", d.Dir, "--to", archive, "--final", "--with-keys")
 	untilDone("import", "--dir", home.Dir, "--from", archive)
+	// Killed between its last two marks: it is not served, and can come to its end.
+	if err := os.WriteFile(filepath.Join(home.Dir, importingName), readFile(t, filepath.Join(archive, noteName)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := d.tool("serve", "--dir", home.Dir, "--listen", "127.0.0.1:0"); err == nil || !strings.Contains(out, "run munimentd import once more") {
+		t.Fatalf("half a house is served: %v\n%s", err, out)
+	}
+	d.mustTool(t, "import", "--dir", home.Dir, "--from", archive)
+	if out, err := d.tool("import", "--dir", filepath.Join(t.TempDir(), "second"), "--from", archive); err == nil || !strings.Contains(out, "imported before") {
+		t.Errorf("a second house: %v\n%s", err, out)
+	}
 	sameHouse(t, home, home.client(home.serve(t)), receipts)
 }

@@ -146,6 +146,11 @@ func (d *depository) export(ctx context.Context, cfg *config, o exportOptions, b
 	if err := sumAll(ctx, a.path, about, bar); err != nil {
 		return nil, err
 	}
+	if a.about.Final {
+		if err := d.unmoved(ctx, a.sealed); err != nil {
+			return nil, err
+		}
+	}
 	if err := replaceFile(filepath.Join(a.path, archiveName), about, 0o600); err != nil {
 		return nil, err
 	}
@@ -202,6 +207,16 @@ func (d *depository) moveOut(ctx context.Context, cfg *config, cp proofs.Checkpo
 		}
 	}
 	return writeFile(filepath.Join(cfg.Dir, frozenName), append(text, '\n'), 0o644)
+}
+
+// unmoved makes sure that nothing was committed since: a replica on another copy of the
+// directory does not see there that the log has ended.
+func (d *depository) unmoved(ctx context.Context, cp proofs.Checkpoint) error {
+	head, err := d.store.Ledger.Head(ctx)
+	if err == nil && head.Size != cp.Size {
+		err = fmt.Errorf("the ledger has %d entries by now, and %d were exported: a munimentd serve was started meanwhile. Stop it, and find out what it committed", head.Size, cp.Size)
+	}
+	return err
 }
 
 // fill brings everything over.

@@ -115,7 +115,11 @@ func importArchive(ctx context.Context, cfg *config, o importOptions, bar *bar) 
 	if o.DryRun {
 		return m, nil
 	}
-	if err := a.mayGoOn(o); err != nil {
+	house, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.mayGoOn(house, o); err != nil {
 		return nil, err
 	}
 	if err := a.settle(ctx, cfg, o); err != nil {
@@ -125,7 +129,7 @@ func importArchive(ctx context.Context, cfg *config, o importOptions, bar *bar) 
 		return nil, err
 	}
 	// Marked before it may be served: a second house must not follow.
-	if err := replaceFile(filepath.Join(a.path, importedName), []byte(cfg.Dir+"\n"), 0o600); err != nil {
+	if err := replaceFile(filepath.Join(a.path, importedName), []byte(house+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("the archive cannot be marked as imported: %w", err)
 	}
 	if err := os.Remove(filepath.Join(cfg.Dir, importingName)); err != nil {
@@ -134,9 +138,14 @@ func importArchive(ctx context.Context, cfg *config, o importOptions, bar *bar) 
 	return m, syncDir(cfg.Dir)
 }
 
-// mayGoOn refuses an archive from which the log could go on in two houses.
-func (a *archive) mayGoOn(o importOptions) error {
+// mayGoOn refuses an archive from which the log could go on in two houses. The one that it
+// was imported into may come to its end: until then nothing is served there.
+func (a *archive) mayGoOn(house string, o importOptions) error {
 	if to, err := os.ReadFile(filepath.Join(a.path, importedName)); err == nil {
+		_, half := os.Stat(filepath.Join(house, importingName))
+		if half == nil && string(bytes.TrimSpace(to)) == house {
+			return nil
+		}
 		return fmt.Errorf("the archive was imported before, into %s: a log that goes on in two houses forks. If that house is gone for good and answered no deposit, delete %s",
 			bytes.TrimSpace(to), filepath.Join(a.path, importedName))
 	} else if !errors.Is(err, fs.ErrNotExist) {
