@@ -62,19 +62,29 @@ type Role string
 
 const (
 	Depositor  Role = "depositor"  // deposits and reads
-	Compliance Role = "compliance" // reads
+	Compliance Role = "compliance" // reads, holds and erases
+	Auditor    Role = "auditor"    // reads what it supervises
+	Court      Role = "court"      // reads the cases that were opened to it
+	Operator   Role = "operator"   // runs the depository, and reads no deposit
 )
 
 // MayDeposit reports whether the role may add entries for its tenant.
 func (r Role) MayDeposit() bool { return r == Depositor }
 
 // MayRead reports whether the role may read its tenant's deposits.
-func (r Role) MayRead() bool { return r == Depositor || r == Compliance }
+func (r Role) MayRead() bool { return r == Depositor || r == Compliance || r == Auditor }
+
+// MayKeep reports whether the role may hold, release and erase its tenant's deposits.
+func (r Role) MayKeep() bool { return r == Compliance }
 
 // Principal is an authenticated caller.
 type Principal struct {
 	Tenant Tenant
 	Role   Role
+	// Caller names who it is among the tenant's callers, by the means it used: "key:" and
+	// 16 hex digits of the hash of an API key. It tells two callers apart, and gives no
+	// secret away.
+	Caller string
 }
 
 // APIKey is what the ledger keeps of an API key: never the key itself.

@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -118,7 +119,7 @@ func (k *Keys) look(ctx context.Context, hash [32]byte) (notary.Principal, error
 		// A key without its tenant is damage, not a stranger.
 		return notary.Principal{}, fmt.Errorf("%w: looking up an API key's tenant: %w", notary.ErrUnavailable, err)
 	}
-	return notary.Principal{Tenant: tenant, Role: key.Role}, nil
+	return notary.Principal{Tenant: tenant, Role: key.Role, Caller: "key:" + hex.EncodeToString(hash[:8])}, nil
 }
 
 func (k *Keys) recall(hash [32]byte) (notary.Principal, bool) {

@@ -45,7 +45,7 @@ func TestAuthenticate(t *testing.T) {
 		t.Errorf("accounts that do not answer: %v", err)
 	}
 	for range 3 {
-		if p, err := ask(); err != nil || p != (notary.Principal{Tenant: tenant, Role: notary.Compliance}) {
+		if p, err := ask(); err != nil || p != (notary.Principal{Tenant: tenant, Role: notary.Compliance, Caller: fmt.Sprintf("key:%x", hash[:8])}) {
 			t.Errorf("%+v, %v", p, err)
 		}
 	}
