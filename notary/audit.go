@@ -75,7 +75,7 @@ func (n *Notary) auditAnchors(ctx context.Context) (Head, error) {
 	if s.keys, err = n.keysAt(ctx, head.Size); err != nil {
 		return Head{}, err
 	}
-	if err := n.auditTree(ctx); err != nil {
+	if err := n.auditTree(ctx, head); err != nil {
 		return Head{}, err
 	}
 	return head, n.auditEdge(ctx, head)

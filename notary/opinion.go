@@ -433,16 +433,19 @@ func (n *Notary) weighTree(ctx context.Context, err error) error {
 
 // auditTree holds the ledger against the second tree before anything is sealed, in a term
 // of this process. One that does not answer is waited for by the first seal.
-func (n *Notary) auditTree(ctx context.Context) error {
+func (n *Notary) auditTree(ctx context.Context, head Head) error {
 	if !n.opinionRequired() {
 		return nil
 	}
 	n.opinion.rest()
 	ctx, cancel := context.WithTimeout(ctx, opinionPatience)
 	defer cancel()
-	_, err := n.meet(ctx)
-	if err != nil {
+	tree, err := n.meet(ctx)
+	switch {
+	case err != nil:
 		err = n.weighTree(ctx, err)
+	case tree.Size < head.Size && n.leading():
+		n.opinion.ask() // it catches up though nothing new is to be sealed
 	}
 	if errors.Is(err, ErrOpinion) {
 		return nil

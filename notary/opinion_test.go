@@ -391,6 +391,26 @@ func TestSecondTreeCatchesUp(t *testing.T) {
 	})
 }
 
+// TestSecondTreeOfAQuietLog: a tree that lacks entries of a log that is published whole is fed
+// though nobody deposits, also where the process knows what is published before it seals.
+func TestSecondTreeOfAQuietLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := opinionated(t)
+		d.growAlone(2000)
+		// Who audits longer than it takes to hear what is published finds nothing to seal.
+		d.second.Faults.Set(notarytest.Fault{Call: "TreeHead", Do: func() { time.Sleep(time.Second) }})
+		_, all := d.replicas(1)
+		time.Sleep(10 * time.Second)
+		if got := len(d.second.Snapshot()); got != 2000 {
+			t.Errorf("it has %d of 2000 entries", got)
+		}
+		for _, n := range all {
+			crashed(n)
+		}
+		d.check()
+	})
+}
+
 // TestAdvisoryOpinion: what the second tree says is an alarm and stops nothing.
 func TestAdvisoryOpinion(t *testing.T) {
 	for what, harm := range map[string]func(d *depository){
