@@ -19,6 +19,7 @@ import (
 	"time"
 
 	trillianpb "github.com/google/trillian"
+	"github.com/google/trillian/trees"
 	"github.com/google/trillian/types"
 	"google.golang.org/genproto/protobuf/field_mask"
 	"google.golang.org/grpc/codes"
@@ -68,6 +69,7 @@ type tree struct {
 
 	mu       sync.Mutex
 	found    *trillianpb.Tree // by Head; nil: not yet
+	left     notary.Tree      // what the last Extend left; zero after one that failed
 	extended int              // calls of Extend since the last tidying
 }
 
@@ -128,7 +130,7 @@ func (t *tree) Head(ctx context.Context) (notary.Tree, error) {
 		return notary.Tree{}, err
 	}
 	t.mu.Lock()
-	t.found = found
+	t.found, t.left = found, notary.Tree{}
 	t.mu.Unlock()
 	return t.head(ctx, found)
 }
@@ -215,14 +217,15 @@ func (t *tree) Extend(ctx context.Context, from uint64, entries [][]byte) (notar
 	if err != nil {
 		return notary.Tree{}, err
 	}
-	to, size := from+uint64(len(entries)), from
+	to, size, left := from+uint64(len(entries)), from, t.takeLeft()
 	for range attempts {
-		head, sure, err := t.step(ctx, tree, from, entries)
+		head, sure, err := t.step(ctx, tree, left, from, entries)
+		left = notary.Tree{}
 		switch {
 		case err != nil:
 			return notary.Tree{}, err
 		case sure && head.Size >= to:
-			t.tidied(ctx, tree)
+			t.tidied(ctx, tree, head)
 			return head, nil
 		case head.Size <= size:
 			return notary.Tree{}, t.hole(ctx, tree, to)
@@ -232,13 +235,25 @@ func (t *tree) Extend(ctx context.Context, from uint64, entries [][]byte) (notar
 	return notary.Tree{}, t.hole(ctx, tree, to)
 }
 
+// takeLeft returns what the last Extend left, once.
+func (t *tree) takeLeft() notary.Tree {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.left
+	t.left = notary.Tree{}
+	return left
+}
+
 // step compares what the tree holds, adds what it does not, and has it integrated. It is
 // sure of the tree unless some of what it added was there, integrated or not: the next step
-// compares that.
-func (t *tree) step(ctx context.Context, tree *trillianpb.Tree, from uint64, entries [][]byte) (head notary.Tree, sure bool, err error) {
+// compares that. A tree that was left at from is not asked where it is: if others have fed
+// it since, places are taken, and if it has lost some, it does not grow.
+func (t *tree) step(ctx context.Context, tree *trillianpb.Tree, left notary.Tree, from uint64, entries [][]byte) (head notary.Tree, sure bool, err error) {
 	to := from + uint64(len(entries))
-	if head, err = t.head(ctx, tree); err != nil {
-		return head, false, err
+	if head = left; head.Size != from || from == 0 {
+		if head, err = t.head(ctx, tree); err != nil {
+			return head, false, err
+		}
 	}
 	if from > head.Size {
 		return head, false, fmt.Errorf("entries from %d leave a gap in a tree of %d", from, head.Size)
@@ -266,7 +281,9 @@ func (t *tree) add(ctx context.Context, tree *trillianpb.Tree, from uint64, entr
 		index := from + uint64(i)
 		leaves[i] = &trillianpb.LogLeaf{LeafValue: e, LeafIndex: int64(index), LeafIdentityHash: identity(t.origin, index)}
 	}
-	answer, err := t.server.AddSequencedLeaves(ctx, &trillianpb.AddSequencedLeavesRequest{LogId: tree.TreeId, Leaves: leaves})
+	// Embedded, the tree's row need not be looked up again: it was by Head, and is when the
+	// head is read afterwards.
+	answer, err := t.server.AddSequencedLeaves(trees.NewContext(ctx, tree), &trillianpb.AddSequencedLeavesRequest{LogId: tree.TreeId, Leaves: leaves})
 	if err != nil {
 		return false, explained(err)
 	}
@@ -379,9 +396,11 @@ func (t *tree) hole(ctx context.Context, tree *trillianpb.Tree, to uint64) error
 	return fmt.Errorf("the tree has %d entries and those up to %d are not integrated: the sequencer stands still, or it lacks leaf %d", root.TreeSize, to, root.TreeSize)
 }
 
-// tidied removes old tree heads now and then. That it failed is no concern of the log's.
-func (t *tree) tidied(ctx context.Context, tree *trillianpb.Tree) {
+// tidied notes what is left, and removes old tree heads now and then. That it failed is no
+// concern of the log's.
+func (t *tree) tidied(ctx context.Context, tree *trillianpb.Tree, left notary.Tree) {
 	t.mu.Lock()
+	t.left = left
 	t.extended++
 	due := t.extended >= tidyEvery
 	if due {
