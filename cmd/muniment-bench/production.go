@@ -23,12 +23,11 @@ func productionCommand() *cobra.Command {
 		Use:   "production",
 		Short: "Measure one and three replicas on PostgreSQL and S3 of their own",
 		Long: `Start PostgreSQL, with fsync on, an S3 server and one replica; fill the log to --from
-entries; measure digests by 256 clients, the same over three replicas, batches of 1,000
+entries; measure digests by --clients, the same over three replicas, batches of --batch
 by 8 clients, and documents by 64, beside what the bare servers do. With --to, fill the
 log on and measure the digests once more. With --trillian, start it again at last with
 Trillian in its process, whose tree lacks the whole log, measure how fast it catches up,
-and then the digests by 256 clients once more. --mix, --clients and --batch belong to the
-rows and are not looked at.`,
+and then the digests once more. --mix belongs to the rows and is not looked at.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := errors.Join(o.check(), p.check()); err != nil {
 				return err
@@ -44,6 +43,7 @@ rows and are not looked at.`,
 	}
 	o.flags(c)
 	l.flags(c)
+	c.Flags().Lookup("clients").DefValue, o.Clients = "256", 256
 	c.Flags().Uint64Var(&p.From, "from", 10_000, "size of the log at which the rows begin")
 	c.Flags().Uint64Var(&p.To, "to", 0, "size of the log at which the single digests are measured again; 0: they are not")
 	c.Flags().BoolVar(&p.Trillian, "trillian", false, "measure Trillian embedded too: the second tree's catching up, and the single digests")
@@ -83,6 +83,7 @@ func (r *report) production(ctx context.Context, d *depository, o loadOptions, p
 // productionRows measures the rows, in the order in which compare expects them.
 func (b *bench) productionRows(ctx context.Context, o loadOptions, p productionOptions) error {
 	fill := growthOptions{Fill: "batch", FillClients: 8}
+	crowd := o.Clients
 	at := func(size uint64, clients int, mix, name string) error {
 		if _, err := b.fill(ctx, size, fill); err != nil {
 			return err
@@ -91,7 +92,7 @@ func (b *bench) productionRows(ctx context.Context, o loadOptions, p productionO
 		_, err := b.row(ctx, name, o)
 		return err
 	}
-	if err := at(p.From, 256, "single", "single"); err != nil {
+	if err := at(p.From, crowd, "single", "single"); err != nil {
 		return err
 	}
 	for range 2 {
@@ -99,7 +100,7 @@ func (b *bench) productionRows(ctx context.Context, o loadOptions, p productionO
 			return void(err)
 		}
 	}
-	if err := at(p.From, 256, "single", "three replicas"); err != nil {
+	if err := at(p.From, crowd, "single", "three replicas"); err != nil {
 		return err
 	}
 	b.alone()
@@ -111,7 +112,7 @@ func (b *bench) productionRows(ctx context.Context, o loadOptions, p productionO
 	}
 	last := b.report.Rows[0]
 	if p.To > 0 {
-		if err := at(p.To, 256, "single", fmt.Sprintf("single at %s", grouped(float64(p.To)))); err != nil {
+		if err := at(p.To, crowd, "single", fmt.Sprintf("single at %s", grouped(float64(p.To)))); err != nil {
 			return err
 		}
 		last = b.report.Rows[len(b.report.Rows)-1]
@@ -119,7 +120,7 @@ func (b *bench) productionRows(ctx context.Context, o loadOptions, p productionO
 	if !p.Trillian {
 		return nil
 	}
-	o.Mix, o.Clients = "single", 256
+	o.Mix, o.Clients = "single", crowd
 	return b.opinionRow(ctx, o, last)
 }
 
