@@ -62,11 +62,14 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 			return found, 0, nil
 		}
 		o, err := n.unseal(row)
-		if errors.Is(err, ErrLost) {
+		if errors.Is(err, ErrLost) || errors.Is(err, ErrErased) {
 			continue
 		}
 		if err != nil {
 			return nil, 0, err
+		}
+		if o.entry.Kind != proofs.KindDeposit {
+			continue
 		}
 		found = append(found, Found{row.ID, row.Index, o.entry, o.entry.LeafHash(), o.record})
 	}

@@ -69,6 +69,7 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"Refusals", testRefusals},
 		{"Committed", testCommitted},
 		{"Publish", testPublish},
+		{"Erase", testErase},
 		{"Stamps", testStamps},
 		{"Renewals", testRenewals},
 		{"Cancelled", testCancelled},
