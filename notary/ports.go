@@ -262,6 +262,8 @@ type Accounts interface {
 	Tenants(ctx context.Context) ([]Tenant, error)
 	// CreateAPIKey stores the hash of a key, durable on return. ErrExists if it is there.
 	CreateAPIKey(ctx context.Context, k APIKey) error
+	// DeleteAPIKey takes a key away, durable on return. ErrNotFound if it is not there.
+	DeleteAPIKey(ctx context.Context, hash [32]byte) error
 	// APIKey returns the key of that hash, or ErrNotFound.
 	APIKey(ctx context.Context, hash [32]byte) (APIKey, error)
 	// APIKeys returns all keys in ascending order of hash.
@@ -363,6 +365,9 @@ type Segments interface {
 	// lost, under the name AccountName gives it, durable on return. What is there stays as
 	// it is. Who takes a key away from the ledger must take it away here first.
 	KeepAccount(ctx context.Context, origin, name string, body []byte) error
+	// DropAccount takes away what KeepAccount stored, durably on return; a missing one is no
+	// error.
+	DropAccount(ctx context.Context, origin, name string) error
 	// KeptAccounts calls fn with each of them, in no order. It stops at fn's first error
 	// and returns it.
 	KeptAccounts(ctx context.Context, origin string, fn func(name string, body []byte) error) error

@@ -13,10 +13,24 @@ import (
 // RetentionLabel is the label by which a deposit names its class of retention.
 const RetentionLabel = "label.retention"
 
-// A Term of retention ends a while after a date of the record, or after the entry's time.
+// A RetentionTerm ends a while after a date of the record, or after the entry's time.
 type RetentionTerm struct {
 	Member              string // a member that holds a date, YYYY-MM-DD; empty: the entry's time
 	Years, Months, Days int
+}
+
+// String is the term as ParseRetention reads it.
+func (t RetentionTerm) String() string {
+	count, unit := t.Days, "days"
+	if t.Years > 0 {
+		count, unit = t.Years, "years"
+	} else if t.Months > 0 {
+		count, unit = t.Months, "months"
+	}
+	if t.Member == "" {
+		return fmt.Sprintf("%d %s", count, unit)
+	}
+	return fmt.Sprintf("%s + %d %s", t.Member, count, unit)
 }
 
 // Retention is how long deposits are kept at least, by class. The class "default" is that

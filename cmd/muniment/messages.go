@@ -531,6 +531,8 @@ var problemTitles = map[string]phrase{
 	"not-held":                 {"The depository never received the document", "存证机构未曾收到文件"},
 	"method-not-allowed":       {"The method does not exist here", "此处不支持该操作"},
 	"timeout":                  {"The body came too slowly", "上传过慢"},
+	"kept":                     {"The deposit must be kept", "该存证须予保存"},
+	"not-held-under-matter":    {"The deposit is not held under that matter", "该存证未因此事由而保全"},
 	"erased":                   {"The deposit was erased", "该存证已被删除"},
 	"too-large":                {"The document is too large", "内容过大"},
 	"unsupported-media-type":   {"The body is of another kind than those accepted here", "内容类型不被接受"},

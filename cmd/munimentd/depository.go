@@ -154,6 +154,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Peers:      store.Peers,
 		TenantKey:  tenantKeys(cfg.Dir),
 		Timestamps: timestamps,
+		Retention:  cfg.Retention,
 		Room:       store.Room,
 		Logger:     logger,
 		Fatal:      fatal,

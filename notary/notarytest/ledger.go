@@ -66,7 +66,7 @@ type Pair struct {
 
 var ledgerCalls = []string{
 	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Deposits",
-	"Erase", "Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "APIKey", "APIKeys",
+	"Erase", "Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "DeleteAPIKey", "APIKey", "APIKeys",
 	"CreateWebhook", "Webhooks", "SaveWebhook", "DeleteWebhook",
 }
 

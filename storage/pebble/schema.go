@@ -35,7 +35,7 @@ import (
 //	z size                         evidence record's start   Stamp
 //	y number                       renewal                   Renew
 //	n tenant                       tenant                    CreateTenant
-//	a hash                         API key                   CreateAPIKey
+//	a hash                         API key                   CreateAPIKey, DeleteAPIKey
 //	w tenant id                    webhook                   CreateWebhook, SaveWebhook
 //
 // Each hash stands once. There are no rows for tiles: a tile, full or partial, is
