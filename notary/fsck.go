@@ -56,9 +56,10 @@ func (r *Report) findBlob(row Row, format string, args ...any) {
 type checker struct {
 	n        *Notary
 	report   *Report
-	forgot   bool // some cases
-	lost     bool // a row was seen whose private part a disaster took
-	retain   bool // documents, should it have been put off when they were deposited
+	forgot   bool   // some cases
+	due      uint64 // deposits whose term of retention has ended
+	lost     bool   // a row was seen whose private part a disaster took
+	retain   bool   // documents, should it have been put off when they were deposited
 	progress func(done, total uint64)
 	head     Head
 	last     time.Time         // entry time of the row before
@@ -262,6 +263,9 @@ func (c *checker) row(ctx context.Context, index uint64) {
 	}
 	switch entry.Kind {
 	case proofs.KindDeposit:
+		if until := c.n.keptUntil(o); !until.IsZero() && until.Before(c.n.clock.now()) {
+			c.due++
+		}
 		c.lookups(ctx, o)
 		c.document(ctx, o)
 	case proofs.KindNotice:

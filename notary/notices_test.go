@@ -321,6 +321,49 @@ func TestHoldRacesErasure(t *testing.T) {
 	d.fsck()
 }
 
+// TestPagesPastNotices: notices and erased deposits are passed over, and every page goes on
+// from where the one before ended.
+func TestPagesPastNotices(t *testing.T) {
+	d := newDepository(t)
+	n := d.open()
+	defer closeNotary(t, n)
+	var want []notary.ID
+	for i := range 5 {
+		id := idOf(t, d.must(n, fmt.Sprint("d", i)))
+		for k := range 7 {
+			d.note(n, d.keeper("ann"), notary.Notice{Key: fmt.Sprint("n", i, k), Act: notary.ActHold, Deposit: id, Matter: fmt.Sprint(k)})
+		}
+		if i != 2 {
+			want = append(want, id)
+			continue
+		}
+		for k := range 7 {
+			d.note(n, d.keeper("ann"), notary.Notice{Key: fmt.Sprint("r", k), Act: notary.ActRelease, Deposit: id, Matter: fmt.Sprint(k)})
+		}
+		d.note(n, d.keeper("ann"), notary.Notice{Key: "e1", Act: notary.ActErase, Deposit: id})
+		d.note(n, d.keeper("bob"), notary.Notice{Key: "e2", Act: notary.ActErase, Deposit: id})
+	}
+	for _, limit := range []int{1, 2, 3, 4, 5, 1000} {
+		var got []notary.ID
+		for from := uint64(0); ; {
+			found, next, err := n.Search(t.Context(), d.principal(), notary.Search{From: from, Limit: limit})
+			if err != nil || len(found) > limit {
+				t.Fatalf("%d of %d found, %v", len(found), limit, err)
+			}
+			for _, f := range found {
+				got = append(got, f.ID)
+			}
+			if next == 0 {
+				break
+			}
+			from = next
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("in pages of %d: %v, want %v", limit, got, want)
+		}
+	}
+}
+
 // TestRetention: before its term ends a deposit is erased by an order alone.
 func TestRetention(t *testing.T) {
 	term := func(text string) notary.RetentionTerm {
@@ -372,6 +415,16 @@ func TestRetention(t *testing.T) {
 			closeNotary(t, n)
 			time.Sleep(wait)
 			n = d.open()
+		}
+		due := func(in time.Duration) int {
+			found, _, err := n.Search(t.Context(), d.principal(), notary.Search{Due: time.Now().Add(in), Limit: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(found)
+		}
+		if now, then := due(0), due(11*24*time.Hour); now != 0 || then != 1 {
+			t.Errorf("%d due now, %d in eleven days", now, then)
 		}
 		later(11 * 24 * time.Hour)
 		if s, err := erase("e2", "ann", ""); err != nil || s.Asked == nil {

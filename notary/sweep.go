@@ -158,6 +158,9 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 		s.n.ready.damaged(fmt.Errorf("%w: %s", ErrDamaged, what))
 	}
 	s.next = end
+	if s.next >= head.Size {
+		s.n.metrics.due.Set(float64(s.due))
+	}
 	s.n.metrics.scrubbed.Set(float64(s.next))
 	return s.next >= head.Size
 }

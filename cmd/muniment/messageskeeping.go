@@ -60,6 +60,7 @@ id, which --json shows.`,
 	sayFlagOrder        = phrase{"`order`: the lawful order, without which retention must have ended", "合法命令 `order`；未载明的，须保存期限已满"}
 	sayFlagReason       = phrase{"`reason`: why; it stands in the private record of the entry", "理由 `reason`；写入条目的非公开描述"}
 	sayFlagNoticeOutput = phrase{"`file` for the receipt of the note", "保存该记载回执的文件 `file`"}
+	sayFlagDue          = phrase{"`time` before which their terms of retention end", "保存期限在此 `time` 之前届满"}
 	sayOneID            = phrase{"name one deposit by its id", "请以编号指明一项存证"}
 	sayNoReason         = phrase{"say why, with --reason", "请用 --reason 说明理由"}
 	sayNoMatter         = phrase{"name the matter, with --matter", "请用 --matter 指明事由"}

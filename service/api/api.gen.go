@@ -960,6 +960,10 @@ type ListDepositsParams struct {
 	// Until Entries dated before this time.
 	Until *string `form:"until,omitempty" json:"until,omitempty"`
 
+	// Due Deposits whose term of retention ends before this time; those without a term are left
+	// out. A page may have fewer than `limit`, or none, while `next` says that others follow.
+	Due *string `form:"due,omitempty" json:"due,omitempty"`
+
 	// Cursor What `next` said. Opaque.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -1671,6 +1675,19 @@ func (siw *ServerInterfaceWrapper) ListDeposits(w http.ResponseWriter, r *http.R
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "due" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due", r.URL.Query(), &params.Due, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "due"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "due", Err: err})
 		}
 		return
 	}
