@@ -48,34 +48,7 @@ func (n *Notary) eraseCopies(ctx context.Context, index uint64) error {
 	if n.config.Segments == nil {
 		return nil
 	}
-	var having []SegmentName
-	stop := errors.New("no later one has it")
-	err := n.config.Segments.ListKeys(ctx, n.key.Name, index-min(index, maxSegmentRows), func(name SegmentName) error {
-		switch {
-		case name.From > index:
-			return stop
-		case index < name.To:
-			having = append(having, name)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, stop) {
-		return err
-	}
-	for _, name := range having {
-		err := n.config.Segments.EditKeys(ctx, name, func(keys []byte) ([]byte, error) {
-			secrets, err := decodeKeys(name, keys)
-			if err != nil {
-				return nil, err
-			}
-			secrets[index-name.From] = nil
-			return encodeKeys(name, secrets), nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return ForgetKey(ctx, n.config.Segments, n.key.Name, index)
 }
 
 // leftOf returns the deposit that a notice says was erased, and whether that is still to be
