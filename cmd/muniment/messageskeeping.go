@@ -61,6 +61,9 @@ id, which --json shows.`,
 	sayFlagReason       = phrase{"`reason`: why; it stands in the private record of the entry", "理由 `reason`；写入条目的非公开描述"}
 	sayFlagNoticeOutput = phrase{"`file` for the receipt of the note", "保存该记载回执的文件 `file`"}
 	sayFlagDue          = phrase{"`time` before which their terms of retention end", "保存期限在此 `time` 之前届满"}
+	sayFlagDisclose     = phrase{"show these `members` alone: names with commas between them; party.* is all of a family", "仅披露这些字段 `members`：以逗号分隔的字段名；party.* 表示整组字段"}
+	sayFlagHide         = phrase{"hide these `members`, in the same form", "隐去这些字段 `members`，格式同上"}
+	sayWhereDisclosed   = phrase{"a receipt that hides something goes into a file of its own: say where with -o, of one deposit or one receipt's file", "隐去部分内容的回执须另存为文件：请用 -o 指明位置，并只指明一项存证或一个回执文件"}
 	sayOneID            = phrase{"name one deposit by its id", "请以编号指明一项存证"}
 	sayNoReason         = phrase{"say why, with --reason", "请用 --reason 说明理由"}
 	sayNoMatter         = phrase{"name the matter, with --matter", "请用 --matter 指明事由"}

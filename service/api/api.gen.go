@@ -1043,6 +1043,15 @@ type GetReceiptParams struct {
 
 	// Timestamps `none`: without time-stamps, under the newest published checkpoint.
 	Timestamps *string `form:"timestamps,omitempty" json:"timestamps,omitempty"`
+
+	// Disclose The members that the receipt shows, by name, with commas between them; `party.*` stands
+	// for all that begin with `party.`. The others are hidden: their names and that they were
+	// there stay visible, their values cannot be guessed, and the receipt proves as much of the
+	// rest. A name that the record does not have is refused.
+	Disclose *string `form:"disclose,omitempty" json:"disclose,omitempty"`
+
+	// Hide Members that the receipt hides, as in `disclose`, also where `disclose` names them.
+	Hide *string `form:"hide,omitempty" json:"hide,omitempty"`
 }
 
 // GetReceiptParamsAssurance defines parameters for GetReceipt.
@@ -2117,6 +2126,32 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "timestamps"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "timestamps", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "disclose" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "disclose", r.URL.Query(), &params.Disclose, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "disclose"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "disclose", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "hide" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "hide", r.URL.Query(), &params.Hide, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "hide"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "hide", Err: err})
 		}
 		return
 	}
