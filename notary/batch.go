@@ -18,7 +18,7 @@ const (
 	MaxLines = 10_000
 	// maxLines bounds the lines of all batches between intake and answer: each holds
 	// about 5 KB of memory.
-	maxLines = 3 * MaxLines
+	maxLines = 4 * MaxLines
 )
 
 // DigestBatch is many digests that are deposited together: all of them, or none.
@@ -70,10 +70,10 @@ func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch)
 	if err != nil {
 		return nil, err
 	}
-	if !n.lines.TryAcquire(int64(len(b.Lines))) {
+	if !n.lines.take(who.Tenant.ID, len(b.Lines)) {
 		return nil, ErrBusy
 	}
-	defer n.lines.Release(int64(len(b.Lines)))
+	defer n.lines.give(who.Tenant.ID, len(b.Lines))
 	terms := tk.termer()
 	want := Operation{Tenant: who.Tenant.ID, Key: terms.term(termKey, b.Key)}
 	op, err := n.config.Ledger.Operation(ctx, want.Tenant, want.Key)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
@@ -102,9 +101,9 @@ type Notary struct {
 	clock    clock
 
 	pool  chan *pending
-	lines *semaphore.Weighted // of batches, between intake and answer
+	lines *places // of batches, between intake and answer
 	// underWay counts the deposits between intake and answer, batches left out.
-	underWay atomic.Int64
+	underWay *places
 	// roomAsked is when the disk was last found to have room; nil: never.
 	roomAsked atomic.Pointer[time.Time]
 	wake      chan struct{} // the sealer's: a batch was committed
@@ -303,7 +302,7 @@ func prepare(c Config) (*Notary, error) {
 	}
 	n.ready.required = n.required()
 	n.tiles = newTileCache(c.Ledger)
-	n.lines = semaphore.NewWeighted(maxLines)
+	n.lines, n.underWay = newPlaces(maxLines), newPlaces(n.config.Pool)
 	n.metrics = newMetrics(n)
 	n.pool = make(chan *pending, n.config.Pool)
 	n.wake = make(chan struct{}, 1)

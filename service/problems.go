@@ -54,6 +54,7 @@ var (
 	invalidWebhook         = &problem{name: "invalid-webhook", status: 422, title: "The webhook cannot be made so"}
 	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
 	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
+	rateLimited            = &problem{name: "rate-limited", status: 429, title: "Too many deposits of your tenant", retry: true, after: 1}
 	internal               = &problem{name: "internal", status: 500, title: "Internal error", logged: true}
 	damaged                = &problem{name: "damaged", status: 500, title: "Stored data is damaged", logged: true}
 	busy                   = &problem{name: "busy", status: 503, title: "Too many requests are waiting", retry: true, after: 1}
@@ -107,6 +108,7 @@ type refusal struct {
 	problem *problem
 	detail  string
 	member  string
+	after   int // seconds, for Retry-After; 0: as the problem says
 }
 
 func (r *refusal) Error() string { return r.problem.name + ": " + r.detail }
@@ -188,8 +190,12 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	if p.after > 0 {
-		h.Set("Retry-After", strconv.Itoa(p.after))
+	after := p.after
+	if refused := new(refusal); errors.As(err, &refused) && refused.after > 0 {
+		after = refused.after
+	}
+	if after > 0 {
+		h.Set("Retry-After", strconv.Itoa(after))
 	}
 	if p == unauthorized {
 		h.Set("WWW-Authenticate", "Bearer")

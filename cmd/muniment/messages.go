@@ -554,6 +554,7 @@ var problemTitles = map[string]phrase{
 	"invalid-assurance":        {"The depository has no witnesses to give that assurance", "存证机构没有见证方，无法提供所求的保证级别"},
 	"digest-mismatch":          {"The document is not the one that was announced", "文件与所声明的不一致"},
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},
+	"rate-limited":             {"Too many deposits of your tenant for now", "贵方目前的存证过多"},
 	"internal":                 {"Internal error of the depository", "存证机构内部错误"},
 	"damaged":                  {"Stored data of the depository is damaged", "存证机构存储的数据已损坏"},
 	"busy":                     {"Too many deposits are waiting", "等待中的存证过多"},

@@ -924,6 +924,9 @@ type Timeout = Problem
 // TooLarge An RFC 9457 problem.
 type TooLarge = Problem
 
+// TooMany An RFC 9457 problem.
+type TooMany = Problem
+
 // Unauthorized An RFC 9457 problem.
 type Unauthorized = Problem
 

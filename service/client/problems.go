@@ -30,6 +30,7 @@ const (
 	ProblemInvalidAssurance       = "/problems/invalid-assurance"
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
+	ProblemRateLimited            = "/problems/rate-limited"
 	ProblemInternal               = "/problems/internal"
 	ProblemDamaged                = "/problems/damaged"
 	ProblemBusy                   = "/problems/busy"
