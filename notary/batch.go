@@ -39,6 +39,7 @@ type BadLine struct {
 	Line   int // from 1
 	Member string
 	Reason string
+	Code   CheckCode // of the tenant's own rules; empty: it cannot be deposited by anyone
 }
 
 // BatchError refuses a batch. Nothing was kept.
@@ -51,10 +52,15 @@ func (e *BatchError) Error() string {
 // add takes note of a line's error, and returns those that are not the line's fault.
 func (e *BatchError) add(line int, err error) error {
 	var wrong *InvalidError
-	if !errors.As(err, &wrong) {
+	var against *CheckError
+	switch {
+	case errors.As(err, &against):
+		e.Lines = append(e.Lines, BadLine{line, against.Member, against.Error(), against.Code})
+	case errors.As(err, &wrong):
+		e.Lines = append(e.Lines, BadLine{line, wrong.Member, wrong.Error(), ""})
+	default:
 		return err
 	}
-	e.Lines = append(e.Lines, BadLine{line, wrong.Member, wrong.Error()})
 	return nil
 }
 
@@ -152,6 +158,12 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, ter
 	for i, claims := range b.Lines {
 		if i%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err() // nothing was kept
+		}
+		if err := n.config.Checks[who.Tenant.ID].claims(claims, false); err != nil {
+			if err := bad.add(i+1, err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		in, err := newIntake(who.Tenant, tk, terms, key, claims, received)
 		if err != nil {

@@ -73,6 +73,8 @@ type Config struct {
 	Previous *proofs.Checkpoint
 	// Retention is how long deposits are kept before they can be erased without an order.
 	Retention Retention
+	// Checks are rules of tenants that have some.
+	Checks map[ID]Checks
 	// Facts are the members of the public fact sheet, ascending by name, which who seals
 	// keeps in force. nil: there is none.
 	Facts proofs.Record

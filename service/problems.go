@@ -52,6 +52,7 @@ var (
 	invalidVerification    = &problem{name: "invalid-verification", status: 422, title: "The policy is not a policy"}
 	invalidAssurance       = &problem{name: "invalid-assurance", status: 422, title: "The assurance cannot be given"}
 	invalidWebhook         = &problem{name: "invalid-webhook", status: 422, title: "The webhook cannot be made so"}
+	preCheck               = &problem{name: "pre-check", status: 422, title: "The deposit breaks a rule of its tenant's"}
 	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
 	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
 	rateLimited            = &problem{name: "rate-limited", status: 429, title: "Too many deposits of your tenant", retry: true, after: 1}
@@ -120,6 +121,7 @@ func judge(err error) (*problem, api.Problem) {
 	var (
 		refused *refusal
 		invalid *notary.InvalidError
+		check   *notary.CheckError
 		batch   *notary.BatchError
 		delayed *notary.SealingDelayedError
 		missing *notary.QuorumMissingError
@@ -151,6 +153,8 @@ func judge(err error) (*problem, api.Problem) {
 		}
 	case errors.As(err, &tree):
 		return secondOpinion, api.Problem{Detail: "Nothing was kept: " + tree.Why + ". It goes on by itself."}
+	case errors.As(err, &check):
+		return preCheck, api.Problem{Detail: check.Error() + ". Nothing was kept.", Member: check.Member, Code: string(check.Code)}
 	case errors.As(err, &invalid):
 		return invalidRecord, api.Problem{Detail: invalid.Error(), Member: invalid.Member}
 	}
@@ -175,7 +179,7 @@ func badLines(lines []notary.BadLine) []api.BadLine {
 		if len(l.Reason) > maxDetail {
 			l.Reason = strings.ToValidUTF8(l.Reason[:maxDetail], "") + "…"
 		}
-		out[i] = api.BadLine{Line: l.Line, Member: l.Member, Detail: l.Reason}
+		out[i] = api.BadLine{Line: l.Line, Member: l.Member, Detail: l.Reason, Code: string(l.Code)}
 	}
 	return out
 }

@@ -552,6 +552,7 @@ var problemTitles = map[string]phrase{
 	"invalid-verification":     {"The policy sent along is not a policy", "随附的信任策略无效"},
 	"invalid-webhook":          {"The webhook cannot be made so", "无法如此设置回调通知"},
 	"invalid-assurance":        {"The depository has no witnesses to give that assurance", "存证机构没有见证方，无法提供所求的保证级别"},
+	"pre-check":                {"The deposit breaks a rule of its tenant's", "该存证不符合贵方自定的规则"},
 	"digest-mismatch":          {"The document is not the one that was announced", "文件与所声明的不一致"},
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},
 	"rate-limited":             {"Too many deposits of your tenant for now", "贵方目前的存证过多"},

@@ -155,6 +155,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		TenantKey:  tenantKeys(cfg.Dir),
 		Timestamps: timestamps,
 		Retention:  cfg.Retention,
+		Checks:     cfg.Checks,
 		Room:       store.Room,
 		Logger:     logger,
 		Fatal:      fatal,

@@ -28,6 +28,7 @@ const (
 	ProblemInvalidVerification    = "/problems/invalid-verification"
 	ProblemInvalidWebhook         = "/problems/invalid-webhook"
 	ProblemInvalidAssurance       = "/problems/invalid-assurance"
+	ProblemPreCheck               = "/problems/pre-check"
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
 	ProblemRateLimited            = "/problems/rate-limited"
