@@ -32,7 +32,7 @@ func KeepAccounts(accounts Accounts, copies Segments, origin string) Accounts {
 // CreateTenant implements Accounts. The copy comes first: a tenant that is only there does
 // no harm.
 func (k *KeptAccounts) CreateTenant(ctx context.Context, t Tenant) error {
-	copied := keptTenant{t.ID.String(), t.Name, t.Registration, t.Created}
+	copied := keptTenantOf(t)
 	if err := k.keep(ctx, copied.name(), copied); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func CopyAccounts(ctx context.Context, accounts Accounts, copies Segments, origi
 	all, err := accounts.Tenants(ctx)
 	for _, t := range all {
 		if err == nil {
-			copied := keptTenant{t.ID.String(), t.Name, t.Registration, t.Created}
+			copied := keptTenantOf(t)
 			err = k.keep(ctx, copied.name(), copied)
 		}
 	}
@@ -115,6 +115,12 @@ type keptTenant struct {
 	Name         string    `json:"name"`
 	Registration string    `json:"registration"`
 	Created      time.Time `json:"created"`
+	Verified     string    `json:"verified,omitempty"`
+	VerifiedBy   string    `json:"verified_by,omitempty"`
+}
+
+func keptTenantOf(t Tenant) keptTenant {
+	return keptTenant{t.ID.String(), t.Name, t.Registration, t.Created, t.Verified, t.VerifiedBy}
 }
 
 type keptKey struct {
@@ -169,7 +175,7 @@ func parseTenant(name string, body []byte) (Tenant, error) {
 	if err != nil || bad != nil || name != t.name() {
 		return Tenant{}, fmt.Errorf("%w: the copy of a tenant", ErrDamaged)
 	}
-	return Tenant{ID: id, Name: t.Name, Registration: t.Registration, Created: t.Created}, nil
+	return Tenant{ID: id, Name: t.Name, Registration: t.Registration, Created: t.Created, Verified: t.Verified, VerifiedBy: t.VerifiedBy}, nil
 }
 
 func parseKey(name string, body []byte) (APIKey, error) {

@@ -54,7 +54,10 @@ type Tenant struct {
 	ID           ID
 	Name         string // legal name, as it stands in each record
 	Registration string // registered number (USCC, LEI); may be empty
-	Created      time.Time
+	// Verified is how its identity was established, and VerifiedBy by whom; they stand in each
+	// record beside the name. Both or neither.
+	Verified, VerifiedBy string
+	Created              time.Time
 }
 
 // Role is what a principal may do for its tenant.

@@ -221,6 +221,10 @@ func (in *intake) record(id ID, held bool) (proofs.Record, error) {
 	if in.tenant.Registration != "" {
 		text("tenant.registration", in.tenant.Registration)
 	}
+	if in.tenant.Verified != "" {
+		text("tenant.verified", in.tenant.Verified)
+		text("tenant.verified.by", in.tenant.VerifiedBy)
+	}
 	text("content.sha256", hex.EncodeToString(in.digest[:]))
 	add("content.held", proofs.Boolean(held), nil)
 	if held {

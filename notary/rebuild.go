@@ -247,7 +247,7 @@ func (w *rewriter) enrol(ctx context.Context, o *opened) error {
 		s, _ := v.Text()
 		return s
 	}
-	t := Tenant{ID: o.row.Tenant, Name: text("tenant.name"), Registration: text("tenant.registration"), Created: o.entry.Time}
+	t := Tenant{ID: o.row.Tenant, Name: text("tenant.name"), Registration: text("tenant.registration"), Verified: text("tenant.verified"), VerifiedBy: text("tenant.verified.by"), Created: o.entry.Time}
 	err := w.from.Accounts.CreateTenant(ctx, t)
 	if err != nil && !errors.Is(err, ErrExists) {
 		return fmt.Errorf("making tenant %s anew: %w", t.ID, err)

@@ -22,6 +22,8 @@ var names = map[string]Type{
 	"id":                   TypeUUID,
 	"tenant.name":          TypeText,
 	"tenant.registration":  TypeText,
+	"tenant.verified":      TypeText,
+	"tenant.verified.by":   TypeText,
 	"depositor.name":       TypeText,
 	"depositor.signature":  TypeText,
 	"content.sha256":       TypeDigest,

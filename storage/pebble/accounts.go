@@ -157,7 +157,11 @@ func (l *Ledger) insert(ctx context.Context, key, fields []byte) error {
 func appendTenant(dst []byte, t *notary.Tenant) []byte {
 	dst = appendUint64(dst, uint64(t.Created.UnixMicro()))
 	dst = appendCounted(dst, []byte(t.Name))
-	return appendCounted(dst, []byte(t.Registration))
+	dst = appendCounted(dst, []byte(t.Registration))
+	if t.Verified == "" && t.VerifiedBy == "" { // as before tenants were verified
+		return dst
+	}
+	return appendCounted(appendCounted(dst, []byte(t.Verified)), []byte(t.VerifiedBy))
 }
 
 func decodeTenant(fields []byte) (notary.Tenant, error) {
@@ -166,6 +170,9 @@ func decodeTenant(fields []byte) (notary.Tenant, error) {
 		Created:      time.UnixMicro(int64(d.uint64())).UTC(),
 		Name:         string(d.counted()),
 		Registration: string(d.counted()),
+	}
+	if len(d.rest) > 0 {
+		t.Verified, t.VerifiedBy = string(d.counted()), string(d.counted())
 	}
 	if err := d.finish(); err != nil {
 		return notary.Tenant{}, err

@@ -26,18 +26,19 @@ func (l *Ledger) insert(ctx context.Context, sql string, args ...any) error {
 
 // CreateTenant implements notary.Accounts.
 func (l *Ledger) CreateTenant(ctx context.Context, t notary.Tenant) error {
-	err := l.insert(ctx, "INSERT INTO tenants (id, name, registration, created) VALUES ($1, $2, $3, $4)", uuid(t.ID), t.Name, t.Registration, t.Created)
+	err := l.insert(ctx, "INSERT INTO tenants (id, name, registration, created, verified, verified_by) VALUES ($1, $2, $3, $4, $5, $6)",
+		uuid(t.ID), t.Name, t.Registration, t.Created, t.Verified, t.VerifiedBy)
 	if err != nil {
 		return fmt.Errorf("create tenant %v: %w", t.ID, err)
 	}
 	return nil
 }
 
-const selectTenant = "SELECT id, name, registration, created FROM tenants"
+const selectTenant = "SELECT id, name, registration, created, verified, verified_by FROM tenants"
 
 func scanTenant(row pgx.Row) (t notary.Tenant, err error) {
 	var id pgtype.UUID
-	if err := row.Scan(&id, &t.Name, &t.Registration, &t.Created); err != nil {
+	if err := row.Scan(&id, &t.Name, &t.Registration, &t.Created, &t.Verified, &t.VerifiedBy); err != nil {
 		return notary.Tenant{}, err
 	}
 	t.ID, t.Created = id.Bytes, t.Created.UTC()

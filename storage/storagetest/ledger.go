@@ -1270,7 +1270,7 @@ func testAccounts(t *testing.T, h Harness) {
 
 	want := []notary.Tenant{
 		{ID: alice, Name: "Élan 贷款 Ltd", Registration: "91310000MA1FL0000X", Created: created},
-		{ID: bob, Name: "Court of Somewhere", Created: created.Add(time.Hour)},
+		{ID: bob, Name: "Court of Somewhere", Created: created.Add(time.Hour), Verified: "营业执照", VerifiedBy: "Notary Office"},
 		{ID: notary.ID{0: 0xff}, Name: "last", Created: created},
 	}
 	for _, i := range []int{2, 0, 1} {
@@ -1305,7 +1305,7 @@ func testAccounts(t *testing.T, h Harness) {
 func checkAccounts(t *testing.T, accounts notary.Accounts, tenants []notary.Tenant, keys []notary.APIKey) {
 	t.Helper()
 	same := func(a, b notary.Tenant) bool {
-		return a.ID == b.ID && a.Name == b.Name && a.Registration == b.Registration && a.Created.Equal(b.Created)
+		return a.ID == b.ID && a.Name == b.Name && a.Registration == b.Registration && a.Verified == b.Verified && a.VerifiedBy == b.VerifiedBy && a.Created.Equal(b.Created)
 	}
 	all, err := accounts.Tenants(t.Context())
 	if err != nil || !slices.EqualFunc(all, tenants, same) {
