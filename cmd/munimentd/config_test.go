@@ -99,6 +99,7 @@ anchors: [s3]
 anchor: {s3: {bucket: w, access-key: k, secret-key: s}}
 log-key: {pkcs11: {module: /w.so, token: w, keys: [w]}}
 timestamp: {authorities: ["http://w"], roots: /w}
+kms: {engine: vault, vault: {address: "https://w", key: w, token: w}}
 trillian: {mode: remote, address: "w:1", certificate: /w, key: /w}
 `
 
@@ -363,6 +364,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		"log-key.pem":          word,
 		"log-key.passphrase":   word,
 		"log-key.pkcs11.pin":   word,
+		"kms.vault.token":      word,
 		"blobs.s3.tenants":     "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: a, access-key: k, secret-key: " + word + "}}",
 	}
 	for _, s := range newConfig().settings {

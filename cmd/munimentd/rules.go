@@ -45,7 +45,7 @@ func (c *config) check() error {
 	if err := c.checkTrillian(); err != nil {
 		return err
 	}
-	if _, err := c.kms(); err != nil {
+	if err := c.KMS.check(); err != nil {
 		return err
 	}
 	return c.checkUnused()

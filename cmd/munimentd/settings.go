@@ -137,7 +137,7 @@ func kmsSettings(k *kmsConfig) []setting {
 		{"kms.vault.key", text(&k.Vault.Key), "", "name of the key there, of type aes256-gcm96"},
 		{"kms.vault.namespace", text(&k.Vault.Namespace), "", "namespace on the server; empty: none"},
 		{"kms.vault.token", secret(&k.Vault.Token), "", "token that may encrypt and decrypt with the key; for the environment"},
-		{"kms.vault.token-file", text(&k.Vault.TokenFile), "", "file that holds the token, as an agent renews it: read for each call"},
+		{"kms.vault.token-file", text(&k.Vault.TokenFile), "", "file that holds the token, as an agent renews it: read for each call, and comes before kms.vault.token"},
 		{"kms.vault.ca", text(&k.Vault.CA), "", "PEM file of the roots that the server's certificate must lead to; empty: the machine's"},
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,16 +35,24 @@ func (c *config) kms() (notary.KMS, error) {
 	if c.KMS.Engine != "vault" {
 		return nil, nil
 	}
-	for name, text := range map[string]string{"kms.vault.address": c.KMS.Vault.Address, "kms.vault.key": c.KMS.Vault.Key} {
-		if text == "" {
-			return nil, fmt.Errorf("kms.engine is vault, so %s must be set", name)
-		}
-	}
 	t, err := vault.New(c.KMS.Vault)
 	if err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// check refuses what names no key.
+func (k kmsConfig) check() error {
+	v := k.Vault
+	switch {
+	case k.Engine != "vault":
+	case v.Address == "", v.Mount == "", v.Key == "":
+		return errors.New("kms.engine is vault, so kms.vault.address, kms.vault.mount and kms.vault.key must be set")
+	case v.Token == "" && v.TokenFile == "":
+		return errors.New("kms.engine is vault, so kms.vault.token-file or kms.vault.token must be set")
+	}
+	return nil
 }
 
 // tenantKeyFiles are the key files of one directory, as far as they were read.

@@ -65,8 +65,8 @@ func New(c Config) (*Transit, error) {
 		return nil, errors.New("kms.vault.address must be https: keys go over this connection")
 	case !name(c.Mount) || !name(c.Key) || strings.Contains(c.Key, "/"):
 		return nil, errors.New("kms.vault.mount and kms.vault.key must name a Transit engine and a key of it")
-	case (c.Token == "") == (c.TokenFile == ""):
-		return nil, errors.New("either kms.vault.token or kms.vault.token-file is needed")
+	case c.Token == "" && c.TokenFile == "":
+		return nil, errors.New("kms.vault.token-file or kms.vault.token is needed")
 	}
 	transport := &http.Transport{
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
