@@ -41,11 +41,20 @@ func (k *KeptAccounts) CreateTenant(ctx context.Context, t Tenant) error {
 
 // CreateAPIKey implements Accounts.
 func (k *KeptAccounts) CreateAPIKey(ctx context.Context, a APIKey) error {
-	copied := keptKey{hex.EncodeToString(a.Hash[:]), a.Tenant.String(), a.Role, a.Created}
+	copied := keptKeyOf(a)
 	if err := k.keep(ctx, copied.name(), copied); err != nil {
 		return err
 	}
 	return k.accounts.CreateAPIKey(ctx, a)
+}
+
+// DeleteAPIKey implements Accounts. The copy goes first: a recovery must not bring a key back
+// that was taken away.
+func (k *KeptAccounts) DeleteAPIKey(ctx context.Context, hash [32]byte) error {
+	if err := k.copies.DropAccount(ctx, k.origin, keptKeyOf(APIKey{Hash: hash}).name()); err != nil {
+		return fmt.Errorf("dropping the copy of an account: %w", err)
+	}
+	return k.accounts.DeleteAPIKey(ctx, hash)
 }
 
 // Tenant implements Accounts.
@@ -82,7 +91,7 @@ func CopyAccounts(ctx context.Context, accounts Accounts, copies Segments, origi
 	hashes, err := accounts.APIKeys(ctx)
 	for _, a := range hashes {
 		if err == nil {
-			copied := keptKey{hex.EncodeToString(a.Hash[:]), a.Tenant.String(), a.Role, a.Created}
+			copied := keptKeyOf(a)
 			err = k.keep(ctx, copied.name(), copied)
 		}
 	}
@@ -113,6 +122,12 @@ type keptKey struct {
 	Tenant  string    `json:"tenant"`
 	Role    Role      `json:"role"`
 	Created time.Time `json:"created"`
+	Name    string    `json:"name,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+func keptKeyOf(a APIKey) keptKey {
+	return keptKey{hex.EncodeToString(a.Hash[:]), a.Tenant.String(), a.Role, a.Created, a.Name, a.Expires}
 }
 
 func (t keptTenant) name() string { return "tenant-" + t.ID }
@@ -162,7 +177,7 @@ func parseKey(name string, body []byte) (APIKey, error) {
 	err := json.Unmarshal(body, &k)
 	tenant, bad := ParseID(k.Tenant)
 	hash, wrong := hex.DecodeString(k.Hash)
-	a := APIKey{Tenant: tenant, Role: k.Role, Created: k.Created}
+	a := APIKey{Tenant: tenant, Role: k.Role, Created: k.Created, Name: k.Name, Expires: k.Expires}
 	if err != nil || bad != nil || wrong != nil || len(hash) != len(a.Hash) || name != k.name() {
 		return APIKey{}, fmt.Errorf("%w: the copy of an API key", ErrDamaged)
 	}

@@ -193,7 +193,12 @@ func (n *Notary) room() error {
 
 // offer puts rows into the pool and waits until they are committed.
 func (n *Notary) offer(ctx context.Context, op Operation, rows ...*prepared) (*pending, error) {
-	p := &pending{ctx: ctx, op: op, rows: rows, entered: time.Now(), done: make(chan error, 1)}
+	return n.offerTurn(ctx, op, Term{}, rows...)
+}
+
+// offerTurn is offer with a turn, which is taken together with the key.
+func (n *Notary) offerTurn(ctx context.Context, op Operation, turn Term, rows ...*prepared) (*pending, error) {
+	p := &pending{ctx: ctx, op: op, turn: turn, rows: rows, entered: time.Now(), done: make(chan error, 1)}
 	if err := n.enter(p); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ type depository struct {
 	advisory  bool
 	// second gives a second opinion; nil: nobody does.
 	second          *notarytest.SecondTree
+	retention       notary.Retention
 	opinionAdvisory bool
 	clients         []*cosign.Client // of the process that was opened last, or of each replica
 	parallel        bool
@@ -149,11 +150,12 @@ func (d *depository) config() notary.Config {
 		anchors = []notary.Anchor{d.anchor}
 	}
 	c := notary.Config{
-		Policy:  d.policy,
-		Signer:  d.signer,
-		Ledger:  recorder{d.ledger, d},
-		Blobs:   d.blobs,
-		Anchors: anchors,
+		Policy:    d.policy,
+		Signer:    d.signer,
+		Retention: d.retention,
+		Ledger:    recorder{d.ledger, d},
+		Blobs:     d.blobs,
+		Anchors:   anchors,
 		TenantKey: func(id notary.ID) (notary.TenantKey, error) {
 			k, ok := d.keys[id]
 			if !ok {
@@ -165,7 +167,7 @@ func (d *depository) config() notary.Config {
 		Advisory:    d.advisory,
 		Logger:      slog.New(slog.DiscardHandler),
 		Timestamps:  d.timestamps,
-		AcceptClock: d.timestamps != nil,
+		AcceptClock: d.timestamps != nil || d.retention != nil,
 		Metrics:     d.registry,
 		Fatal: func(err error) {
 			d.mu.Lock()

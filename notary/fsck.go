@@ -56,15 +56,19 @@ func (r *Report) findBlob(row Row, format string, args ...any) {
 type checker struct {
 	n        *Notary
 	report   *Report
-	forgot   bool // some cases
-	lost     bool // a row was seen whose private part a disaster took
-	retain   bool // documents, should it have been put off when they were deposited
+	forgot   bool   // some cases
+	due      uint64 // deposits whose term of retention has ended
+	lost     bool   // a row was seen whose private part a disaster took
+	retain   bool   // documents, should it have been put off when they were deposited
 	progress func(done, total uint64)
 	head     Head
 	last     time.Time         // entry time of the row before
 	paid     Operation         // that the row before belongs to; Count 0: not known
 	cases    map[caseKey]*Case // the last of each case, of maxCases at most
-	moved    map[caseKey]*Case // what cases held before, for who may go back; nil: nobody
+	// erased is the place in its case of each entry that was erased, by leaf hash; maxCases at
+	// most.
+	erased map[proofs.Hash]uint64
+	moved  map[caseKey]*Case // what cases held before, for who may go back; nil: nobody
 }
 
 // Fsck reads everything, re-hashes it, and reports what does not fit: anchors,
@@ -85,7 +89,7 @@ func (n *Notary) Fsck(ctx context.Context, progress func(done, total uint64)) (*
 	if progress == nil {
 		progress = func(uint64, uint64) {}
 	}
-	c := &checker{n: n, report: &Report{Named: []string{}}, progress: progress, cases: map[caseKey]*Case{}}
+	c := &checker{n: n, report: &Report{Named: []string{}}, progress: progress, cases: map[caseKey]*Case{}, erased: map[proofs.Hash]uint64{}}
 	var err error
 	// The anchors first: they only move forward, and never beyond the head read after.
 	anchors := c.loadAnchors(ctx)
@@ -248,15 +252,40 @@ func (c *checker) row(ctx context.Context, index uint64) {
 		return
 	}
 	if errors.Is(err, ErrErased) {
+		if row.CaseSeq > 0 && len(c.erased) < maxCases {
+			c.erased[proofs.LeafHash(row.Entry)] = row.CaseSeq
+		}
 		return
 	}
 	if err != nil {
 		c.report.find("row %d: %v", index, err)
 		return
 	}
-	if entry.Kind == proofs.KindDeposit {
+	switch entry.Kind {
+	case proofs.KindDeposit:
+		if until := c.n.keptUntil(o); !until.IsZero() && until.Before(c.n.clock.now()) {
+			c.due++
+		}
 		c.lookups(ctx, o)
 		c.document(ctx, o)
+	case proofs.KindNotice:
+		c.lookups(ctx, o)
+		c.notice(ctx, o)
+	}
+}
+
+// notice checks that what a notice says was done; the scrubber sees to it.
+func (c *checker) notice(ctx context.Context, o *opened) {
+	if c.retain {
+		if _, err := c.n.finishErasure(ctx, o); err != nil {
+			c.n.config.Logger.Warn("an erasure is not carried out yet; the scrubber tries again", "notice", o.row.Index, "error", err)
+		}
+		return
+	}
+	if row, left, err := c.n.leftOf(ctx, o); err != nil {
+		c.report.find("the erasure that entry %d says cannot be checked: %v", o.row.Index, err)
+	} else if left {
+		c.report.find("entry %d says that entry %d was erased, and its key is still there: munimentd serve carries it out", o.row.Index, row.Index)
 	}
 }
 
@@ -320,6 +349,9 @@ func (c *checker) place(row Row, contract Term) {
 		c.moved[k] = &was
 	}
 	gap := c.lost && row.CaseSeq > last.Seq+1 // others of the case may be among what was lost
+	if seq, erased := c.erased[row.CasePrev]; row.CaseSeq > 1 && erased && seq == row.CaseSeq-1 || len(c.erased) == maxCases {
+		gap = true
+	}
 	if !gap && (row.CaseSeq != last.Seq+1 || row.CasePrev != last.Leaf) {
 		c.report.find("entry %d says it is number %d of its case, after number %d", row.Index, row.CaseSeq, last.Seq)
 	}

@@ -77,6 +77,7 @@ func (c *checker) copies(ctx context.Context, name SegmentName, rows []segmentRo
 
 // sameSealed compares two rows but for their secrets.
 func sameSealed(a, b Row) bool {
+	erased := len(a.Body) == 0 || len(b.Body) == 0 // in one place, and perhaps locked in the other
 	return a.Index == b.Index && bytes.Equal(a.Entry, b.Entry) && a.Tenant == b.Tenant && a.ID == b.ID &&
-		a.CaseSeq == b.CaseSeq && a.CasePrev == b.CasePrev && bytes.Equal(a.Body, b.Body)
+		a.CaseSeq == b.CaseSeq && a.CasePrev == b.CasePrev && (erased || bytes.Equal(a.Body, b.Body))
 }

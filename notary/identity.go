@@ -93,4 +93,12 @@ type APIKey struct {
 	Tenant  ID
 	Role    Role
 	Created time.Time
+	Name    string    // what the operator calls it; may be empty
+	Expires time.Time // from when on it is refused; zero: never
 }
+
+// Caller is how a principal with the key is called.
+func (k APIKey) Caller() string { return "key:" + hex.EncodeToString(k.Hash[:8]) }
+
+// Expired reports whether the key is refused at that time.
+func (k APIKey) Expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }

@@ -236,6 +236,8 @@ func (t termer) terms(record proofs.Record) (terms []Term, contract *Term) {
 		case m.Name == "contract.number":
 			number := t.term(termContract, text)
 			terms, contract = append(terms, number), &number
+		case m.Name == "notice.deposit":
+			terms = append(terms, t.term(termNotice, text))
 		case strings.HasPrefix(m.Name, termLabel):
 			terms = append(terms, t.term(m.Name, text))
 		}

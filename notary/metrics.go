@@ -38,6 +38,7 @@ type metrics struct {
 	rows, operations          prometheus.Histogram
 	stage                     [stages]prometheus.Observer
 	scrubbed                  prometheus.Gauge
+	due                       prometheus.Gauge
 	scrubBegan                prometheus.Gauge
 	departure                 prometheus.Gauge
 	stampFailures             []prometheus.Counter // of each time-stamp authority
@@ -86,6 +87,7 @@ func newMetrics(n *Notary) *metrics {
 	m.rows = histogram("muniment_batch_rows", "Entries in one commit of the ledger.")
 	m.operations = histogram("muniment_batch_operations", "Operations, each under one idempotency key, in one commit of the ledger.")
 	m.scrubbed = gauge("muniment_scrub_entries", "Entries that the scrubber has read and re-hashed in its present pass.")
+	m.due = gauge("muniment_retention_due_deposits", "Deposits whose term of retention had ended when the scrubber's last whole pass came to them, and that are not erased; held ones count too.")
 	m.scrubBegan = gauge("muniment_scrub_pass_started_timestamp_seconds", "When the scrubber's present pass began, in Unix time.")
 	m.departure = gauge("muniment_clock_departure_seconds", "By how much the ledger's clock is ahead of the steady count since the start; beyond 2 either way it is not believed.")
 	m.countAuthorities(n.config.Timestamps)

@@ -96,6 +96,7 @@ func TestMetrics(t *testing.T) {
 			"muniment_checkpoint_published_timestamp_seconds": started + 2.5,
 			"muniment_scrub_pass_started_timestamp_seconds":   started,
 			"muniment_scrub_entries":                          1,
+			"muniment_retention_due_deposits":                 0,
 		} {
 			if v, ok := got[name]; !ok || v != want {
 				t.Errorf("%s is %v, want %v", name, v, want)

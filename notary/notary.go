@@ -75,6 +75,8 @@ type Config struct {
 	// Previous is the last sealed state of a log that was ended, and that a new one follows:
 	// Init names it in the genesis entry. nil: there is none.
 	Previous *proofs.Checkpoint
+	// Retention is how long deposits are kept before they can be erased without an order.
+	Retention Retention
 	// Facts are the members of the public fact sheet, ascending by name, which who seals
 	// keeps in force. nil: there is none.
 	Facts proofs.Record

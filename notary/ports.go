@@ -131,6 +131,13 @@ type Query struct {
 	Limit  int       // 1 to 1,000
 }
 
+// Erasure is what a ledger is to destroy of one row.
+type Erasure struct {
+	Tenant ID
+	Index  uint64
+	Terms  []Term
+}
+
 // Stamp is a published checkpoint with the time-stamp tokens that authorities gave for it.
 type Stamp struct {
 	Size   uint64 // of the checkpoint
@@ -206,6 +213,14 @@ type Ledger interface {
 	// Deposits returns the rows that the query selects.
 	Deposits(ctx context.Context, q Query) ([]Row, error)
 
+	// Erase destroys the secrets of a row and its sealed record, and takes it away from the
+	// terms named: on a nil return that is durable, on no replica is any of it read again,
+	// and who has the store's files reads no byte of it that is not said in the driver's own
+	// documentation. Entry, id, place in the case and idempotency key stay, and the row is
+	// still found without a term. To ask again changes nothing. A row that is not the
+	// tenant's is ErrNotFound; a term that it does not have is no error.
+	Erase(ctx context.Context, e Erasure) error
+
 	// Publish makes note, a signed checkpoint of that size, the newest published
 	// one, visible to every replica on return. A size below the published one
 	// changes nothing and is no error; a note of the same size replaces the one before,
@@ -247,6 +262,8 @@ type Accounts interface {
 	Tenants(ctx context.Context) ([]Tenant, error)
 	// CreateAPIKey stores the hash of a key, durable on return. ErrExists if it is there.
 	CreateAPIKey(ctx context.Context, k APIKey) error
+	// DeleteAPIKey takes a key away, durable on return. ErrNotFound if it is not there.
+	DeleteAPIKey(ctx context.Context, hash [32]byte) error
 	// APIKey returns the key of that hash, or ErrNotFound.
 	APIKey(ctx context.Context, hash [32]byte) (APIKey, error)
 	// APIKeys returns all keys in ascending order of hash.
@@ -274,6 +291,10 @@ type Blobs interface {
 	// Delete removes an object, durably on return; a missing one is no error. Only
 	// erasure and the sweep of orphans call it.
 	Delete(ctx context.Context, name string) error
+	// Hold puts a legal hold on an object that is there, or lifts it: where the store knows
+	// such holds, nobody can delete a held object. On a nil return that is in force, or the
+	// store has none. To ask again changes nothing.
+	Hold(ctx context.Context, name string, on bool) error
 	// Retain protects an object, that is there, as the store was configured to: against
 	// deletion for a period from since on, or until a legal hold is lifted. On a nil
 	// return the protection is in force, or none is configured. To ask again changes
@@ -344,6 +365,9 @@ type Segments interface {
 	// lost, under the name AccountName gives it, durable on return. What is there stays as
 	// it is. Who takes a key away from the ledger must take it away here first.
 	KeepAccount(ctx context.Context, origin, name string, body []byte) error
+	// DropAccount takes away what KeepAccount stored, durably on return; a missing one is no
+	// error.
+	DropAccount(ctx context.Context, origin, name string) error
 	// KeptAccounts calls fn with each of them, in no order. It stops at fn's first error
 	// and returns it.
 	KeptAccounts(ctx context.Context, origin string, fn func(name string, body []byte) error) error

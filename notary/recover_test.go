@@ -181,6 +181,42 @@ func TestRebuild(t *testing.T) {
 	d.check(slices.Collect(maps.Values(receipts))...)
 }
 
+// TestRebuildErased: a ledger that is rebuilt brings nothing back that was erased: not the
+// record, not the document, not what it is found by; its key still answers that it is gone,
+// and notices go on.
+func TestRebuildErased(t *testing.T) {
+	d := newDepository(t)
+	receipts := livedFor(t, d, 1)
+	n := d.open()
+	id, other := idOf(t, receipts["3"]), idOf(t, receipts["6"])
+	for i, who := range []string{"ann", "bob"} {
+		d.note(n, d.keeper(who), notary.Notice{Key: fmt.Sprint("erase", i), Act: notary.ActErase, Deposit: id})
+	}
+	d.note(n, d.keeper("ann"), notary.Notice{Key: "hold", Act: notary.ActHold, Deposit: other, Matter: "M"})
+	closeNotary(t, n)
+	into := notarytest.NewLedger(nil)
+	if r := rebuild(t, d.recovery(into)); !r.Clean() {
+		t.Errorf("%+v", r)
+	}
+	d.ledger = into
+	n = d.opened()
+	if _, err := n.Receipt(t.Context(), d.principal(), id); !errors.Is(err, notary.ErrErased) {
+		t.Errorf("the erased deposit: %v", err)
+	}
+	if _, err := n.Deposit(t.Context(), d.principal(), livedDeposit(t, "3")); !errors.Is(err, notary.ErrErased) {
+		t.Errorf("its key: %v", err)
+	}
+	if s, err := n.Notices(t.Context(), d.principal(), id); err != nil || s.Erased == nil || len(s.Notices) != 2 {
+		t.Errorf("its notices: %+v, %v", s, err)
+	}
+	if _, s := d.note(n, d.keeper("bob"), notary.Notice{Key: "release", Act: notary.ActRelease, Deposit: other, Matter: "M"}); len(s.Notices) != 2 || len(s.Matters) != 0 {
+		t.Errorf("the other's: %+v", s)
+	}
+	closeNotary(t, n)
+	d.fsck()
+	d.check(slices.Collect(maps.Values(receipts))...)
+}
+
 // TestRebuildInterrupted: whatever call fails, and however, a second run ends it.
 func TestRebuildInterrupted(t *testing.T) {
 	d := newDepository(t)

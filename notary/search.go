@@ -20,6 +20,7 @@ type Search struct {
 	Value    string    // of that label
 	Since    time.Time // entry time at or after it; zero: no bound
 	Until    time.Time // entry time before it; zero: no bound
+	Due      time.Time // the term of retention ended before it; zero: no bound
 	From     uint64    // the first index that may be returned: the cursor
 	Limit    int       // 1 to MaxFound
 }
@@ -46,34 +47,62 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 	if err != nil {
 		return nil, 0, err
 	}
-	rows, err := n.config.Ledger.Deposits(ctx, q)
-	if err != nil {
-		return nil, 0, n.unavailable(err)
-	}
-	if len(rows) == 0 {
-		return nil, 0, nil
-	}
-	v, err := n.reaching(ctx, rows[len(rows)-1].Index+1)
-	if err != nil {
-		return nil, 0, err
-	}
-	for _, row := range rows {
-		if row.Index >= v.size {
+	for looked := 0; looked < maxLooked; {
+		q.Limit = s.Limit - len(found)
+		rows, err := n.config.Ledger.Deposits(ctx, q)
+		if err != nil {
+			return nil, 0, n.unavailable(err)
+		}
+		if len(rows) == 0 {
 			return found, 0, nil
 		}
-		o, err := n.unseal(row)
-		if errors.Is(err, ErrLost) {
-			continue
-		}
+		more, open, err := n.openFound(ctx, rows, s.Due)
 		if err != nil {
 			return nil, 0, err
 		}
+		found = append(found, more...)
+		if !open || len(rows) < q.Limit {
+			return found, 0, nil
+		}
+		q.From = rows[len(rows)-1].Index + 1
+		if looked += len(rows); len(found) == s.Limit {
+			break
+		}
+	}
+	return found, q.From, nil
+}
+
+// maxLooked bounds the rows that one search opens. Notices, and what was erased, are passed
+// over, so a page may have fewer deposits than asked for, or none, and others follow.
+const maxLooked = 4 * MaxFound
+
+// openFound opens those of a tenant's rows that are deposits to be found. open is whether all
+// of them are published, so that more may follow.
+func (n *Notary) openFound(ctx context.Context, rows []Row, due time.Time) (found []Found, open bool, err error) {
+	v, err := n.reaching(ctx, rows[len(rows)-1].Index+1)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, row := range rows {
+		if row.Index >= v.size {
+			return found, false, nil
+		}
+		o, err := n.unseal(row)
+		if errors.Is(err, ErrLost) || errors.Is(err, ErrErased) {
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if o.entry.Kind != proofs.KindDeposit {
+			continue
+		}
+		if until := n.keptUntil(o); !due.IsZero() && (until.IsZero() || !until.Before(due)) {
+			continue
+		}
 		found = append(found, Found{row.ID, row.Index, o.entry, o.entry.LeafHash(), o.record})
 	}
-	if len(rows) == s.Limit {
-		next = rows[len(rows)-1].Index + 1
-	}
-	return found, next, nil
+	return found, true, nil
 }
 
 // query puts a search into the ledger's words.

@@ -29,10 +29,14 @@ type pending struct {
 	ctx  context.Context
 	op   Operation // First and Count are filled in by the sequencer
 	rows []*prepared
+	// turn, unless zero, is a second key that must be free: of all that want it one has it.
+	turn Term
 	// entered is when it joined the pool.
 	entered time.Time
 	// again: the key was found taken; op tells by which rows.
 	again bool
+	// beaten: the turn was found taken, and nothing was written.
+	beaten bool
 	// done receives exactly one value: nil when op is committed, durable.
 	done chan error
 }
@@ -223,6 +227,9 @@ func (b *builder) lookups() Lookups {
 	var l Lookups
 	for _, p := range b.batch {
 		l.Operations = append(l.Operations, p.op)
+		if p.turn != (Term{}) {
+			l.Operations = append(l.Operations, Operation{Tenant: p.op.Tenant, Key: p.turn})
+		}
 		for _, r := range p.rows {
 			if r.contract != nil {
 				l.Cases = append(l.Cases, Case{Tenant: r.row.Tenant, Contract: *r.contract})
@@ -249,14 +256,26 @@ func (b *builder) build(s State) (*Batch, error) {
 	}
 	out := &Batch{}
 	taken := map[Operation]*pending{} // by tenant and key: a retry may stand beside its original
-	for i, p := range b.batch {
-		key := Operation{Tenant: p.op.Tenant, Key: p.op.Key}
-		if found := s.Operations[i]; found.Count > 0 {
-			p.op, p.again = found, true
-		} else if first := taken[key]; first != nil {
+	found := s.Operations
+	next := func() (op Operation) {
+		op, found = found[0], found[1:]
+		return op
+	}
+	for _, p := range b.batch {
+		key, turn := Operation{Tenant: p.op.Tenant, Key: p.op.Key}, Operation{Tenant: p.op.Tenant, Key: p.turn}
+		was, has := next(), Operation{}
+		if p.turn != (Term{}) {
+			has = next()
+		}
+		switch first := taken[key]; {
+		case was.Count > 0:
+			p.op, p.again = was, true
+		case first != nil:
 			p.op, p.again = first.op, true
-		} else {
-			taken[key] = p
+		case has.Count > 0, p.turn != (Term{}) && taken[turn] != nil:
+			p.beaten = true
+		default:
+			taken[key], taken[turn] = p, p
 			b.place(out, p, at)
 		}
 	}
@@ -327,6 +346,11 @@ func (b *builder) place(out *Batch, p *pending, at time.Time) {
 	}
 	if p.op.Key != (Term{}) { // genesis has none
 		out.Operations = append(out.Operations, p.op)
+	}
+	if p.turn != (Term{}) {
+		turn := p.op
+		turn.Key = p.turn
+		out.Operations = append(out.Operations, turn)
 	}
 }
 

@@ -40,17 +40,25 @@ func (n *Notary) eachOrphan(ctx context.Context, before time.Time, fn func(name 
 		if err != nil {
 			return nil
 		}
-		_, err = n.config.Ledger.Deposit(ctx, t, i)
-		if errors.Is(err, ErrNotFound) {
+		row, err := n.config.Ledger.Deposit(ctx, t, i)
+		if errors.Is(err, ErrNotFound) || err == nil && len(row.Secrets) == 0 { // or erased
 			return fn(name)
 		}
 		return err
 	})
 }
 
-// sweep deletes the blobs of deposits that never came to be.
+// sweep deletes the blobs of deposits that never came to be, or were erased. One that
+// cannot be deleted, such as a document that the store locks, keeps no other.
 func (n *Notary) sweep(ctx context.Context) error {
-	return n.eachOrphan(ctx, n.clock.now().Add(-orphanAge), func(name string) error { return n.config.Blobs.Delete(ctx, name) })
+	var failed error
+	err := n.eachOrphan(ctx, n.clock.now().Add(-orphanAge), func(name string) error {
+		if err := n.config.Blobs.Delete(ctx, name); err != nil {
+			failed = fmt.Errorf("deleting %s: %w", name, err)
+		}
+		return ctx.Err()
+	})
+	return errors.Join(err, failed)
 }
 
 // runUpkeep sweeps every hour, and scrubs without end: a slow fsck that is through
@@ -97,6 +105,11 @@ func (n *Notary) findLost(ctx context.Context) {
 		if err != nil {
 			continue // the scrubber judges it
 		}
+		if left, err := n.finishErasure(ctx, o); err != nil {
+			n.config.Logger.Warn("an erasure is not carried out yet; the scrubber tries again", "notice", row.Index, "error", err)
+		} else if left {
+			n.config.Logger.Info("an erasure that was interrupted is carried out", "notice", row.Index)
+		}
 		if held, _ := o.record.Get("content.held"); held != proofs.Boolean(true) {
 			continue
 		}
@@ -122,7 +135,7 @@ type scrub struct {
 
 func (n *Notary) newScrub() *scrub {
 	n.metrics.scrubBegan.SetToCurrentTime()
-	return &scrub{checker: checker{n: n, retain: true, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}}}
+	return &scrub{checker: checker{n: n, retain: true, progress: func(uint64, uint64) {}, cases: map[caseKey]*Case{}, erased: map[proofs.Hash]uint64{}}}
 }
 
 // step checks the next few entries, as many as the pace asks for, and reports whether
@@ -145,6 +158,9 @@ func (s *scrub) step(ctx context.Context) (over bool) {
 		s.n.ready.damaged(fmt.Errorf("%w: %s", ErrDamaged, what))
 	}
 	s.next = end
+	if s.next >= head.Size {
+		s.n.metrics.due.Set(float64(s.due))
+	}
 	s.n.metrics.scrubbed.Set(float64(s.next))
 	return s.next >= head.Size
 }

@@ -52,6 +52,15 @@ var names = map[string]Type{
 	"log.previous.size":    TypeInteger,
 	"log.previous.root":    TypeDigest,
 
+	"notice.act":     TypeText,
+	"notice.deposit": TypeUUID,
+	"notice.index":   TypeInteger,
+	"notice.leaf":    TypeDigest,
+	"notice.matter":  TypeText,
+	"notice.reason":  TypeText,
+	"notice.by":      TypeText,
+	"notice.asked":   TypeUUID,
+
 	"facts.operator":              TypeText,
 	"facts.operator.registration": TypeText,
 	"facts.operator.address":      TypeText,

@@ -51,7 +51,7 @@ func (s *server) GetDeposit(w http.ResponseWriter, r *http.Request, id api.Depos
 
 // GetReceipt implements GET /v1/deposits/{id}/receipt.
 func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetReceiptParams) {
-	receipt, err := receipt(s, r, id, params.Assurance, params.Timestamps)
+	receipt, err := selected(params, func() (proofs.Receipt, error) { return receipt(s, r, id, params.Assurance, params.Timestamps) })
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -59,6 +59,31 @@ func (s *server) GetReceipt(w http.ResponseWriter, r *http.Request, id api.Depos
 	w.Header().Set("Content-Disposition", "attachment; filename="+id+".tlog-proof") // the notary knew it, so it is a UUID
 	private(w, plainText)
 	_, _ = w.Write(receipt.Marshal())
+}
+
+// selected hides what a receipt is not to show.
+func selected(params api.GetReceiptParams, receipt func() (proofs.Receipt, error)) (proofs.Receipt, error) {
+	var lists [2]string
+	for i, p := range []*string{params.Disclose, params.Hide} {
+		if p == nil {
+			continue
+		}
+		if lists[i] = *p; *p == "" {
+			return proofs.Receipt{}, badSearch([]string{"disclose", "hide"}[i], "must not be empty")
+		}
+	}
+	selection, err := proofs.ParseSelection(lists[0], lists[1])
+	if err != nil {
+		return proofs.Receipt{}, &refusal{problem: invalidSearch, detail: err.Error(), member: "disclose"}
+	}
+	r, err := receipt()
+	if err != nil {
+		return r, err
+	}
+	if r.Disclosures, err = selection.Of(r.Disclosures); err != nil {
+		return proofs.Receipt{}, &refusal{problem: invalidSearch, detail: err.Error(), member: "disclose"}
+	}
+	return r, nil
 }
 
 // withoutTimestamps is the value of the parameter timestamps.

@@ -96,7 +96,7 @@ func search(params api.ListDepositsParams, query url.Values) (notary.Search, err
 	for name, bound := range map[string]struct {
 		text *string
 		to   *time.Time
-	}{"since": {params.Since, &out.Since}, "until": {params.Until, &out.Until}} {
+	}{"since": {params.Since, &out.Since}, "until": {params.Until, &out.Until}, "due": {params.Due, &out.Due}} {
 		if bound.text == nil {
 			continue
 		}

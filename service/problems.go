@@ -40,6 +40,8 @@ var (
 	notStamped             = &problem{name: "not-stamped", status: 404, title: "No time-stamp covers the deposit yet", retry: true}
 	methodNotAllowed       = &problem{name: "method-not-allowed", status: 405, title: "The method does not exist here"}
 	timeout                = &problem{name: "timeout", status: 408, title: "The body came too slowly", retry: true}
+	kept                   = &problem{name: "kept", status: 409, title: "The deposit must be kept"}
+	notHeldUnderMatter     = &problem{name: "not-held-under-matter", status: 409, title: "The deposit is not held under that matter"}
 	erased                 = &problem{name: "erased", status: 410, title: "The deposit was erased"}
 	tooLarge               = &problem{name: "too-large", status: 413, title: "The body is too large"}
 	unsupportedMediaType   = &problem{name: "unsupported-media-type", status: 415, title: "The body is of another kind than those accepted here"}
@@ -78,6 +80,8 @@ var table = []struct {
 	{notary.ErrForbidden, forbidden, "The role of this API key does not allow this."},
 	{notary.ErrKeyReused, idempotencyKeyReused, "This Idempotency-Key stands for a deposit of other content. Use a new key for a new deposit."},
 	{notary.ErrErased, erased, "The deposit was lawfully erased. Its entry remains in the log."},
+	{notary.ErrHeld, kept, ""},
+	{notary.ErrNoHold, notHeldUnderMatter, ""},
 	{notary.ErrNotHeld, notHeld, "The deposit is digest-only; the document stayed with the depositor."},
 	{notary.ErrNotStamped, notStamped, "No checkpoint that covers the deposit has been dated by a time-stamp authority yet. Its receipt is good without."},
 	{notary.ErrDigest, digestMismatch, ""},

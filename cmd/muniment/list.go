@@ -20,6 +20,7 @@ type listOptions struct {
 	query        client.Query
 	label        string
 	since, until string
+	due          string
 	json         bool
 }
 
@@ -41,8 +42,9 @@ func listCommand(lang proofs.Language) *cobra.Command {
 	f.StringVar(&o.label, "label", "", sayFlagListLabel.in(lang))
 	f.StringVar(&o.since, "since", "", sayFlagSince.in(lang))
 	f.StringVar(&o.until, "until", "", sayFlagUntil.in(lang))
+	f.StringVar(&o.due, "due", "", sayFlagDue.in(lang))
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
-	for _, name := range []string{"contract", "sha256", "label", "since", "until"} {
+	for _, name := range []string{"contract", "sha256", "label", "since", "until", "due"} {
 		completes(c, name)
 	}
 	return c
@@ -93,7 +95,10 @@ func (o *listOptions) ask(c *cobra.Command) error {
 	if o.query.Since, err = moment(o.since); err != nil {
 		return err
 	}
-	o.query.Until, err = moment(o.until)
+	if o.query.Until, err = moment(o.until); err != nil {
+		return err
+	}
+	o.query.Due, err = moment(o.due)
 	return err
 }
 

@@ -75,6 +75,7 @@ func rootCommand(lang proofs.Language) *cobra.Command {
 		caseCommand(lang), listCommand(lang), logCommand(lang), auditCommand(lang), policyCommand(lang),
 		witnessCommand(lang), completionCommand(lang), versionCommand(lang),
 	)
+	root.AddCommand(keepingCommands(lang)...)
 	return root
 }
 

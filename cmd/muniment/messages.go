@@ -149,6 +149,11 @@ deposit, if that one verifies, is of the same entry at the same place, and its l
 smaller, unless it has time-stamps where the old one has none. One with time-stamps is kept.
 What was hidden in the old one stays hidden. An old receipt stays as good as it was.
 
+With --disclose and --hide the receipt shows some members of the record and hides the
+others: their names stay visible, their values cannot be guessed, and it proves as much of
+the rest. Name a deposit, or the file of a receipt, for which no depository is needed.
+Without content.sha256 nobody can hold a document against it.
+
 JSON: receipt, status (fetched, refreshed, kept, refused or failed), id, index, time, leaf,
 size (of the checkpoint), was (its size before), evidence, error.
 
@@ -162,6 +167,10 @@ contradicts the receipt. 2: anything else.`,
 使用 --refresh 时改为列出回执文件：若同一存证现有最好的回执通过验证，条目与位置相同，且日志没有变小
 （或新回执带有时间戳而旧回执没有），则以其替换旧回执。带有时间戳的回执予以保留。
 旧回执中隐藏的字段仍保持隐藏。旧回执的效力不变。
+
+使用 --disclose 与 --hide 时，回执只披露部分字段而隐去其余：字段名仍可见，其值无法猜出，其余内容的
+证明力不变。可指明一项存证，也可指明一个回执文件；后者无需联系存证机构。隐去 content.sha256 后，
+任何人都无法再以文件与之比对。
 
 JSON 字段：receipt、status（fetched、refreshed、kept、refused 或 failed）、id、index、time、leaf、
 size（检查点的条目数）、was（此前的条目数）、evidence、error。
@@ -531,6 +540,8 @@ var problemTitles = map[string]phrase{
 	"not-held":                 {"The depository never received the document", "存证机构未曾收到文件"},
 	"method-not-allowed":       {"The method does not exist here", "此处不支持该操作"},
 	"timeout":                  {"The body came too slowly", "上传过慢"},
+	"kept":                     {"The deposit must be kept", "该存证须予保存"},
+	"not-held-under-matter":    {"The deposit is not held under that matter", "该存证未因此事由而保全"},
 	"erased":                   {"The deposit was erased", "该存证已被删除"},
 	"too-large":                {"The document is too large", "内容过大"},
 	"unsupported-media-type":   {"The body is of another kind than those accepted here", "内容类型不被接受"},

@@ -21,6 +21,8 @@ type receiptOptions struct {
 	policy, file, out string
 	refresh, json     bool
 	evidence          bool
+	disclose, hide    string
+	selection         proofs.Selection // of both
 }
 
 func receiptCommand(lang proofs.Language) *cobra.Command {
@@ -40,8 +42,12 @@ func receiptCommand(lang proofs.Language) *cobra.Command {
 				return sayEvidenceNoOutput.err()
 			case o.file != "" && (len(args) > 1 || o.out != ""):
 				return sayOneOutput.err()
+			case o.disclose+o.hide != "" && (o.file == "" || o.refresh || o.evidence):
+				return sayWhereDisclosed.err()
 			}
-			return nil
+			var err error
+			o.selection, err = proofs.ParseSelection(o.disclose, o.hide)
+			return err
 		},
 		RunE: o.run,
 	}
@@ -51,6 +57,8 @@ func receiptCommand(lang proofs.Language) *cobra.Command {
 	f.StringVar(&o.out, "out", "", sayFlagReceiptOut.in(lang))
 	f.BoolVar(&o.evidence, "evidence", false, sayFlagFetchEvidence.in(lang))
 	f.BoolVar(&o.refresh, "refresh", false, sayFlagRefresh.in(lang))
+	f.StringVar(&o.disclose, "disclose", "", sayFlagDisclose.in(lang))
+	f.StringVar(&o.hide, "hide", "", sayFlagHide.in(lang))
 	f.StringVar(&o.policy, "policy", "", sayFlagReceiptPolicy.in(lang))
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
 	if err := c.MarkFlagDirname("out"); err != nil {
@@ -83,6 +91,9 @@ const (
 
 func (o *receiptOptions) run(c *cobra.Command, args []string) error {
 	s := newScreen(c, o.lang, o.json)
+	if !o.selection.All() && !isID(args[0]) {
+		return o.selectFile(s, args[0])
+	}
 	server, err := o.client(c, s)
 	if err != nil {
 		return err
@@ -151,6 +162,9 @@ func (o *receiptOptions) fetch(ctx context.Context, server *client.Client, s *sc
 	if err != nil {
 		return f, err
 	}
+	if r.Disclosures, err = o.selection.Of(r.Disclosures); err != nil {
+		return f, err
+	}
 	switch {
 	case o.file == "-":
 		err = s.bytes(r.Marshal())
@@ -167,6 +181,29 @@ func (o *receiptOptions) fetch(ctx context.Context, server *client.Client, s *sc
 		f.Evidence, err = fetchEvidence(ctx, server, id, f.Receipt)
 	}
 	return f, err
+}
+
+// selectFile hides members of a receipt that is at hand. It needs no depository.
+func (o *receiptOptions) selectFile(s *screen, path string) error {
+	r, err := readReceipt(path)
+	if err != nil {
+		return err
+	}
+	if r.Disclosures, err = o.selection.Of(r.Disclosures); err != nil {
+		return err
+	}
+	f, err := describe(r, statusFetched)
+	if err != nil {
+		return err
+	}
+	if o.file == "-" {
+		return s.bytes(r.Marshal())
+	}
+	if err := replace(o.file, r.Marshal(), false); err != nil {
+		return err
+	}
+	f.Receipt = o.file
+	return f.print(s)
 }
 
 const evidenceSuffix = ".evidence"

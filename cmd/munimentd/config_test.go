@@ -63,6 +63,7 @@ var samples = map[string][3]string{
 	"timestamp.authorities":   {"['http://a']", "['http://b']", "['http://c', 'http://d']"},
 	"timestamp.roots":         {"/a", "/b", "/c"},
 	"timestamp.every":         {"1h0m0s", "2h0m0s", "0s"},
+	"retention.classes":       {"{loan: terms.end + 5 years}", "{default: 10 years}", "{default: 1 day, loan: 18 months}"},
 	"timestamp.policy":        {"1.2.3", "1.2.4", "1.2.5"},
 	"webhooks.networks":       {"[10.0.0.0/8]", "[10.1.0.0/16]", "['fd00::/8', 10.0.0.0/8]"},
 	"facts.operator":          {"a", "b", "c"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -75,6 +76,7 @@ func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, d *depo
 	mux.HandleFunc("POST /snapshot", c.holdSnapshot)
 	mux.HandleFunc("POST /timestamp", c.stamp)
 	mux.HandleFunc("POST /tenant-key", c.offerKey)
+	mux.HandleFunc("POST /accounts", c.accounts)
 	mux.HandleFunc("GET /state", c.tellState)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
@@ -218,6 +220,11 @@ func askState(ctx context.Context, dir string) (state, error) {
 
 // ask sends a request to a running depository. The answer ends with ctx.
 func ask(ctx context.Context, dir, method, path string) (*http.Response, error) {
+	return askWith(ctx, dir, method, path, nil)
+}
+
+// askWith is ask with a body.
+func askWith(ctx context.Context, dir, method, path string, body io.Reader) (*http.Response, error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
@@ -231,7 +238,7 @@ func ask(ctx context.Context, dir, method, path string) (*http.Response, error) 
 		ResponseHeaderTimeout: answerWithin,
 		DisableKeepAlives:     true,
 	}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -160,6 +160,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		TenantKey:  tenantKeys.get,
 		Keys:       store.Keys,
 		Timestamps: timestamps,
+		Retention:  cfg.Retention,
 		Room:       store.Room,
 		Logger:     logger,
 		Fatal:      fatal,

@@ -45,7 +45,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand(), tenantKeyCommand(), exportCommand(), importCommand(), versionCommand(), trillianCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand(), tenantCommand(), apiKeyCommand(), tenantKeyCommand(), exportCommand(), importCommand(), versionCommand(), trillianCommand())
 	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError

@@ -36,6 +36,7 @@ type config struct {
 	TimestampAuthorities []string
 	TimestampRoots       string
 	TimestampEvery       time.Duration
+	Retention            notary.Retention
 	TimestampPolicy      string
 
 	WebhookNetworks []netip.Prefix
@@ -97,6 +98,7 @@ func newConfig() *config {
 		setting{"timestamp.roots", text(&c.TimestampRoots), "", "PEM file of the root certificates that their time-stamps must lead to; required with timestamp.authorities. Keep the roots of former authorities in it"},
 		setting{"webhooks.networks", networks(&c.WebhookNetworks), "", "networks beside the public ones that tenants' webhooks may lead to, as in [10.0.0.0/8]; there http:// is allowed"},
 		setting{"timestamp.every", interval(&c.TimestampEvery), "1h0m0s", "how often a new checkpoint is dated, 1s or more; 0: on demand alone (munimentd timestamp)"},
+		setting{"retention.classes", retention(&c.Retention), "", "how long deposits are kept before they can be erased without an order, by class, as in {default: 10 years, loan: terms.end + 5 years}; a deposit names its class in label.retention"},
 		setting{"timestamp.policy", objectID(&c.TimestampPolicy), "", "OID of the rules to ask time-stamps under; empty: each authority's own"},
 	)
 	c.settings = append(c.settings, trillianSettings(&c.Trillian)...)

@@ -47,6 +47,17 @@ func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
 	})
 }
 
+// DeleteAPIKey implements notary.Accounts.
+func (l *Ledger) DeleteAPIKey(ctx context.Context, hash [32]byte) error {
+	return l.call(ctx, "DeleteAPIKey", func(s *LedgerState) error {
+		if _, there := s.APIKeys[hash]; !there {
+			return notary.ErrNotFound
+		}
+		delete(s.APIKeys, hash)
+		return nil
+	})
+}
+
 // APIKey implements notary.Accounts.
 func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, error) {
 	return read(ctx, l, "APIKey", func(s *LedgerState) (notary.APIKey, error) { return found(s.APIKeys, hash) })

@@ -30,6 +30,7 @@ type Object struct {
 	Content  []byte
 	Stored   time.Time
 	Retained time.Time // since when, as Retain was asked; zero: it was not
+	Held     bool      // by Hold
 }
 
 // NewBlobs returns an empty store with that clock; nil is time.Now.
@@ -38,7 +39,7 @@ func NewBlobs(now func() time.Time) *Blobs {
 		now = time.Now
 	}
 	return &Blobs{
-		Faults:  &Faults{names: []string{"Put", "Probe", "Open", "ReadAt", "List", "Delete", "Retain"}},
+		Faults:  &Faults{names: []string{"Put", "Probe", "Open", "ReadAt", "List", "Delete", "Hold", "Retain"}},
 		now:     now,
 		objects: map[string]Object{},
 	}
@@ -218,6 +219,24 @@ func (b *Blobs) Delete(ctx context.Context, name string) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		delete(b.objects, name)
+		return nil
+	})
+}
+
+// Hold implements notary.Blobs. What is held can still be deleted: a test reads Object.Held.
+func (b *Blobs) Hold(ctx context.Context, name string, on bool) error {
+	return b.Faults.call(ctx, "Hold", func() error {
+		if err := checkName(name); err != nil {
+			return fmt.Errorf("hold: %w", err)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		o, ok := b.objects[name]
+		if !ok {
+			return notary.ErrNotFound
+		}
+		o.Held = on
+		b.objects[name] = o
 		return nil
 	})
 }

@@ -68,7 +68,7 @@ type Pair struct {
 
 var ledgerCalls = []string{
 	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Deposits",
-	"Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "APIKey", "APIKeys",
+	"Erase", "Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "DeleteAPIKey", "APIKey", "APIKeys",
 	"CreateWebhook", "Webhooks", "SaveWebhook", "DeleteWebhook",
 	"KeyStates", "SaveKeyState", "Reseal", "ResealWebhook", "Attend", "Attending", "Leave",
 }

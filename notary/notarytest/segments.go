@@ -27,7 +27,7 @@ type StoredSegment struct{ Segment, Keys []byte }
 // NewSegments returns an empty store.
 func NewSegments() *Segments {
 	return &Segments{
-		Faults: &Faults{names: []string{"Put", "Load", "List", "ListKeys", "EditKeys", "KeepAccount", "KeptAccounts", "Freeze", "Frozen"}},
+		Faults: &Faults{names: []string{"Put", "Load", "List", "ListKeys", "EditKeys", "KeepAccount", "DropAccount", "KeptAccounts", "Freeze", "Frozen"}},
 		stored: map[notary.SegmentName]StoredSegment{},
 		frozen: map[string][]byte{},
 		kept:   map[[2]string][]byte{},
@@ -178,6 +178,16 @@ func (s *Segments) KeepAccount(ctx context.Context, origin, name string, body []
 		if _, there := s.kept[[2]string{origin, name}]; !there {
 			s.kept[[2]string{origin, name}] = bytes.Clone(body)
 		}
+		return nil
+	})
+}
+
+// DropAccount implements notary.Segments.
+func (s *Segments) DropAccount(ctx context.Context, origin, name string) error {
+	return s.Faults.call(ctx, "DropAccount", func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.kept, [2]string{origin, name})
 		return nil
 	})
 }

@@ -445,6 +445,75 @@ type InclusionProof struct {
 	Size uint64 `json:"size"`
 }
 
+// Notice An entry of kind `notice`.
+type Notice struct {
+	// Act What it says.
+	//
+	// Example: hold
+	Act string `json:"act"`
+
+	// By Which of the tenant's callers asked.
+	//
+	// Example: key:0123456789abcdef
+	By string `json:"by"`
+
+	// Id UUIDv7, lower-case; its receipt is at `/v1/deposits/{id}/receipt`.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Id string `json:"id"`
+
+	// Index The entry's index in the log, from 0.
+	//
+	// Example: 812
+	Index uint64 `json:"index"`
+
+	// Matter As it was given; absent without one.
+	Matter string `json:"matter,omitempty"`
+
+	// Reason As it was given.
+	Reason string `json:"reason"`
+
+	// Time When the entry was made, UTC, always with three digits of milliseconds.
+	//
+	// Example: 2026-11-23T05:14:07.123Z
+	Time string `json:"time"`
+}
+
+// NoticeAnswer A notice, its receipt, and how the deposit stands with it.
+type NoticeAnswer struct {
+	// Notice An entry of kind `notice`.
+	Notice Notice `json:"notice"`
+
+	// Receipt The text of a C2SP `.tlog-proof` file: entry, disclosed record, inclusion path and
+	// checkpoint. Keep it byte for byte.
+	//
+	//
+	// Example: c2sp.org/tlog-proof@v1
+	// extra eyJkaXNjbG9zdXJlcyI6W…
+	// index 811
+	// …
+	Receipt Receipt `json:"receipt"`
+
+	// Remains Of an erasure, what it cannot reach; absent otherwise.
+	Remains []string `json:"remains,omitempty"`
+
+	// Standing What the notices of a deposit come to.
+	Standing Standing `json:"standing"`
+}
+
+// NoticeRequest Why a deposit is held, released or erased.
+type NoticeRequest struct {
+	// Matter The proceedings, by name or number; of an erasure, the lawful order.
+	//
+	// Example: (2026)京0105民初12345号
+	Matter *string `json:"matter,omitempty"`
+
+	// Reason Why, in words that stand in the log's private record.
+	//
+	// Example: 诉前证据保全
+	Reason string `json:"reason"`
+}
+
 // Policy A C2SP tlog-policy.
 //
 // Example: log log.example.org/prod/1+a7743436+AZ0d4SNn…
@@ -533,6 +602,42 @@ type SignatureCheck struct {
 
 	// Time When a witness says that it cosigned.
 	Time string `json:"time,omitempty"`
+}
+
+// Standing What the notices of a deposit come to.
+type Standing struct {
+	// Deposit The deposit's id.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Deposit string `json:"deposit"`
+
+	// Index Of the deposit's entry.
+	//
+	// Example: 811
+	Index uint64 `json:"index"`
+
+	// Matters Under which it is held now.
+	Matters []string `json:"matters"`
+
+	// Notices All of them, in their order.
+	Notices []Notice `json:"notices"`
+
+	// State `kept`; `held` under one matter or more; `erasure-asked`, which waits for another caller;
+	// `erased`.
+	//
+	//
+	// Example: held
+	State string `json:"state"`
+
+	// Time Of the deposit's entry.
+	//
+	// Example: 2026-11-23T05:14:07.123Z
+	Time string `json:"time"`
+
+	// Until The end of its term of retention; absent where none was set, or once it was erased.
+	//
+	// Example: 2036-02-28T00:00:00.000Z
+	Until string `json:"until,omitempty"`
 }
 
 // Verification What a check came to. The members from `level` on are there only where the receipt itself
@@ -792,6 +897,9 @@ type WebhookID = string
 // BadRequest An RFC 9457 problem.
 type BadRequest = Problem
 
+// Conflict An RFC 9457 problem.
+type Conflict = Problem
+
 // Forbidden An RFC 9457 problem.
 type Forbidden = Problem
 
@@ -852,6 +960,10 @@ type ListDepositsParams struct {
 	// Until Entries dated before this time.
 	Until *string `form:"until,omitempty" json:"until,omitempty"`
 
+	// Due Deposits whose term of retention ends before this time; those without a term are left
+	// out. A page may have fewer than `limit`, or none, while `next` says that others follow.
+	Due *string `form:"due,omitempty" json:"due,omitempty"`
+
 	// Cursor What `next` said. Opaque.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
@@ -906,6 +1018,20 @@ type GetDocumentParams struct {
 	Range *string `json:"Range,omitempty"`
 }
 
+// EraseDepositParams defines parameters for EraseDeposit.
+type EraseDepositParams struct {
+	// IdempotencyKey Stands for this content for ever, within the tenant. 1 to 255 printable ASCII
+	// characters; a UUID, or the contract's key in the calling system, will do.
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// HoldDepositParams defines parameters for HoldDeposit.
+type HoldDepositParams struct {
+	// IdempotencyKey Stands for this content for ever, within the tenant. 1 to 255 printable ASCII
+	// characters; a UUID, or the contract's key in the calling system, will do.
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
 // GetReceiptParams defines parameters for GetReceipt.
 type GetReceiptParams struct {
 	// Assurance What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
@@ -917,10 +1043,26 @@ type GetReceiptParams struct {
 
 	// Timestamps `none`: without time-stamps, under the newest published checkpoint.
 	Timestamps *string `form:"timestamps,omitempty" json:"timestamps,omitempty"`
+
+	// Disclose The members that the receipt shows, by name, with commas between them; `party.*` stands
+	// for all that begin with `party.`. The others are hidden: their names and that they were
+	// there stay visible, their values cannot be guessed, and the receipt proves as much of the
+	// rest. A name that the record does not have is refused.
+	Disclose *string `form:"disclose,omitempty" json:"disclose,omitempty"`
+
+	// Hide Members that the receipt hides, as in `disclose`, also where `disclose` names them.
+	Hide *string `form:"hide,omitempty" json:"hide,omitempty"`
 }
 
 // GetReceiptParamsAssurance defines parameters for GetReceipt.
 type GetReceiptParamsAssurance string
+
+// ReleaseDepositParams defines parameters for ReleaseDeposit.
+type ReleaseDepositParams struct {
+	// IdempotencyKey Stands for this content for ever, within the tenant. 1 to 255 printable ASCII
+	// characters; a UUID, or the contract's key in the calling system, will do.
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
 
 // CreateBatchParams defines parameters for CreateBatch.
 type CreateBatchParams struct {
@@ -962,6 +1104,15 @@ type CreateDepositJSONRequestBody = DepositRequest
 
 // CreateDepositMultipartRequestBody defines body for CreateDeposit for multipart/form-data ContentType.
 type CreateDepositMultipartRequestBody = DepositUpload
+
+// EraseDepositJSONRequestBody defines body for EraseDeposit for application/json ContentType.
+type EraseDepositJSONRequestBody = NoticeRequest
+
+// HoldDepositJSONRequestBody defines body for HoldDeposit for application/json ContentType.
+type HoldDepositJSONRequestBody = NoticeRequest
+
+// ReleaseDepositJSONRequestBody defines body for ReleaseDeposit for application/json ContentType.
+type ReleaseDepositJSONRequestBody = NoticeRequest
 
 // VerifyJSONRequestBody defines body for Verify for application/json ContentType.
 type VerifyJSONRequestBody = VerificationRequest
@@ -1022,12 +1173,24 @@ type ServerInterface interface {
 	// GetDocument Download a document
 	// (GET /v1/deposits/{id}/document)
 	GetDocument(w http.ResponseWriter, r *http.Request, id DepositID, params GetDocumentParams)
+	// EraseDeposit Erase a deposit
+	// (POST /v1/deposits/{id}/erasure)
+	EraseDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params EraseDepositParams)
 	// GetEvidence Download the evidence record
 	// (GET /v1/deposits/{id}/evidence)
 	GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID)
+	// HoldDeposit Hold a deposit
+	// (POST /v1/deposits/{id}/hold)
+	HoldDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params HoldDepositParams)
+	// GetNotices How a deposit stands
+	// (GET /v1/deposits/{id}/notices)
+	GetNotices(w http.ResponseWriter, r *http.Request, id DepositID)
 	// GetReceipt Download a receipt
 	// (GET /v1/deposits/{id}/receipt)
 	GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID, params GetReceiptParams)
+	// ReleaseDeposit Close a matter
+	// (POST /v1/deposits/{id}/release)
+	ReleaseDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params ReleaseDepositParams)
 	// CreateBatch Deposit up to 10,000 digests at once
 	// (POST /v1/deposits:batch)
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
@@ -1139,15 +1302,39 @@ func (_ Unimplemented) GetDocument(w http.ResponseWriter, r *http.Request, id De
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// EraseDeposit Erase a deposit
+// (POST /v1/deposits/{id}/erasure)
+func (_ Unimplemented) EraseDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params EraseDepositParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetEvidence Download the evidence record
 // (GET /v1/deposits/{id}/evidence)
 func (_ Unimplemented) GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// HoldDeposit Hold a deposit
+// (POST /v1/deposits/{id}/hold)
+func (_ Unimplemented) HoldDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params HoldDepositParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetNotices How a deposit stands
+// (GET /v1/deposits/{id}/notices)
+func (_ Unimplemented) GetNotices(w http.ResponseWriter, r *http.Request, id DepositID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetReceipt Download a receipt
 // (GET /v1/deposits/{id}/receipt)
 func (_ Unimplemented) GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID, params GetReceiptParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReleaseDeposit Close a matter
+// (POST /v1/deposits/{id}/release)
+func (_ Unimplemented) ReleaseDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params ReleaseDepositParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1501,6 +1688,19 @@ func (siw *ServerInterfaceWrapper) ListDeposits(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// ------------- Optional query parameter "due" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due", r.URL.Query(), &params.Due, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "due"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "due", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "cursor" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -1726,6 +1926,60 @@ func (siw *ServerInterfaceWrapper) GetDocument(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// EraseDeposit operation middleware
+func (siw *ServerInterfaceWrapper) EraseDeposit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EraseDepositParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EraseDeposit(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetEvidence operation middleware
 func (siw *ServerInterfaceWrapper) GetEvidence(w http.ResponseWriter, r *http.Request) {
 
@@ -1743,6 +1997,86 @@ func (siw *ServerInterfaceWrapper) GetEvidence(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetEvidence(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// HoldDeposit operation middleware
+func (siw *ServerInterfaceWrapper) HoldDeposit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params HoldDepositParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.HoldDeposit(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetNotices operation middleware
+func (siw *ServerInterfaceWrapper) GetNotices(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetNotices(w, r, id)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1796,8 +2130,88 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 		return
 	}
 
+	// ------------- Optional query parameter "disclose" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "disclose", r.URL.Query(), &params.Disclose, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "disclose"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "disclose", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "hide" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "hide", r.URL.Query(), &params.Hide, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "hide"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "hide", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetReceipt(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReleaseDeposit operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseDeposit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReleaseDepositParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReleaseDeposit(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2180,6 +2594,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/evidence", wrapper.GetEvidence)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/deposits/{id}/notices", wrapper.GetNotices)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/deposits/{id}/hold", wrapper.HoldDeposit)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/deposits/{id}/release", wrapper.ReleaseDeposit)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/deposits/{id}/erasure", wrapper.EraseDeposit)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/document", wrapper.GetDocument)

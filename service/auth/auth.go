@@ -11,7 +11,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -86,7 +85,6 @@ func (k *Keys) Authenticate(r *http.Request) (notary.Principal, error) {
 	if err != nil {
 		return notary.Principal{}, err
 	}
-	k.remember(hash, p)
 	return p, nil
 }
 
@@ -114,12 +112,17 @@ func (k *Keys) look(ctx context.Context, hash [32]byte) (notary.Principal, error
 	if err != nil {
 		return notary.Principal{}, fmt.Errorf("%w: looking up an API key: %w", notary.ErrUnavailable, err)
 	}
+	if key.Expired(time.Now()) {
+		return notary.Principal{}, ErrUnauthenticated
+	}
 	tenant, err := k.accounts.Tenant(ctx, key.Tenant)
 	if err != nil {
 		// A key without its tenant is damage, not a stranger.
 		return notary.Principal{}, fmt.Errorf("%w: looking up an API key's tenant: %w", notary.ErrUnavailable, err)
 	}
-	return notary.Principal{Tenant: tenant, Role: key.Role, Caller: "key:" + hex.EncodeToString(hash[:8])}, nil
+	p := notary.Principal{Tenant: tenant, Role: key.Role, Caller: key.Caller()}
+	k.remember(key, p)
+	return p, nil
 }
 
 func (k *Keys) recall(hash [32]byte) (notary.Principal, bool) {
@@ -131,11 +134,15 @@ func (k *Keys) recall(hash [32]byte) (notary.Principal, bool) {
 
 // remember keeps a key that was found. Keys that were not are looked up each time:
 // there is no end of them.
-func (k *Keys) remember(hash [32]byte, p notary.Principal) {
+func (k *Keys) remember(key notary.APIKey, p notary.Principal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.known) >= cacheMax {
 		clear(k.known)
 	}
-	k.known[hash] = known{p, time.Now().Add(cacheFor)}
+	until := time.Now().Add(cacheFor)
+	if !key.Expires.IsZero() && key.Expires.Before(until) {
+		until = key.Expires
+	}
+	k.known[key.Hash] = known{p, until}
 }

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
@@ -52,6 +54,39 @@ func TestAuthenticate(t *testing.T) {
 	if n := ledger.Faults.Calls()["APIKey"]; n != 4 {
 		t.Errorf("%d look-ups", n)
 	}
+}
+
+// TestKeysEnd: a key that has expired, or was taken away, is no key, however well it was
+// known; and a caller learns no difference.
+func TestKeysEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger := notarytest.NewLedger(nil)
+		keys := NewKeys(ledger)
+		must(t, ledger.CreateTenant(t.Context(), notary.Tenant{ID: notary.ID{1}}))
+		ends, hash := NewKey()
+		must(t, ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: hash, Tenant: notary.ID{1}, Role: notary.Compliance, Expires: time.Now().Add(time.Hour)}))
+		revoked, other := NewKey()
+		must(t, ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: other, Tenant: notary.ID{1}, Role: notary.Compliance}))
+		ask := func(text string) error {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Authorization", "Bearer "+text)
+			_, err := keys.Authenticate(r)
+			return err
+		}
+		time.Sleep(time.Hour - time.Second)
+		if err := errors.Join(ask(ends), ask(revoked)); err != nil {
+			t.Fatal(err)
+		}
+		must(t, ledger.DeleteAPIKey(t.Context(), other))
+		time.Sleep(time.Second)
+		if err := ask(ends); !errors.Is(err, ErrUnauthenticated) {
+			t.Errorf("at its end: %v", err)
+		}
+		time.Sleep(cacheFor - time.Second)
+		if err := ask(revoked); !errors.Is(err, ErrUnauthenticated) {
+			t.Errorf("after it was taken away: %v", err)
+		}
+	})
 }
 
 // TestCacheIsBounded: strangers' keys take no room, and known ones little.

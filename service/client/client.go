@@ -95,6 +95,7 @@ type call struct {
 	length       int64
 	body         func() (io.ReadCloser, error) // nil: no body
 	want         int                           // status of success
+	alsoWant     int                           // another; 0: none
 	limit        int64                         // bytes of the answer
 	// read takes the answer. It may be called again, with another answer, after an
 	// error that is retriable, and may change the call for that.
@@ -162,7 +163,7 @@ func (c *Client) once(ctx context.Context, k *call) error {
 	defer resp.Body.Close()
 	watch.moved()
 	watch.hold()
-	if resp.StatusCode != k.want {
+	if resp.StatusCode != k.want && (k.alsoWant == 0 || resp.StatusCode != k.alsoWant) {
 		return problemOf(resp)
 	}
 	if err := k.read(resp.Header, &bounded{from: resp.Body, left: k.limit, watch: watch}); err != nil {
@@ -315,8 +316,8 @@ func (b watched) Read(p []byte) (int, error) {
 // before there is one the error is a Problem of the type ProblemNotStamped. Only a verifier
 // with roots of its own can tell what it proves.
 func (c *Client) Evidence(ctx context.Context, id string) (proofs.EvidenceRecord, error) {
-	if v, err := proofs.Text(id); err != nil || !proofs.TypeUUID.Holds(v) {
-		return proofs.EvidenceRecord{}, fmt.Errorf("%q is not the id of a deposit", id)
+	if err := depositID(id); err != nil {
+		return proofs.EvidenceRecord{}, err
 	}
 	data, err := c.get(ctx, call{
 		method: http.MethodGet, path: "/v1/deposits/" + id + "/evidence", want: http.StatusOK, limit: proofs.MaxEvidenceRecord,
@@ -334,9 +335,8 @@ func (c *Client) Evidence(ctx context.Context, id string) (proofs.EvidenceRecord
 // Receipt returns the best receipt of a deposit: with time-stamps, under the earliest
 // checkpoint that has them, or else under the newest published checkpoint.
 func (c *Client) Receipt(ctx context.Context, id string) (proofs.Receipt, error) {
-	v, err := proofs.Text(id)
-	if err != nil || !proofs.TypeUUID.Holds(v) {
-		return proofs.Receipt{}, fmt.Errorf("%q is not the id of a deposit", id)
+	if err := depositID(id); err != nil {
+		return proofs.Receipt{}, err
 	}
 	data, err := c.get(ctx, call{
 		method: http.MethodGet, path: c.assured("/v1/deposits/"+id+"/receipt", false), want: http.StatusOK, limit: proofs.MaxReceipt,
@@ -348,7 +348,8 @@ func (c *Client) Receipt(ctx context.Context, id string) (proofs.Receipt, error)
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
-	if got, _ := r.Member("id"); got != v {
+	got, _ := r.Member("id")
+	if text, _ := got.Text(); text != id {
 		return proofs.Receipt{}, fmt.Errorf("%w: it is of another deposit", ErrReceipt)
 	}
 	return r, nil

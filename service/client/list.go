@@ -26,6 +26,7 @@ type Query struct {
 	// Label is a label's name without "label.", a colon, and its value: "branch:Shenzhen".
 	Label        string
 	Since, Until time.Time // Since is within, Until is not
+	Due          time.Time // before which their terms of retention end
 }
 
 // Listed is a deposit as the server lists it. No receipt backs it: it is the
@@ -55,7 +56,7 @@ func paged(page func(cursor string) (found []api.FoundDeposit, next string, err 
 		for n := 0; ; n++ {
 			found, next, err := page(cursor)
 			// A list that does not move on would go round for ever.
-			if err == nil && next != "" && (n == maxPages || next == cursor || len(found) == 0) {
+			if err == nil && next != "" && (n == maxPages || next == cursor) {
 				err = fmt.Errorf("%w: its list has no end", ErrAnswer)
 			}
 			if err != nil {
@@ -92,7 +93,7 @@ func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositL
 			v.Set(name, value)
 		}
 	}
-	for name, t := range map[string]time.Time{"since": q.Since, "until": q.Until} {
+	for name, t := range map[string]time.Time{"since": q.Since, "until": q.Until, "due": q.Due} {
 		if !t.IsZero() {
 			v.Set(name, proofs.FormatTime(t))
 		}

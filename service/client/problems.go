@@ -16,6 +16,8 @@ const (
 	ProblemNotStamped             = "/problems/not-stamped"
 	ProblemMethodNotAllowed       = "/problems/method-not-allowed"
 	ProblemTimeout                = "/problems/timeout"
+	ProblemKept                   = "/problems/kept"
+	ProblemNotHeldUnderMatter     = "/problems/not-held-under-matter"
 	ProblemErased                 = "/problems/erased"
 	ProblemTooLarge               = "/problems/too-large"
 	ProblemUnsupportedMediaType   = "/problems/unsupported-media-type"

@@ -422,6 +422,11 @@ func (b *Blobs) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
+// Hold implements notary.Blobs. A directory knows no holds.
+func (b *Blobs) Hold(ctx context.Context, name string, _ bool) error {
+	return b.Retain(ctx, name, time.Time{})
+}
+
 // Retain implements notary.Blobs. A directory can keep nothing from being deleted, and
 // is not configured to.
 func (b *Blobs) Retain(ctx context.Context, name string, _ time.Time) error {

@@ -283,6 +283,23 @@ func (s *Segments) KeepAccount(ctx context.Context, origin, name string, body []
 	return err
 }
 
+// DropAccount implements notary.Segments.
+func (s *Segments) DropAccount(ctx context.Context, origin, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !accountName.MatchString(name) {
+		return errors.New("dir: not the name of an account")
+	}
+	dir := filepath.Join(s.root, "accounts", filepath.FromSlash(origin))
+	if err := os.Remove(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return failed(err)
+	}
+	return syncPath(dir)
+}
+
 // KeptAccounts implements notary.Segments.
 func (s *Segments) KeptAccounts(ctx context.Context, origin string, fn func(name string, body []byte) error) error {
 	names, err := s.files(ctx, "accounts", origin)

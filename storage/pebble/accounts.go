@@ -100,6 +100,22 @@ func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
 	return nil
 }
 
+// DeleteAPIKey implements notary.Accounts.
+func (l *Ledger) DeleteAPIKey(ctx context.Context, hash [32]byte) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	there, err := l.has(apiKeyKey(hash))
+	if err != nil {
+		return err
+	}
+	if !there {
+		return fmt.Errorf("API key: %w", notary.ErrNotFound)
+	}
+	return l.remove(apiKeyKey(hash))
+}
+
 // APIKey implements notary.Accounts.
 func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, error) {
 	v, err := l.begin(ctx)
@@ -160,7 +176,15 @@ func decodeTenant(fields []byte) (notary.Tenant, error) {
 func appendAPIKey(dst []byte, k *notary.APIKey) []byte {
 	dst = append(dst, k.Tenant[:]...)
 	dst = appendUint64(dst, uint64(k.Created.UnixMicro()))
-	return appendCounted(dst, []byte(k.Role))
+	dst = appendCounted(dst, []byte(k.Role))
+	if k.Name == "" && k.Expires.IsZero() { // as before keys had a name and an end
+		return dst
+	}
+	var expires int64
+	if !k.Expires.IsZero() {
+		expires = k.Expires.UnixMicro()
+	}
+	return appendCounted(appendUint64(dst, uint64(expires)), []byte(k.Name))
 }
 
 func decodeAPIKey(fields []byte) (notary.APIKey, error) {
@@ -169,6 +193,12 @@ func decodeAPIKey(fields []byte) (notary.APIKey, error) {
 		Tenant:  d.id(),
 		Created: time.UnixMicro(int64(d.uint64())).UTC(),
 		Role:    notary.Role(d.counted()),
+	}
+	if len(d.rest) > 0 {
+		if expires := int64(d.uint64()); expires != 0 {
+			k.Expires = time.UnixMicro(expires).UTC()
+		}
+		k.Name = string(d.counted())
 	}
 	if err := d.finish(); err != nil {
 		return notary.APIKey{}, err

@@ -25,8 +25,8 @@ import (
 //	m barrier                      a batch's id              Committed
 //	e index                        entry bytes               Append
 //	h level index                  tile hash, 32 bare bytes  Append
-//	r index                        tenant, id, case, record  Append
-//	s index                        secrets                   Append
+//	r index                        tenant, id, case, record  Append; Erase, without the record
+//	s index                        secrets                   Append; deleted by Erase
 //	i id                           index                     Append
 //	q tenant index                 nothing                   Append
 //	t tenant term index            nothing                   Append
@@ -35,7 +35,7 @@ import (
 //	z size                         evidence record's start   Stamp
 //	y number                       renewal                   Renew
 //	n tenant                       tenant                    CreateTenant
-//	a hash                         API key                   CreateAPIKey
+//	a hash                         API key                   CreateAPIKey, DeleteAPIKey
 //	w tenant id                    webhook                   CreateWebhook, SaveWebhook, ResealWebhook
 //	g tenant                       state of a rotation       SaveKeyState
 //
@@ -46,16 +46,13 @@ import (
 //
 //   - Public and private are apart. e and h are what the log serves to strangers
 //     and are never deleted; everything else belongs to a tenant.
-//   - Erasure deletes s (and, if asked, rewrites r without its body) and flushes
-//     and compacts that key range, which is why secrets have a table of their own:
-//     the compaction rewrites seeds, not records. Write-ahead logs older than the
-//     flush hold the old bytes until Pebble recycles them, so an erasure is
-//     finished only when they are gone. k survives, so that a replay of an erased
-//     deposit's key still meets it.
+//   - Erase deletes s and rewrites r without its record, flushes and compacts those
+//     keys, and overwrites the write-ahead logs older than the flush. k survives, so
+//     that a replay of an erased deposit's key still meets it.
 //   - Look-up keys (q, t) carry no value and are deletable one by one: a row
 //     stays provable after nobody can search for it.
-//   - Retention and holds will be a table of their own by (tenant, index); r is
-//     written once and does not grow fields that change.
+//   - Holds and erasures are entries of the log; r is written once and does not grow
+//     fields that change.
 //   - A tenant's keys stand together in every table that is searched by tenant,
 //     so that one range deletion per table removes it.
 //   - Recovery: h, i, q and the head can be rebuilt from e and r; t, k and c can

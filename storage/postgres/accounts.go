@@ -65,43 +65,59 @@ func (l *Ledger) Tenants(ctx context.Context) ([]notary.Tenant, error) {
 
 // CreateAPIKey implements notary.Accounts.
 func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
-	err := l.insert(ctx, "INSERT INTO api_keys (hash, tenant, role, created) VALUES ($1, $2, $3, $4)", k.Hash[:], uuid(k.Tenant), string(k.Role), k.Created)
+	err := l.insert(ctx, "INSERT INTO api_keys (hash, tenant, role, created, name, expires) VALUES ($1, $2, $3, $4, $5, $6)",
+		k.Hash[:], uuid(k.Tenant), string(k.Role), k.Created, k.Name, pgtype.Timestamptz{Time: k.Expires, Valid: !k.Expires.IsZero()})
 	if err != nil {
 		return fmt.Errorf("create API key: %w", err)
 	}
 	return nil
 }
 
-// APIKey implements notary.Accounts.
-func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, error) {
-	k := notary.APIKey{Hash: hash}
+// DeleteAPIKey implements notary.Accounts.
+func (l *Ledger) DeleteAPIKey(ctx context.Context, hash [32]byte) error {
+	var changed int64
+	err := durably(ctx, l.work, func(conn *pgx.Conn) error {
+		done, err := conn.Exec(ctx, "DELETE FROM api_keys WHERE hash = $1", hash[:])
+		changed = done.RowsAffected()
+		return err
+	})
+	if err == nil && changed == 0 {
+		err = fmt.Errorf("API key: %w", notary.ErrNotFound)
+	}
+	return err
+}
+
+const selectAPIKey = "SELECT hash, tenant, role, created, name, expires FROM api_keys"
+
+func scanAPIKey(row pgx.Row) (k notary.APIKey, err error) {
+	var hash []byte
 	var tenant pgtype.UUID
 	var role string
-	err := l.work.QueryRow(ctx, "SELECT tenant, role, created FROM api_keys WHERE hash = $1", hash[:]).Scan(&tenant, &role, &k.Created)
+	var expires pgtype.Timestamptz
+	err = row.Scan(&hash, &tenant, &role, &k.Created, &k.Name, &expires)
+	copy(k.Hash[:], hash)
+	k.Tenant, k.Role, k.Created = tenant.Bytes, notary.Role(role), k.Created.UTC()
+	if expires.Valid {
+		k.Expires = expires.Time.UTC()
+	}
+	return k, err
+}
+
+// APIKey implements notary.Accounts.
+func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, error) {
+	k, err := scanAPIKey(l.work.QueryRow(ctx, selectAPIKey+" WHERE hash = $1", hash[:]))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return notary.APIKey{}, fmt.Errorf("API key: %w", notary.ErrNotFound)
 	}
-	if err != nil {
-		return notary.APIKey{}, failed(err)
-	}
-	k.Tenant, k.Role, k.Created = tenant.Bytes, notary.Role(role), k.Created.UTC()
-	return k, nil
+	return k, failed(err)
 }
 
 // APIKeys implements notary.Accounts.
 func (l *Ledger) APIKeys(ctx context.Context) ([]notary.APIKey, error) {
-	rows, err := l.work.Query(ctx, "SELECT hash, tenant, role, created FROM api_keys ORDER BY hash")
+	rows, err := l.work.Query(ctx, selectAPIKey+" ORDER BY hash")
 	if err != nil {
 		return nil, failed(err)
 	}
-	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k notary.APIKey, err error) {
-		var hash []byte
-		var tenant pgtype.UUID
-		var role string
-		err = row.Scan(&hash, &tenant, &role, &k.Created)
-		copy(k.Hash[:], hash)
-		k.Tenant, k.Role, k.Created = tenant.Bytes, notary.Role(role), k.Created.UTC()
-		return k, err
-	})
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (notary.APIKey, error) { return scanAPIKey(row) })
 	return keys, failed(err)
 }

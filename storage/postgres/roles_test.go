@@ -18,7 +18,7 @@ import (
 // disposable, and proves nothing by itself.
 const trillians = "SELECT INSERT UPDATE DELETE"
 
-// mayAppend and mayRead are all that the two roles may do, each table of the schema with
+// mayAppend, mayRead and mayErase are all that the three roles may do, each table of the schema with
 // its verbs. A table that is not named is closed.
 var (
 	mayAppend = map[string]string{
@@ -26,7 +26,7 @@ var (
 		"stamps": "SELECT INSERT", "renewals": "SELECT INSERT",
 		"deposits": "SELECT INSERT", "secrets": "SELECT INSERT", "deposit_id": "SELECT INSERT", "idempotency": "SELECT INSERT",
 		"terms": "SELECT INSERT", "cases": "SELECT INSERT UPDATE",
-		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT",
+		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT DELETE",
 		"key_states": "SELECT INSERT UPDATE", "attendants": "SELECT INSERT UPDATE DELETE",
 		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE", "webhooks": "SELECT INSERT UPDATE DELETE",
 		"trees": trillians, "treecontrol": trillians, "subtree": trillians, "treehead": trillians, "leafdata": trillians, "sequencedleafdata": trillians,
@@ -35,6 +35,7 @@ var (
 		"head": "SELECT", "entries": "SELECT", "tiles": "SELECT", "published": "SELECT", "stamps": "SELECT", "renewals": "SELECT",
 		"deposits": "SELECT", "secrets": "SELECT", "deposit_id": "SELECT", "idempotency": "SELECT", "terms": "SELECT", "cases": "SELECT",
 	}
+	mayErase  = map[string]string{"deposits": "SELECT UPDATE", "secrets": "SELECT UPDATE", "terms": "SELECT DELETE"}
 	ofTenants = []string{"deposits", "secrets", "deposit_id", "idempotency", "terms", "cases"}
 )
 
@@ -50,7 +51,7 @@ func TestRoles(t *testing.T) {
 			t.Errorf("there is no table %s: this test tries less than it should", table)
 		}
 	}
-	for role, may := range map[string]map[string]string{roleAppend: mayAppend, roleRead: mayRead} {
+	for role, may := range map[string]map[string]string{roleAppend: mayAppend, roleRead: mayRead, "muniment_erase": mayErase} {
 		for table := range may {
 			if !slices.Contains(tables, table) {
 				t.Errorf("there is no table %s", table)

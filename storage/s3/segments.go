@@ -273,6 +273,20 @@ func (s *Segments) KeepAccount(ctx context.Context, origin, name string, body []
 	return err
 }
 
+// DropAccount implements notary.Segments.
+func (s *Segments) DropAccount(ctx context.Context, origin, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !accountName.MatchString(name) {
+		return errors.New("s3: not the name of an account")
+	}
+	if err := s.removeAll(ctx, s.prefix+"accounts/"+origin+"/"+name); err != nil {
+		return s.failed(ctx, "drop an account", err)
+	}
+	return nil
+}
+
 // KeptAccounts implements notary.Segments.
 func (s *Segments) KeptAccounts(ctx context.Context, origin string, fn func(name string, body []byte) error) error {
 	if err := ctx.Err(); err != nil {

@@ -52,6 +52,7 @@ func Blobs(t *testing.T, h BlobsHarness) {
 		{"ListStops", blobsListStops},
 		{"Probe", blobsProbe},
 		{"Delete", blobsDelete},
+		{"Hold", blobsHold},
 		{"Retain", blobsRetain},
 		{"TenantsApart", blobsTenantsApart},
 		{"HostileNames", blobsHostileNames},
@@ -470,6 +471,33 @@ func blobsDelete(t *testing.T, h BlobsHarness) {
 		blobMustNotHold(t, b, name)
 	}
 	blobMustHold(t, b, kept, []byte("kept"))
+}
+
+// blobsHold: a hold can be put on and lifted, again and again, and then nothing keeps the
+// object. That a hold keeps is for the driver to show that can.
+func blobsHold(t *testing.T, h BlobsHarness) {
+	b := h.New(t)
+	name, missing := blobName(t), blobName(t)
+	blobMustPut(t, b, name, []byte("held"))
+	for _, on := range []bool{false, true, true, false, false, true, false} {
+		if err := b.Hold(t.Context(), name, on); err != nil {
+			t.Errorf("Hold %v: %v", on, err)
+		}
+	}
+	blobMustHold(t, b, name, []byte("held"))
+	if err := b.Hold(t.Context(), missing, true); err != nil && !errors.Is(err, notary.ErrNotFound) {
+		t.Errorf("Hold of what is missing: %v, want ErrNotFound, or nil where nothing holds", err)
+	}
+	blobMustNotHold(t, b, missing)
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Hold(done, name, true); !errors.Is(err, context.Canceled) {
+		t.Errorf("Hold under a cancelled context: %v, want context.Canceled", err)
+	}
+	if err := b.Delete(t.Context(), name); err != nil {
+		t.Errorf("Delete of what is held no more: %v", err)
+	}
+	blobMustNotHold(t, b, name)
 }
 
 // blobsRetain: whatever the store was configured to do, and how often it is asked, what is

@@ -70,6 +70,7 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"Refusals", testRefusals},
 		{"Committed", testCommitted},
 		{"Publish", testPublish},
+		{"Erase", testErase},
 		{"Stamps", testStamps},
 		{"Renewals", testRenewals},
 		{"Cancelled", testCancelled},
@@ -1281,7 +1282,9 @@ func testAccounts(t *testing.T, h Harness) {
 	keys := []notary.APIKey{
 		{Hash: [32]byte{1}, Tenant: alice, Role: notary.Depositor, Created: created},
 		{Hash: [32]byte{31: 1}, Tenant: alice, Role: notary.Compliance, Created: created.Add(time.Second)},
-		{Hash: [32]byte{2}, Tenant: bob, Role: notary.Compliance, Created: created},
+		{Hash: [32]byte{2}, Tenant: bob, Role: notary.Compliance, Created: created, Name: "柜台 7"},
+		{Hash: [32]byte{3}, Tenant: bob, Role: notary.Auditor, Created: created, Expires: created.Add(48 * time.Hour)},
+		{Hash: [32]byte{4}, Tenant: bob, Role: notary.Operator, Created: created, Name: "both", Expires: created.Add(time.Hour)},
 	}
 	for _, k := range keys {
 		must(t, h.Ledger.CreateAPIKey(ctx, k))
@@ -1290,6 +1293,12 @@ func testAccounts(t *testing.T, h Harness) {
 	taken.Tenant = bob
 	wantErr(t, "second key of one hash", h.Ledger.CreateAPIKey(ctx, taken), notary.ErrExists)
 	checkAccounts(t, h.Ledger, want, keys)
+	must(t, h.Ledger.DeleteAPIKey(ctx, keys[0].Hash))
+	wantErr(t, "a key that was taken away", h.Ledger.DeleteAPIKey(ctx, keys[0].Hash), notary.ErrNotFound)
+	if _, err := h.Ledger.APIKey(ctx, keys[0].Hash); !errors.Is(err, notary.ErrNotFound) {
+		t.Errorf("a key that was taken away: %v", err)
+	}
+	keys = keys[1:]
 	must(t, log.Append(ctx, h.Ledger, many(alice, 3)...))
 	must(t, log.Check(ctx, h.Ledger))
 	checkAccounts(t, h.Reopen(), want, keys)
@@ -1312,14 +1321,16 @@ func checkAccounts(t *testing.T, accounts notary.Accounts, tenants []notary.Tena
 	}
 	listed, err := accounts.APIKeys(t.Context())
 	sorted := slices.SortedFunc(slices.Values(keys), func(a, b notary.APIKey) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
-	if err != nil || !slices.EqualFunc(listed, sorted, func(a, b notary.APIKey) bool {
-		return a.Hash == b.Hash && a.Tenant == b.Tenant && a.Role == b.Role && a.Created.Equal(b.Created)
-	}) {
+	sameKey := func(a, b notary.APIKey) bool {
+		return a.Hash == b.Hash && a.Tenant == b.Tenant && a.Role == b.Role && a.Created.Equal(b.Created) && a.Name == b.Name &&
+			a.Expires.Equal(b.Expires) && a.Expires.IsZero() == b.Expires.IsZero()
+	}
+	if err != nil || !slices.EqualFunc(listed, sorted, sameKey) {
 		t.Errorf("API keys: %+v, %v", listed, err)
 	}
 	for _, want := range keys {
 		got, err := accounts.APIKey(t.Context(), want.Hash)
-		if err != nil || got.Hash != want.Hash || got.Tenant != want.Tenant || got.Role != want.Role || !got.Created.Equal(want.Created) {
+		if err != nil || !sameKey(got, want) {
 			t.Errorf("API key: %+v, %v", got, err)
 		}
 	}

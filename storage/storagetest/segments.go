@@ -213,6 +213,17 @@ func segmentsAccounts(t *testing.T, h SegmentsHarness) {
 	if want := map[string]string{tenant: "a tenant", key: "a key"}; !maps.Equal(got, want) {
 		t.Errorf("KeptAccounts: %q, want %q", got, want)
 	}
+	other := "key-" + strings.Repeat("0b", 32)
+	must(t, s.KeepAccount(t.Context(), segmentOrigin, other, []byte("to be dropped")))
+	for range 2 {
+		must(t, s.DropAccount(t.Context(), segmentOrigin, other))
+	}
+	must(t, h.reopen(t, s).KeptAccounts(t.Context(), segmentOrigin, func(name string, _ []byte) error {
+		if name == other {
+			t.Error("what was dropped is still there")
+		}
+		return nil
+	}))
 	stop := errors.New("stop")
 	if err := s.KeptAccounts(t.Context(), segmentOrigin, func(string, []byte) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("KeptAccounts with an fn that fails: %v", err)
@@ -249,6 +260,9 @@ func segmentsCancelled(t *testing.T, h SegmentsHarness) {
 		"EditKeys": func() error { return s.EditKeys(ctx, name, func(k []byte) ([]byte, error) { return k, nil }) },
 		"KeepAccount": func() error {
 			return s.KeepAccount(ctx, segmentOrigin, "tenant-01a2070d-4e2f-7d00-87c7-be68003ebf3d", nil)
+		},
+		"DropAccount": func() error {
+			return s.DropAccount(ctx, segmentOrigin, "tenant-01a2070d-4e2f-7d00-87c7-be68003ebf3d")
 		},
 		"KeptAccounts": func() error { return s.KeptAccounts(ctx, segmentOrigin, func(string, []byte) error { return nil }) },
 		"Freeze":       func() error { return s.Freeze(ctx, segmentOrigin, []byte("why")) },

@@ -74,4 +74,4 @@ DROP POLICY reseal ON secrets;
 REVOKE ALL ON secrets FROM muniment_reseal;
 DROP TABLE key_states, attendants;
 
-CREATE OR REPLACE FUNCTION ledger_version() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 4::bigint';
+CREATE OR REPLACE FUNCTION ledger_version() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 6::bigint';

@@ -1,0 +1,406 @@
+package notary
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/muniment/muniment/proofs"
+)
+
+// What becomes of a deposit after it was made, a hold, its release, an erasure, is said by
+// entries of kind notice, so that nobody can say it otherwise later. The notices of one
+// deposit are in an order: each takes the next turn, under the lock of the head, so that
+// whoever decides by what was said before knows all of it.
+
+// Act is what a notice says.
+type Act string
+
+const (
+	ActHold    Act = "hold"          // the deposit must not be erased while the matter is open
+	ActRelease Act = "release"       // the matter is closed
+	ActAsk     Act = "erasure-asked" // by one; another must confirm it
+	ActErase   Act = "erasure"       // its private part is destroyed
+)
+
+// Notice is what a caller asks to be noted of a deposit.
+type Notice struct {
+	Key     string // idempotency key, as in Deposit
+	Act     Act    // ActHold, ActRelease or ActErase
+	Deposit ID
+	// Matter names the proceedings of a hold or release, 1 to 200 characters; of an erasure
+	// the lawful order, without which none is done before retention ends. May be empty there.
+	Matter string
+	Reason string    // 1 to 1,000 characters
+	Until  time.Time // as in Deposit
+}
+
+// Noted is a notice as it stands in the log.
+type Noted struct {
+	ID     ID
+	Index  uint64
+	Time   time.Time
+	Act    Act
+	Matter string
+	Reason string
+	By     string // the caller
+}
+
+// Standing is what the notices of a deposit come to.
+type Standing struct {
+	Deposit ID
+	Index   uint64
+	Time    time.Time // of the deposit's entry
+	Notices []Noted   // in their order
+	Matters []string  // under which it is held now
+	Asked   *Noted    // an erasure that waits for another caller to confirm it
+	Erased  *Noted
+	// Until is until when the deposit is kept at least; zero: no term was set.
+	Until time.Time
+}
+
+const (
+	maxMatter = 200
+	maxReason = 1000
+	// maxNotices bounds the notices of one deposit.
+	maxNotices = 1000
+	// AskedFor is for how long an erasure that was asked for can be confirmed.
+	AskedFor = 30 * 24 * time.Hour
+)
+
+var (
+	// ErrHeld: the deposit is under a hold, or its term has not ended.
+	ErrHeld = errors.New("the deposit must be kept")
+	// ErrNoHold: there is no hold under that matter.
+	ErrNoHold = errors.New("the deposit is not held under that matter")
+)
+
+// HeldError is an ErrHeld with what keeps the deposit.
+type HeldError struct {
+	Matters []string
+	Until   time.Time
+}
+
+func (e *HeldError) Error() string {
+	if len(e.Matters) > 0 {
+		return fmt.Sprintf("%v: it is held under %q", ErrHeld, e.Matters)
+	}
+	return fmt.Sprintf("%v until %s", ErrHeld, proofs.FormatTime(e.Until))
+}
+func (e *HeldError) Unwrap() error { return ErrHeld }
+
+// Families of the terms of notices.
+const (
+	termNotice = "notice" // of a deposit's id
+	termTurn   = "turn"   // of a deposit's id and the number of the notice
+)
+
+// Notices returns how one of the principal's deposits stands.
+func (n *Notary) Notices(ctx context.Context, who Principal, id ID) (Standing, error) {
+	if !who.Role.MayRead() {
+		return Standing{}, ErrForbidden
+	}
+	row, err := n.deposited(ctx, who.Tenant.ID, id)
+	if err != nil {
+		return Standing{}, err
+	}
+	return n.standing(ctx, row)
+}
+
+// deposited returns the row of a tenant's deposit, erased or not.
+func (n *Notary) deposited(ctx context.Context, tenant, id ID) (Row, error) {
+	row, err := n.config.Ledger.Deposit(ctx, tenant, id)
+	if errors.Is(err, ErrNotFound) {
+		return Row{}, ErrNotFound
+	}
+	if err != nil {
+		return Row{}, n.unavailable(err)
+	}
+	entry, err := proofs.ParseEntry(string(row.Entry))
+	if err != nil {
+		return Row{}, fmt.Errorf("%w: entry %d: %w", ErrDamaged, row.Index, err)
+	}
+	if entry.Kind != proofs.KindDeposit {
+		return Row{}, ErrNotFound
+	}
+	return row, nil
+}
+
+// standing reads the notices of a deposit.
+func (n *Notary) standing(ctx context.Context, row Row) (Standing, error) {
+	s := Standing{Deposit: row.ID, Index: row.Index}
+	entry, err := proofs.ParseEntry(string(row.Entry))
+	if err != nil {
+		return s, fmt.Errorf("%w: entry %d: %w", ErrDamaged, row.Index, err)
+	}
+	s.Time = entry.Time
+	if o, err := n.unseal(row); err == nil {
+		s.Until = n.keptUntil(o)
+	} else if !errors.Is(err, ErrErased) {
+		return s, err
+	}
+	tk, err := n.config.TenantKey(row.Tenant)
+	if err != nil {
+		return s, n.unavailable(err)
+	}
+	term := tk.termer().term(termNotice, row.ID.String())
+	rows, err := n.config.Ledger.Deposits(ctx, Query{Tenant: row.Tenant, Term: &term, From: row.Index, Limit: maxNotices})
+	if err != nil {
+		return s, n.unavailable(err)
+	}
+	for _, r := range rows {
+		o, err := n.unseal(r)
+		if err != nil {
+			return s, err
+		}
+		s.add(o)
+	}
+	return s, nil
+}
+
+// add takes one more notice into account.
+func (s *Standing) add(o *opened) {
+	noted := Noted{
+		ID: o.row.ID, Index: o.row.Index, Time: o.entry.Time, Act: Act(o.text("notice.act")),
+		Matter: o.text("notice.matter"), Reason: o.text("notice.reason"), By: o.text("notice.by"),
+	}
+	s.Notices = append(s.Notices, noted)
+	switch noted.Act {
+	case ActHold:
+		if !slices.Contains(s.Matters, noted.Matter) {
+			s.Matters = append(s.Matters, noted.Matter)
+		}
+		s.Asked = nil // who asked did not know of it
+	case ActRelease:
+		s.Matters = slices.DeleteFunc(s.Matters, func(m string) bool { return m == noted.Matter })
+	case ActAsk:
+		s.Asked = &noted
+	case ActErase:
+		s.Erased, s.Asked = &noted, nil
+	}
+}
+
+// decide says what a notice comes to after those before, or why it cannot be.
+func (s *Standing) decide(who Principal, want Notice, now time.Time) (Act, error) {
+	switch {
+	case s.Erased != nil:
+		return "", ErrErased
+	case want.Act == ActHold:
+		return ActHold, nil
+	case want.Act == ActRelease && !slices.Contains(s.Matters, want.Matter):
+		return "", ErrNoHold
+	case want.Act == ActRelease:
+		return ActRelease, nil
+	case len(s.Matters) > 0:
+		return "", &HeldError{Matters: s.Matters}
+	case want.Matter == "" && now.Before(s.Until):
+		return "", &HeldError{Until: s.Until}
+	case s.Asked != nil && s.Asked.By != who.Caller && s.Asked.Matter == want.Matter && now.Before(s.Asked.Time.Add(AskedFor)):
+		return ActErase, nil
+	}
+	return ActAsk, nil
+}
+
+// Note adds a notice to one of the principal's deposits and returns its receipt, and how
+// the deposit stands then. Of an erasure the first call is kept as a request; a second one
+// by another caller, of the same order, within AskedFor, destroys the private part: on
+// return with Standing.Erased it is destroyed wherever this depository keeps it. The key
+// stands for the notice as in Deposit.
+func (n *Notary) Note(ctx context.Context, who Principal, want Notice) (proofs.Receipt, Standing, error) {
+	row, tk, err := n.admitNotice(ctx, who, want)
+	if err != nil {
+		return proofs.Receipt{}, Standing{}, err
+	}
+	key := tk.termer().term(termKey, want.Key)
+	op, err := n.config.Ledger.Operation(ctx, who.Tenant.ID, key)
+	switch {
+	case err == nil:
+		return n.replayNotice(ctx, want, row, op)
+	case !errors.Is(err, ErrNotFound):
+		return proofs.Receipt{}, Standing{}, n.unavailable(err)
+	}
+	if err := n.open(); err != nil {
+		return proofs.Receipt{}, Standing{}, err
+	}
+	if !n.begin() {
+		return proofs.Receipt{}, Standing{}, ErrBusy
+	}
+	defer n.end()
+	for {
+		s, err := n.standing(ctx, row)
+		if err != nil {
+			return proofs.Receipt{}, s, err
+		}
+		if len(s.Notices) >= maxNotices {
+			return proofs.Receipt{}, s, invalid("", "the deposit has %d notices, and may not have more", maxNotices)
+		}
+		act, err := s.decide(who, want, n.clock.now())
+		if err != nil {
+			return proofs.Receipt{}, s, err
+		}
+		r, err := n.notice(who, tk, want, act, row, &s)
+		if err != nil {
+			return proofs.Receipt{}, s, err
+		}
+		turn := tk.termer().term(termTurn, row.ID.String()+" "+strconv.Itoa(len(s.Notices)))
+		p, err := n.offerTurn(ctx, Operation{Tenant: who.Tenant.ID, Key: key}, turn, r)
+		switch {
+		case err != nil:
+			return proofs.Receipt{}, s, err
+		case p.again: // two calls raced with one key
+			return n.replayNotice(ctx, want, row, p.op)
+		case p.beaten: // another notice was faster, and may change what this one comes to
+			continue
+		}
+		return n.noted(ctx, want, row, act, r.placed())
+	}
+}
+
+func (n *Notary) admitNotice(ctx context.Context, who Principal, want Notice) (Row, TenantKey, error) {
+	if !who.Role.MayKeep() {
+		return Row{}, TenantKey{}, ErrForbidden
+	}
+	if err := checkKey(want.Key); err != nil {
+		return Row{}, TenantKey{}, err
+	}
+	if err := want.check(); err != nil {
+		return Row{}, TenantKey{}, err
+	}
+	tk, err := n.config.TenantKey(who.Tenant.ID)
+	if err != nil {
+		return Row{}, TenantKey{}, n.unavailable(err)
+	}
+	row, err := n.deposited(ctx, who.Tenant.ID, want.Deposit)
+	return row, tk, err
+}
+
+// check refuses what cannot be noted.
+func (want Notice) check() error {
+	for _, text := range []struct {
+		name, value string
+		least, most int
+	}{{"matter", want.Matter, 1, maxMatter}, {"reason", want.Reason, 1, maxReason}} {
+		if text.name == "matter" && want.Act == ActErase {
+			text.least = 0
+		}
+		if _, err := proofs.Text(text.value); err != nil {
+			return invalid(text.name, "%v", err)
+		}
+		if c := utf8.RuneCountInString(text.value); c < text.least || c > text.most {
+			return invalid(text.name, "must have %d to %d characters", text.least, text.most)
+		}
+	}
+	return nil
+}
+
+// notice prepares the entry of a notice.
+func (n *Notary) notice(who Principal, tk TenantKey, want Notice, act Act, row Row, s *Standing) (*prepared, error) {
+	received := n.clock.now()
+	id, err := NewID(received, n.config.Rand)
+	if err != nil {
+		return nil, err
+	}
+	var key dataKey
+	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
+		return nil, err
+	}
+	leaf := proofs.LeafHash(row.Entry)
+	texts := map[string]string{
+		"id": id.String(), "tenant.name": who.Tenant.Name, "notice.act": string(act), "notice.deposit": row.ID.String(),
+		"notice.leaf": leaf.String(), "notice.reason": want.Reason, "notice.by": who.Caller, "provenance.received": proofs.FormatTime(received),
+	}
+	if want.Matter != "" {
+		texts["notice.matter"] = want.Matter
+	}
+	if act == ActErase {
+		texts["notice.asked"] = s.Asked.ID.String()
+	}
+	index, err := proofs.Integer(int64(row.Index))
+	members := []proofs.Member{{Name: "notice.index", Value: index}}
+	for name, text := range texts {
+		v, bad := proofs.Text(text)
+		err = errors.Join(err, bad)
+		members = append(members, proofs.Member{Name: name, Value: v})
+	}
+	if err != nil {
+		return nil, err
+	}
+	record, err := proofs.NewRecord(members...)
+	if err != nil {
+		return nil, err
+	}
+	keys, terms := key.rowKeys(), tk.termer()
+	r := &prepared{kind: proofs.KindNotice, row: Row{Tenant: who.Tenant.ID, ID: id}, disclosures: record.Disclose(keys.seed)}
+	r.terms, _ = terms.terms(record)
+	b := body{record: record, intent: &intent{terms.term(termKey, want.Key), want.content(keys.seed)}}
+	r.row.Body = b.seal(keys, who.Tenant.ID, id)
+	r.row.Secrets, err = sealSecrets(tk, who.Tenant.ID, id, key, n.config.Rand)
+	return r, err
+}
+
+// content recognises the retry of a notice, as contentMAC does that of a deposit.
+func (want Notice) content(seed proofs.Seed) [16]byte {
+	mac := hmac.New(sha256.New, seed[:])
+	fmt.Fprintf(mac, "muniment/content@v1\nnotice %s\n%s\n%q\n%q\n", want.Act, want.Deposit, want.Matter, want.Reason)
+	return [16]byte(mac.Sum(nil)[:16])
+}
+
+// replayNotice answers a key that already stands for something.
+func (n *Notary) replayNotice(ctx context.Context, want Notice, row Row, op Operation) (proofs.Receipt, Standing, error) {
+	noted, err := n.config.Ledger.Row(ctx, op.First)
+	if err != nil {
+		return proofs.Receipt{}, Standing{}, n.unavailable(err)
+	}
+	o, err := n.unseal(noted)
+	if err != nil {
+		return proofs.Receipt{}, Standing{}, err
+	}
+	if !o.intended(want.content(o.seed)) {
+		return proofs.Receipt{}, Standing{}, ErrKeyReused
+	}
+	n.metrics.replays.Inc()
+	return n.noted(ctx, want, row, Act(o.text("notice.act")), placed{noted.ID, noted.Index, o.entry, o.disclosures})
+}
+
+// noted does what a committed notice says, once it is published.
+func (n *Notary) noted(ctx context.Context, want Notice, row Row, act Act, at placed) (proofs.Receipt, Standing, error) {
+	patient, cancel := until(ctx, want.Until)
+	defer cancel()
+	v, err := n.published(patient, at.index, false)
+	if err != nil {
+		return proofs.Receipt{}, Standing{}, n.delayed(at.id, at.index, false)
+	}
+	receipt, err := n.prove(ctx, v, at.index, at.entry, at.disclosures)
+	if err != nil {
+		return proofs.Receipt{}, Standing{}, err
+	}
+	s, err := n.standing(ctx, row)
+	if err == nil {
+		err = n.carryOut(ctx, act, row, s)
+	}
+	return receipt, s, err
+}
+
+// carryOut brings the stores to what the notices of a deposit say. It may be done again.
+func (n *Notary) carryOut(ctx context.Context, act Act, row Row, s Standing) error {
+	switch act {
+	case ActErase:
+		return n.destroy(ctx, row)
+	case ActHold, ActRelease:
+		if s.Erased != nil {
+			return nil
+		}
+		err := n.config.Blobs.Hold(ctx, blobName(row.Tenant, row.ID), len(s.Matters) > 0)
+		if err != nil && !errors.Is(err, ErrNotFound) { // a digest alone has no document
+			return n.unavailable(err)
+		}
+	}
+	return nil
+}
