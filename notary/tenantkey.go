@@ -146,7 +146,7 @@ func ParseTenantKey(data []byte) (TenantKey, error) {
 	case len(lines) > generationsAtLeast && lines[0] == generationsHeader && lines[len(lines)-1] == "":
 		return parseGenerations(lines[:len(lines)-1])
 	}
-	return TenantKey{}, fmt.Errorf("not a %s or %s file", tenantKeyHeader, generationsHeader)
+	return TenantKey{}, fmt.Errorf("not a %s file, nor one of a later version", tenantKeyHeader)
 }
 
 func parseGenerations(lines []string) (TenantKey, error) {

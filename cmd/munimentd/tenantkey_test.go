@@ -163,6 +163,9 @@ func TestTenantKeyRotationSurvivesKills(t *testing.T) {
 	if code == 0 || strings.Contains(said, "damaged") {
 		t.Errorf("fsck with the old key file: exit %d: %s", code, said)
 	}
+	if out, err := exec.Command("munimentd", "doctor", "--dir", d.Dir).CombinedOutput(); err == nil || !strings.Contains(string(out), "of a tenant's key is in force or offered, and "+path+" has not got it") {
+		t.Errorf("doctor with the old key file: %v: %s", err, out)
+	}
 	p = d.serve(t, "--canary", "0s")
 	for key, a := range held.answers {
 		if got, err := d.client(p).get("/v1/deposits/" + a.ID + "/receipt"); err == nil {
