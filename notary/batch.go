@@ -18,7 +18,7 @@ const (
 	MaxLines = 10_000
 	// maxLines bounds the lines of all batches between intake and answer: each holds
 	// about 5 KB of memory.
-	maxLines = 3 * MaxLines
+	maxLines = 4 * MaxLines
 )
 
 // DigestBatch is many digests that are deposited together: all of them, or none.
@@ -39,6 +39,7 @@ type BadLine struct {
 	Line   int // from 1
 	Member string
 	Reason string
+	Code   CheckCode // of the tenant's own rules; empty: it cannot be deposited by anyone
 }
 
 // BatchError refuses a batch. Nothing was kept.
@@ -51,10 +52,15 @@ func (e *BatchError) Error() string {
 // add takes note of a line's error, and returns those that are not the line's fault.
 func (e *BatchError) add(line int, err error) error {
 	var wrong *InvalidError
-	if !errors.As(err, &wrong) {
+	var against *CheckError
+	switch {
+	case errors.As(err, &against):
+		e.Lines = append(e.Lines, BadLine{line, against.Member, against.Error(), against.Code})
+	case errors.As(err, &wrong):
+		e.Lines = append(e.Lines, BadLine{line, wrong.Member, wrong.Error(), ""})
+	default:
 		return err
 	}
-	e.Lines = append(e.Lines, BadLine{line, wrong.Member, wrong.Error()})
 	return nil
 }
 
@@ -70,10 +76,10 @@ func (n *Notary) DepositBatch(ctx context.Context, who Principal, b DigestBatch)
 	if err != nil {
 		return nil, err
 	}
-	if !n.lines.TryAcquire(int64(len(b.Lines))) {
+	if !n.lines.take(who.Tenant.ID, len(b.Lines)) {
 		return nil, ErrBusy
 	}
-	defer n.lines.Release(int64(len(b.Lines)))
+	defer n.lines.give(who.Tenant.ID, len(b.Lines))
 	terms := tk.termer()
 	want := Operation{Tenant: who.Tenant.ID, Key: terms.term(termKey, b.Key)}
 	op, err := n.config.Ledger.Operation(ctx, want.Tenant, want.Key)
@@ -152,6 +158,12 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, ter
 	for i, claims := range b.Lines {
 		if i%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err() // nothing was kept
+		}
+		if err := n.config.Checks[who.Tenant.ID].claims(claims, false); err != nil {
+			if err := bad.add(i+1, err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		in, err := newIntake(who.Tenant, tk, terms, key, claims, received)
 		if err != nil {

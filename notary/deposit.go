@@ -44,10 +44,10 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 	}
 	// A document may take its time to come, and holds no place meanwhile.
 	if d.Document == nil {
-		if !n.begin() {
+		if !n.begin(who.Tenant.ID) {
 			return proofs.Receipt{}, ErrBusy
 		}
-		defer n.end()
+		defer n.end(who.Tenant.ID)
 	}
 	in, err := n.admit(who, d)
 	if err != nil {
@@ -72,11 +72,11 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 		return proofs.Receipt{}, err
 	}
 	if d.Document != nil {
-		if !n.begin() {
+		if !n.begin(who.Tenant.ID) {
 			n.discard(row, in, nil)
 			return proofs.Receipt{}, ErrBusy
 		}
-		defer n.end()
+		defer n.end(who.Tenant.ID)
 	}
 	p, err := n.offer(ctx, Operation{Tenant: who.Tenant.ID, Key: in.key}, row)
 	switch {
@@ -93,19 +93,16 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 
 // begin takes one of the places for deposits under way, if there is one: past what the
 // depository can do, who is told so at once costs the others least.
-func (n *Notary) begin() bool {
-	if n.underWay.Add(1) > int64(n.config.Pool) {
-		n.end()
-		return false
-	}
-	return true
-}
+func (n *Notary) begin(tenant ID) bool { return n.underWay.take(tenant, 1) }
 
-// Full reports whether as many deposits are under way as may be: another one would
-// be ErrBusy.
-func (n *Notary) Full() bool { return n.underWay.Load() >= int64(n.config.Pool) }
+func (n *Notary) end(tenant ID) { n.underWay.give(tenant, 1) }
 
-func (n *Notary) end() { n.underWay.Add(-1) }
+// Full reports whether as many deposits are under way as may be, or as one tenant may have:
+// another one of the tenant's would be ErrBusy.
+func (n *Notary) Full(tenant ID) bool { return n.underWay.full(tenant) }
+
+// Crowded reports whether a tenant may be Full.
+func (n *Notary) Crowded() bool { return n.underWay.used() >= n.underWay.share() }
 
 // placed is an entry with its place in the log, and what its receipt says of it.
 type placed struct {

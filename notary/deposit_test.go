@@ -280,7 +280,7 @@ func TestRefresh(t *testing.T) {
 func TestBusy(t *testing.T) {
 	d := newDepository(t)
 	c := d.config()
-	c.Pool = 3
+	c.Pool = 4 // of which one tenant has three
 	n, err := notary.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

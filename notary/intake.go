@@ -24,6 +24,7 @@ type intake struct {
 	tenantKey TenantKey
 	terms     termer
 	key       Term
+	checks    Checks
 	claims    proofs.Record
 	received  time.Time
 	document  io.Reader // nil: digest only
@@ -56,7 +57,10 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.document = d.Document
+	in.document, in.checks = d.Document, n.config.Checks[who.Tenant.ID]
+	if err := in.checks.claims(d.Claims, d.Document != nil); err != nil {
+		return nil, err
+	}
 	in.content = func(seed proofs.Seed) [16]byte {
 		return contentMAC(seed, in.claims, in.digest, in.document != nil)
 	}
@@ -119,7 +123,7 @@ func blobName(tenant, id ID) string { return tenant.String() + "/" + id.String()
 func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey) error {
 	defer n.metrics.since(stageStore, time.Now())
 	h := sha256.New()
-	plain := &counter{r: io.TeeReader(in.document, h)}
+	plain := &counter{r: io.TeeReader(in.document, h), most: in.checks.MaxSize, over: in.checks.tooLarge}
 	sealed, err := key.sealDocument(plain)
 	if err != nil {
 		return err
@@ -148,20 +152,27 @@ func (in *intake) read(sum []byte, size int64) error {
 			return fmt.Errorf("%w: it has %d bytes, announced were %d", ErrDigest, size, claimed)
 		}
 	}
+	if most := in.checks.MaxSize; most > 0 && size > most {
+		return in.checks.tooLarge()
+	}
 	in.digest, in.size, in.taken = proofs.Hash(sum), size, true
 	return nil
 }
 
-// counter counts what is read and remembers how reading failed.
+// counter counts what is read and remembers how reading failed: also that it is too much.
 type counter struct {
-	r   io.Reader
-	n   int64
-	err error
+	r    io.Reader
+	n    int64
+	most int64 // bytes; 0: no bound
+	over func() error
+	err  error
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.n += int64(n)
+	if c.n += int64(n); c.most > 0 && c.n > c.most {
+		err = c.over()
+	}
 	if err != nil && err != io.EOF {
 		c.err = err
 	}

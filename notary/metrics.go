@@ -192,7 +192,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(descPublished, float64(m.n.view.Load().at.UnixMilli())/1e3)
 	gauge(descOldest, r.oldest.Seconds())
-	gauge(descPool, float64(m.n.underWay.Load()))
+	gauge(descPool, float64(m.n.underWay.used()))
 	gauge(descCapacity, float64(m.n.config.Pool))
 	gauge(descDamage, float64(r.damage))
 	gauge(descSealer, number(m.n.leading()))

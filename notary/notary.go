@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
@@ -77,6 +76,8 @@ type Config struct {
 	Previous *proofs.Checkpoint
 	// Retention is how long deposits are kept before they can be erased without an order.
 	Retention Retention
+	// Checks are rules of tenants that have some.
+	Checks map[ID]Checks
 	// Facts are the members of the public fact sheet, ascending by name, which who seals
 	// keeps in force. nil: there is none.
 	Facts proofs.Record
@@ -105,9 +106,9 @@ type Notary struct {
 	clock    clock
 
 	pool  chan *pending
-	lines *semaphore.Weighted // of batches, between intake and answer
+	lines *places // of batches, between intake and answer
 	// underWay counts the deposits between intake and answer, batches left out.
-	underWay atomic.Int64
+	underWay *places
 	// roomAsked is when the disk was last found to have room; nil: never.
 	roomAsked atomic.Pointer[time.Time]
 	wake      chan struct{} // the sealer's: a batch was committed
@@ -317,7 +318,7 @@ func prepare(c Config) (*Notary, error) {
 	n.config.TenantKey = n.underRotation(c.TenantKey)
 	n.ready.required = n.required()
 	n.tiles = newTileCache(c.Ledger)
-	n.lines = semaphore.NewWeighted(maxLines)
+	n.lines, n.underWay = newPlaces(maxLines), newPlaces(n.config.Pool)
 	n.metrics = newMetrics(n)
 	n.pool = make(chan *pending, n.config.Pool)
 	n.wake = make(chan struct{}, 1)

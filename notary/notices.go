@@ -229,10 +229,10 @@ func (n *Notary) Note(ctx context.Context, who Principal, want Notice) (proofs.R
 	if err := n.open(); err != nil {
 		return proofs.Receipt{}, Standing{}, err
 	}
-	if !n.begin() {
+	if !n.begin(who.Tenant.ID) {
 		return proofs.Receipt{}, Standing{}, ErrBusy
 	}
-	defer n.end()
+	defer n.end(who.Tenant.ID)
 	for {
 		s, err := n.standing(ctx, row)
 		if err != nil {

@@ -68,6 +68,9 @@ func (s *server) batch(r *http.Request, params api.CreateBatchParams, prefer pre
 	if err != nil {
 		return nil, err
 	}
+	if err := s.limits.take(who.Tenant.ID, len(lines)); err != nil {
+		return nil, err
+	}
 	return s.Notary.DepositBatch(r.Context(), who, notary.DigestBatch{Key: key, Lines: lines, Until: prefer.until, Witnessed: sure})
 }
 

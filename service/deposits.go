@@ -17,6 +17,10 @@ func (s *server) CreateDeposit(w http.ResponseWriter, r *http.Request, params ap
 		s.fail(w, r, err)
 		return
 	}
+	if err := s.limits.take(of(r).principal.Tenant.ID, 1); err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	d, err := s.decode(r, params.IdempotencyKey)
 	if err != nil {
 		s.fail(w, r, err)

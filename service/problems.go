@@ -52,8 +52,10 @@ var (
 	invalidVerification    = &problem{name: "invalid-verification", status: 422, title: "The policy is not a policy"}
 	invalidAssurance       = &problem{name: "invalid-assurance", status: 422, title: "The assurance cannot be given"}
 	invalidWebhook         = &problem{name: "invalid-webhook", status: 422, title: "The webhook cannot be made so"}
+	preCheck               = &problem{name: "pre-check", status: 422, title: "The deposit breaks a rule of its tenant's"}
 	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
 	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
+	rateLimited            = &problem{name: "rate-limited", status: 429, title: "Too many deposits of your tenant", retry: true, after: 1}
 	internal               = &problem{name: "internal", status: 500, title: "Internal error", logged: true}
 	damaged                = &problem{name: "damaged", status: 500, title: "Stored data is damaged", logged: true}
 	busy                   = &problem{name: "busy", status: 503, title: "Too many requests are waiting", retry: true, after: 1}
@@ -107,6 +109,7 @@ type refusal struct {
 	problem *problem
 	detail  string
 	member  string
+	after   int // seconds, for Retry-After; 0: as the problem says
 }
 
 func (r *refusal) Error() string { return r.problem.name + ": " + r.detail }
@@ -118,6 +121,7 @@ func judge(err error) (*problem, api.Problem) {
 	var (
 		refused *refusal
 		invalid *notary.InvalidError
+		check   *notary.CheckError
 		batch   *notary.BatchError
 		delayed *notary.SealingDelayedError
 		missing *notary.QuorumMissingError
@@ -149,6 +153,8 @@ func judge(err error) (*problem, api.Problem) {
 		}
 	case errors.As(err, &tree):
 		return secondOpinion, api.Problem{Detail: "Nothing was kept: " + tree.Why + ". It goes on by itself."}
+	case errors.As(err, &check):
+		return preCheck, api.Problem{Detail: check.Error() + ". Nothing was kept.", Member: check.Member, Code: string(check.Code)}
 	case errors.As(err, &invalid):
 		return invalidRecord, api.Problem{Detail: invalid.Error(), Member: invalid.Member}
 	}
@@ -173,7 +179,7 @@ func badLines(lines []notary.BadLine) []api.BadLine {
 		if len(l.Reason) > maxDetail {
 			l.Reason = strings.ToValidUTF8(l.Reason[:maxDetail], "") + "…"
 		}
-		out[i] = api.BadLine{Line: l.Line, Member: l.Member, Detail: l.Reason}
+		out[i] = api.BadLine{Line: l.Line, Member: l.Member, Detail: l.Reason, Code: string(l.Code)}
 	}
 	return out
 }
@@ -188,8 +194,12 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	if p.after > 0 {
-		h.Set("Retry-After", strconv.Itoa(p.after))
+	after := p.after
+	if refused := new(refusal); errors.As(err, &refused) && refused.after > 0 {
+		after = refused.after
+	}
+	if after > 0 {
+		h.Set("Retry-After", strconv.Itoa(after))
 	}
 	if p == unauthorized {
 		h.Set("WWW-Authenticate", "Bearer")

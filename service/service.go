@@ -36,7 +36,9 @@ type Config struct {
 	// Webhooks are whom tenants want to be told of what is published, Caller who will call
 	// them.
 	Webhooks notary.Webhooks
-	Caller   *webhook.Caller
+	// Limits bound what each tenant may deposit.
+	Limits Limits
+	Caller *webhook.Caller
 
 	MaxDocument int64 // bytes; 0: 1 GiB
 	// Wait is how long a request may take in which no byte moves, either way; 0: 30 s.
@@ -70,8 +72,9 @@ type server struct {
 	metrics   *metrics
 	policies  map[string]proofs.Policy // by fingerprint
 	found     []*proofs.Verifier       // of the site's own policies, the one in force first
-	decoding  budget                   // of batches
-	verifying budget                   // of receipts to check
+	limits    *limiter
+	decoding  budget // of batches
+	verifying budget // of receipts to check
 }
 
 // New returns the handler of the whole API.
@@ -91,7 +94,7 @@ func New(c Config) http.Handler {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}}
+	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}, limits: newLimiter(c.Limits)}
 	for _, p := range append([]proofs.Policy{c.Policy}, c.Earlier...) {
 		s.policies[p.Fingerprint()] = p
 		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged()))

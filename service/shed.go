@@ -5,11 +5,12 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/service/api"
 )
 
 // shed answers deposits of digests with busy while as many are under way as may be,
-// before anything is done for them: not even who asks is looked at. Past saturation
+// before anything is done for them, in all or for their tenant. Past saturation
 // most requests end here, and each costs those that were taken in some of their time.
 // What comes with a document goes the long way, on which a refusal in the middle of
 // an upload is heard.
@@ -21,7 +22,7 @@ func (s *server) shed(next http.Handler) http.Handler {
 	refused := s.metrics.problems.WithLabelValues(busy.name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		digest := r.Method == http.MethodPost && r.URL.Path == "/v1/deposits" && r.ContentLength >= 0 && r.ContentLength <= maxRecord
-		if !digest || !s.Notary.Full() {
+		if !digest || !s.Notary.Crowded() || !s.full(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -34,4 +35,14 @@ func (s *server) shed(next http.Handler) http.Handler {
 		w.WriteHeader(busy.status)
 		_, _ = w.Write(body.Bytes())
 	})
+}
+
+// full reports whether no deposit of whoever asks can be taken now. Who has asked a moment ago
+// is known without a look-up.
+func (s *server) full(r *http.Request) bool {
+	if s.Notary.Full(notary.ID{}) {
+		return true
+	}
+	p, known := s.keys.Known(r)
+	return known && s.Notary.Full(p.Tenant.ID)
 }

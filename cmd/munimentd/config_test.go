@@ -63,6 +63,10 @@ var samples = map[string][3]string{
 	"timestamp.authorities":   {"['http://a']", "['http://b']", "['http://c', 'http://d']"},
 	"timestamp.roots":         {"/a", "/b", "/c"},
 	"timestamp.every":         {"1h0m0s", "2h0m0s", "0s"},
+	"checks.tenants":          {"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {require: [provenance.system], content: digest}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {types: [application/pdf], max-size: 5}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {contract: 'HT-[0-9]+'}}"},
+	"limits.deposits":         {"1", "2", "0"},
+	"limits.burst":            {"1", "2", "3"},
+	"limits.tenants":          {"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: 1}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: 2}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: 0}"},
 	"retention.classes":       {"{loan: terms.end + 5 years}", "{default: 10 years}", "{default: 1 day, loan: 18 months}"},
 	"timestamp.policy":        {"1.2.3", "1.2.4", "1.2.5"},
 	"webhooks.networks":       {"[10.0.0.0/8]", "[10.1.0.0/16]", "['fd00::/8', 10.0.0.0/8]"},
@@ -441,12 +445,20 @@ func TestReadmeConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(readme), "```yaml\n")
-	example, _, closed := strings.Cut(rest, "```")
-	if !ok || !closed {
-		t.Fatal("it shows none")
+	under := func(heading string) string {
+		_, section, ok := strings.Cut(string(readme), "\n## "+heading+"\n")
+		_, rest, shown := strings.Cut(section, "```yaml\n")
+		example, _, closed := strings.Cut(rest, "```")
+		if !ok || !shown || !closed {
+			t.Fatalf("it shows none under %q", heading)
+		}
+		return example
 	}
-	c, err := configOf(t, example, []string{"MUNIMENT_DIR=d", "MUNIMENT_BLOBS_S3_SECRET_KEY=hunter2"})
+	tenants, err := configOf(t, under("Tenants, and who may call"), []string{"MUNIMENT_DIR=d"})
+	if err != nil || len(tenants.Checks) != 1 || len(tenants.Limits.Tenants) != 1 || tenants.Limits.Rate == 0 {
+		t.Errorf("tenants' rules: %+v, %v", tenants, err)
+	}
+	c, err := configOf(t, under("Growing up"), []string{"MUNIMENT_DIR=d", "MUNIMENT_BLOBS_S3_SECRET_KEY=hunter2"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -454,9 +466,9 @@ func TestReadmeConfig(t *testing.T) {
 	if !c.shared() || s.Postgres.URL == "" || s.S3.Retention.Years != 10 || len(s.S3.Tenants) != 1 || len(s.Anchors) != 2 || s.Anchors[0].S3.SecretKey != "hunter2" || s.Anchors[1].Postgres == nil {
 		t.Errorf("%+v", s)
 	}
-	_, rest, _ = strings.Cut(string(readme), "## Trusted time")
+	_, rest, _ := strings.Cut(string(readme), "## Trusted time")
 	_, rest, _ = strings.Cut(rest, "```\n")
-	example, _, closed = strings.Cut(rest, "```")
+	example, _, closed := strings.Cut(rest, "```")
 	if c, err = configOf(t, example, []string{"MUNIMENT_DIR=d"}); err != nil || !closed || len(c.TimestampAuthorities) != 2 || c.TimestampRoots == "" || c.TimestampEvery != time.Hour {
 		t.Errorf("the example of trusted time: %v, %+v", err, c)
 	}

@@ -161,6 +161,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Keys:       store.Keys,
 		Timestamps: timestamps,
 		Retention:  cfg.Retention,
+		Checks:     cfg.Checks,
 		Room:       store.Room,
 		Logger:     logger,
 		Fatal:      fatal,

@@ -138,6 +138,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Build:       d.build,
 		Metrics:     metrics,
 		SingleCopy:  d.store.SingleCopy,
+		Limits:      cfg.Limits,
 	}
 	singing, hush := context.WithCancel(ctx)
 	var song sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/service"
 	"github.com/muniment/muniment/storage/postgres"
 	"github.com/muniment/muniment/storage/s3"
 	"github.com/muniment/muniment/storage/vault"
@@ -37,6 +38,8 @@ type config struct {
 	TimestampRoots       string
 	TimestampEvery       time.Duration
 	Retention            notary.Retention
+	Limits               service.Limits
+	Checks               map[notary.ID]notary.Checks
 	TimestampPolicy      string
 
 	WebhookNetworks []netip.Prefix
@@ -98,6 +101,10 @@ func newConfig() *config {
 		setting{"timestamp.roots", text(&c.TimestampRoots), "", "PEM file of the root certificates that their time-stamps must lead to; required with timestamp.authorities. Keep the roots of former authorities in it"},
 		setting{"webhooks.networks", networks(&c.WebhookNetworks), "", "networks beside the public ones that tenants' webhooks may lead to, as in [10.0.0.0/8]; there http:// is allowed"},
 		setting{"timestamp.every", interval(&c.TimestampEvery), "1h0m0s", "how often a new checkpoint is dated, 1s or more; 0: on demand alone (munimentd timestamp)"},
+		setting{"checks.tenants", tenantChecks(&c.Checks), "", "rules that tenants have set for what they deposit, by tenant id: {ID: {require: [provenance.system], types: [application/pdf], max-size: 20971520, contract: 'HT-[0-9]+', content: original}}; what breaks one is refused before anything is kept"},
+		setting{"limits.deposits", number(&c.Limits.Rate, 0, 1_000_000), "0", "deposits a second that each tenant may make at this process, on the average; a line of a batch is one; 0: as many as it likes"},
+		setting{"limits.burst", number(&c.Limits.Burst, 1, 10_000_000), "10000", "deposits that a tenant may make at once after a rest, where limits.deposits bounds them"},
+		setting{"limits.tenants", tenantRates(&c.Limits.Tenants), "", "limits.deposits of tenants that have another, by tenant id, as in {ID: 500}"},
 		setting{"retention.classes", retention(&c.Retention), "", "how long deposits are kept before they can be erased without an order, by class, as in {default: 10 years, loan: terms.end + 5 years}; a deposit names its class in label.retention"},
 		setting{"timestamp.policy", objectID(&c.TimestampPolicy), "", "OID of the rules to ask time-stamps under; empty: each authority's own"},
 	)

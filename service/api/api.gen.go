@@ -143,6 +143,10 @@ func (e CreateBatchParamsAssurance) Valid() bool {
 
 // BadLine What is wrong with one line of a batch.
 type BadLine struct {
+	// Code Which rule of the tenant's own it breaks: `member-required`, `type-not-allowed`,
+	// `size-over-limit`, `contract-number-form`, `original-required` or `digest-only`.
+	Code string `json:"code,omitempty"`
+
 	// Detail What, for people.
 	Detail string `json:"detail"`
 
@@ -522,6 +526,9 @@ type Policy = string
 
 // Problem An RFC 9457 problem.
 type Problem struct {
+	// Code Of `pre-check`, which rule of the tenant's own; as in `BadLine`.
+	Code string `json:"code,omitempty"`
+
 	// Committed True when the deposit stands in the log in spite of the problem.
 	Committed bool `json:"committed,omitempty"`
 
@@ -923,6 +930,9 @@ type Timeout = Problem
 
 // TooLarge An RFC 9457 problem.
 type TooLarge = Problem
+
+// TooMany An RFC 9457 problem.
+type TooMany = Problem
 
 // Unauthorized An RFC 9457 problem.
 type Unauthorized = Problem

@@ -88,6 +88,15 @@ func (k *Keys) Authenticate(r *http.Request) (notary.Principal, error) {
 	return p, nil
 }
 
+// Known returns the principal whose key the request bears, if it was found a moment ago.
+func (k *Keys) Known(r *http.Request) (notary.Principal, bool) {
+	text, ok := bearer(r.Header)
+	if !ok {
+		return notary.Principal{}, false
+	}
+	return k.recall(Hash(text))
+}
+
 // bearer returns the key of the one Authorization header, if it has a key's form.
 func bearer(h http.Header) (string, bool) {
 	values := h.Values("Authorization")

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/muniment/muniment/notary"
+)
+
+// maxPattern bounds a pattern, in bytes.
+const maxPattern = 500
+
+// checkSettings are what can be said of one tenant's own rules: settings within a setting.
+func checkSettings(c *notary.Checks) []setting {
+	return []setting{
+		{"require", list(&c.Require), "[]", ""},
+		{"types", list(&c.Types), "[]", ""},
+		{"max-size", number(&c.MaxSize, 0, 1<<40), "0", ""},
+		{"contract", pattern(&c.Contract), "", ""},
+		{"content", choice((*string)(&c.Content), "", string(notary.ContentOriginal), string(notary.ContentDigest)), "", ""},
+	}
+}
+
+// pattern is an RE2 regular expression that the whole of a text must match.
+func pattern(p **regexp.Regexp) value {
+	return value{
+		kind: "string",
+		set: func(text string) error {
+			if *p = nil; text == "" {
+				return nil
+			}
+			if len(text) > maxPattern {
+				return fmt.Errorf("is longer than %d bytes", maxPattern)
+			}
+			re, err := regexp.Compile(`^(?:` + text + `)$`)
+			if err != nil {
+				return errors.New("is no regular expression as RE2 has them")
+			}
+			*p = re
+			return nil
+		},
+		get: func() any {
+			if *p == nil {
+				return ""
+			}
+			whole := (*p).String()
+			return whole[len(`^(?:`) : len(whole)-len(`)$`)]
+		},
+	}
+}
+
+// tenantChecks are the rules of tenants that have some.
+func tenantChecks(p *map[notary.ID]notary.Checks) value {
+	return value{
+		kind: "yaml", structured: true,
+		set: func(text string) (err error) { *p, err = parseChecks(text); return err },
+		get: func() any {
+			out := map[string]map[string]any{}
+			for id, c := range *p {
+				fields := map[string]any{}
+				for _, s := range checkSettings(&c) {
+					fields[s.name] = s.value.get()
+				}
+				out[id.String()] = fields
+			}
+			return out
+		},
+	}
+}
+
+func parseChecks(text string) (map[notary.ID]notary.Checks, error) {
+	root, err := parseYAML([]byte(text))
+	if err != nil || root == nil {
+		return nil, err
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, errors.New("is not a map, as in {TENANT-ID: {require: [provenance.system], max-size: 20971520}}")
+	}
+	all := map[notary.ID]notary.Checks{}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		name := root.Content[i].Value
+		id, err := notary.ParseID(name)
+		if err != nil {
+			return nil, fmt.Errorf("names the tenant %q: that is no tenant id", name)
+		}
+		if _, twice := all[id]; twice {
+			return nil, fmt.Errorf("names the tenant %s twice", name)
+		}
+		var c notary.Checks
+		told, err := flatten(root.Content[i+1], checkSettings(&c))
+		if err != nil {
+			return nil, fmt.Errorf("of %s: %w", name, err)
+		}
+		for _, s := range checkSettings(&c) {
+			if text, ok := told[s.name]; ok {
+				if err := s.value.set(text); err != nil {
+					return nil, fmt.Errorf("of %s: %s %w", name, s.name, err)
+				}
+			}
+		}
+		if err := c.CheckNames(); err != nil {
+			return nil, fmt.Errorf("of %s: %w", name, err)
+		}
+		all[id] = c
+	}
+	return all, nil
+}

@@ -1,0 +1,60 @@
+package service
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/muniment/muniment/notary"
+)
+
+// Limits is how many deposits each tenant may make, at this process alone. Each line of a
+// batch is one.
+type Limits struct {
+	Rate    int               // a second, on the average; 0: as many as it likes
+	Burst   int               // at once, after a rest; a batch of more is taken when all of it is free
+	Tenants map[notary.ID]int // Rate of tenants that have another; 0: as many as they like
+}
+
+// limiter keeps count of each tenant. It is safe for concurrent use.
+type limiter struct {
+	limits Limits
+
+	mu sync.Mutex
+	of map[notary.ID]*rate.Limiter
+}
+
+func newLimiter(l Limits) *limiter { return &limiter{limits: l, of: map[notary.ID]*rate.Limiter{}} }
+
+// take counts deposits of a tenant, or refuses them as too many for now. Nothing is counted
+// of what is refused.
+func (l *limiter) take(tenant notary.ID, deposits int) error {
+	most, other := l.limits.Tenants[tenant]
+	if !other {
+		most = l.limits.Rate
+	}
+	if most == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	of := l.of[tenant]
+	if of == nil { // as many as there are tenants
+		of = rate.NewLimiter(rate.Limit(most), max(l.limits.Burst, 1))
+		l.of[tenant] = of
+	}
+	l.mu.Unlock()
+	now := time.Now()
+	r := of.ReserveN(now, min(deposits, of.Burst()))
+	wait := r.DelayFrom(now)
+	if wait == 0 {
+		return nil
+	}
+	r.CancelAt(now)
+	return &refusal{
+		problem: rateLimited, after: int(math.Ceil(wait.Seconds())),
+		detail: fmt.Sprintf("Your tenant may make %d deposits a second here, and has. Nothing was kept.", most),
+	}
+}
