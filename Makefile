@@ -22,6 +22,11 @@ MINIO := $(CACHE)/minio-$(MINIO_VERSION)
 TRILLIAN_VERSION := v1.8.0
 TRILLIAN := $(CACHE)/trillian-$(TRILLIAN_VERSION)
 
+# The key management of the tests: Vault's own code of its last years under the MPL, a
+# process of its own.
+VAULT_VERSION := v1.13.1
+VAULT := $(CACHE)/vault-$(VAULT_VERSION)
+
 # What tests alert rules.
 PROMTOOL_VERSION := v0.316.0
 PROMTOOL := $(CACHE)/promtool-$(PROMTOOL_VERSION)
@@ -102,7 +107,7 @@ torture: deps ## the attacks at full size: hours
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
-deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(PROMTOOL) ## Debian's packages, and the servers, that the tests drive
+deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
 	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
@@ -130,6 +135,11 @@ $(LINT):
 	@mkdir -p $(CACHE)/build
 	GOBIN=$(CACHE)/build $(GO) install $(GOLANGCI)
 	mv $(CACHE)/build/golangci-lint $@
+
+$(VAULT):
+	@mkdir -p $(CACHE)/build
+	cd storage/storagetest/servers/vault && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(CACHE)/build/vault .
+	mv $(CACHE)/build/vault $@
 
 $(MINIO):
 	@mkdir -p $(CACHE)/build

@@ -150,6 +150,9 @@ var (
 	descStamp     = prometheus.NewDesc("muniment_timestamp_newest_timestamp_seconds", "The time in the newest time-stamp that this process obtained over a checkpoint, in Unix time; absent before the first.", nil, nil)
 	descStampSize = prometheus.NewDesc("muniment_timestamp_size_entries", "Entries of the log under the newest checkpoint that this process had dated.", nil, nil)
 	descStampEnds = prometheus.NewDesc("muniment_timestamp_certificate_expiry_timestamp_seconds", "When the certificates that the newest time-stamp rests on end, in Unix time.", nil, nil)
+	descRotations = prometheus.NewDesc("muniment_tenant_key_rotations", "Tenants whose key was ever rotated, by how far the last rotation has come: offered to the replicas, sealing (data keys are being sealed anew), clean.", []string{"phase"}, nil)
+	descLacking   = prometheus.NewDesc("muniment_tenant_keys_lacking", "Tenants whose key in force is not in the key files of this process.", nil, nil)
+	descResealed  = prometheus.NewDesc("muniment_resealed_keys_total", "Data keys that this process has sealed anew in rotations of tenants' keys.", nil, nil)
 	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
 )
 
@@ -166,7 +169,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles, descStamp, descStampSize, descStampEnds, descTree, descAgreement, descAgreed} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles, descStamp, descStampSize, descStampEnds, descTree, descAgreement, descAgreed, descRotations, descLacking, descResealed} {
 		out <- d
 	}
 }
@@ -200,6 +203,13 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		gauge(descStamp, float64(s.at.UnixMilli())/1e3)
 		gauge(descStampSize, float64(s.size))
 		gauge(descStampEnds, float64(ends.Unix()))
+	}
+	if m.n.config.Keys != nil {
+		for phase, count := range m.n.keyring.phases() {
+			gauge(descRotations, count, phase)
+		}
+		gauge(descLacking, float64(m.n.keyring.lacking.Load()))
+		out <- prometheus.MustNewConstMetric(descResealed, prometheus.CounterValue, float64(m.n.keyring.resealed.Load()))
 	}
 	if m.n.config.SecondTree != nil {
 		held, at := m.n.opinion.look()

@@ -67,6 +67,9 @@ type Config struct {
 	// TenantKey returns the tenant's key; the depository's own entries are under
 	// the zero ID.
 	TenantKey func(tenant ID) (TenantKey, error)
+	// Keys is where the ledger keeps which generation of each is in force. nil: none was
+	// ever rotated, and none will be.
+	Keys Keys
 
 	// Previous is the last sealed state of a log that was ended, and that a new one follows:
 	// Init names it in the genesis entry. nil: there is none.
@@ -117,6 +120,9 @@ type Notary struct {
 	replica   *replica             // nil without peers
 	ready     readiness
 	opinion   opinion
+	keyring   keyring
+	// fileKey is the tenant's key as this process was given it.
+	fileKey func(tenant ID) (TenantKey, error)
 
 	metrics *metrics
 
@@ -176,6 +182,9 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 			return nil, err
 		}
 	}
+	if err := n.takePart(ctx); err != nil {
+		return nil, err
+	}
 	head, err := n.auditStart(ctx)
 	if err != nil {
 		return nil, err
@@ -201,6 +210,9 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runSequencer)
 	n.start(n.runUpkeep)
 	n.start(n.runProbe)
+	if c.Keys != nil {
+		n.start(n.runKeyring)
+	}
 	if c.Segments != nil {
 		n.start(n.runCatchUp)
 	}
@@ -302,6 +314,8 @@ func prepare(c Config) (*Notary, error) {
 	if c.Policy.Witnessed() {
 		n.logAlone = proofs.NewVerifier(c.Policy.LogAlone())
 	}
+	n.fileKey = c.TenantKey
+	n.config.TenantKey = n.underRotation(c.TenantKey)
 	n.ready.required = n.required()
 	n.tiles = newTileCache(c.Ledger)
 	n.lines, n.underWay = newPlaces(maxLines), newPlaces(n.config.Pool)

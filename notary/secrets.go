@@ -6,62 +6,15 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"hash"
 	"io"
-	"strings"
 
 	"github.com/minio/sio"
 
 	"github.com/muniment/muniment/proofs"
 )
-
-// TenantKey is the secret of one tenant. Wrap seals the data keys of its deposits
-// and may be rotated; Index makes its Terms and never changes, since idempotency
-// keys are kept for ever under it.
-type TenantKey struct {
-	Wrap, Index [32]byte
-}
-
-const tenantKeyHeader = "muniment/tenant-key@v1"
-
-// NewTenantKey reads a new key from random.
-func NewTenantKey(random io.Reader) (TenantKey, error) {
-	var k TenantKey
-	if _, err := io.ReadFull(random, k.Wrap[:]); err != nil {
-		return TenantKey{}, err
-	}
-	_, err := io.ReadFull(random, k.Index[:])
-	return k, err
-}
-
-// Marshal returns the key's file: a header and one line for each half.
-func (k TenantKey) Marshal() []byte {
-	e := base64.StdEncoding.EncodeToString
-	return []byte(tenantKeyHeader + "\nwrap " + e(k.Wrap[:]) + "\nindex " + e(k.Index[:]) + "\n")
-}
-
-// ParseTenantKey reads what TenantKey.Marshal writes. Its errors hold no byte of the key.
-func ParseTenantKey(data []byte) (TenantKey, error) {
-	var k TenantKey
-	lines := strings.Split(string(data), "\n")
-	if len(lines) != 4 || lines[0] != tenantKeyHeader {
-		return k, fmt.Errorf("not a %s file", tenantKeyHeader)
-	}
-	for i, part := range []struct {
-		name string
-		to   *[32]byte
-	}{{"wrap ", &k.Wrap}, {"index ", &k.Index}} {
-		text, ok := strings.CutPrefix(lines[i+1], part.name)
-		b, err := base64.StdEncoding.Strict().DecodeString(text)
-		if !ok || err != nil || len(b) != 32 {
-			return TenantKey{}, fmt.Errorf("line %d of the tenant key file is not %q and 32 bytes in base64", i+2, part.name)
-		}
-		copy(part.to[:], b)
-	}
-	return k, nil
-}
 
 // A termer makes the Terms of one operation. It is not safe for concurrent use.
 type termer struct{ mac hash.Hash }
@@ -88,10 +41,14 @@ const (
 // under keys derived from it, each used once; destroying it destroys all of that.
 type dataKey [32]byte
 
+// Secrets are a version, a nonce, the data key sealed, and its tag. The version is 2 under
+// the first generation of the tenant's key, and 3, with the generation in four bytes before
+// the nonce, under a later one.
 const (
-	secretsVersion = 2
-	tagSize        = 16
-	secretsSize    = 1 + 12 + 32 + tagSize // version, nonce, key, tag
+	secretsVersion     = 2
+	generationsVersion = 3
+	tagSize            = 16
+	secretsSize        = 1 + 12 + 32 + tagSize
 )
 
 // rowKeys are what a row needs of its data key: like every key of the deposit they
@@ -136,30 +93,65 @@ func owner(tenant, id ID) []byte {
 	return append(append(make([]byte, 0, 32), tenant[:]...), id[:]...)
 }
 
-// sealSecrets wraps the data key: Row.Secrets.
+// sealSecrets wraps the data key under the generation in force: Row.Secrets.
 func sealSecrets(tk TenantKey, tenant, id ID, key dataKey, random io.Reader) ([]byte, error) {
-	out := make([]byte, 13, secretsSize)
-	out[0] = secretsVersion
-	nonce := out[1:13]
+	out := make([]byte, 0, 4+secretsSize)
+	if g := tk.generation(); g == firstGeneration {
+		out = append(out, secretsVersion)
+	} else {
+		out = binary.BigEndian.AppendUint32(append(out, generationsVersion), g)
+	}
+	at := len(out)
+	out = out[:at+12]
+	nonce := out[at:]
 	if _, err := io.ReadFull(random, nonce); err != nil {
 		return nil, err
 	}
 	return gcm(tk.Wrap[:]).Seal(out, nonce, key[:], owner(tenant, id)), nil
 }
 
-// openSecrets undoes sealSecrets.
+// splitSecrets returns the generation under which secrets are sealed, and the rest of them.
+func splitSecrets(s []byte) (generation uint32, rest []byte, ok bool) {
+	switch {
+	case len(s) == secretsSize && s[0] == secretsVersion:
+		return firstGeneration, s[1:], true
+	case len(s) == secretsSize+4 && s[0] == generationsVersion:
+		g := binary.BigEndian.Uint32(s[1:])
+		return g, s[5:], g > firstGeneration
+	}
+	return 0, nil, false
+}
+
+// openSecrets undoes sealSecrets, whatever generation they are sealed under.
 func openSecrets(tk TenantKey, row Row) (key dataKey, err error) {
-	s := row.Secrets
-	if len(s) == 0 {
+	if len(row.Secrets) == 0 {
 		return key, ErrErased
 	}
-	if len(s) != secretsSize || s[0] != secretsVersion {
+	generation, s, ok := splitSecrets(row.Secrets)
+	if !ok {
 		return key, fmt.Errorf("%w: secrets of entry %d", ErrDamaged, row.Index)
 	}
-	if _, err := gcm(tk.Wrap[:]).Open(key[:0], s[1:13], s[13:], owner(row.Tenant, row.ID)); err != nil {
+	wrap, err := tk.wrapOf(generation)
+	if err != nil {
+		return key, fmt.Errorf("%w: entry %d: %w", ErrUnavailable, row.Index, err)
+	}
+	if _, err := gcm(wrap[:]).Open(key[:0], s[:12], s[12:], owner(row.Tenant, row.ID)); err != nil {
 		return dataKey{}, fmt.Errorf("%w: data key of entry %d does not open under the tenant's key", ErrDamaged, row.Index)
 	}
 	return key, nil
+}
+
+// resealSecrets seals the data key of a row anew, under the generation in force. Nil: it is
+// already, or there is none left.
+func resealSecrets(tk TenantKey, row Row, random io.Reader) ([]byte, error) {
+	if g, _, ok := splitSecrets(row.Secrets); len(row.Secrets) == 0 || ok && g == tk.generation() {
+		return nil, nil
+	}
+	key, err := openSecrets(tk, row)
+	if err != nil {
+		return nil, err
+	}
+	return sealSecrets(tk, row.Tenant, row.ID, key, random)
 }
 
 // contentMAC recognises the retry of a deposit: same claims, same document.

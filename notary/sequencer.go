@@ -154,6 +154,9 @@ func (n *Notary) commit(batch []*pending) error {
 	}
 	ctx, cancel := context.WithTimeout(n.run, callTimeout)
 	defer cancel()
+	if err := n.knowRotations(ctx); err != nil {
+		return n.unavailable(err)
+	}
 	b := builder{n: n, ctx: ctx, id: id, batch: batch, asked: time.Now()}
 	err = n.config.Ledger.Append(ctx, b.lookups(), b.build)
 	if err != nil && !b.built {
@@ -239,6 +242,9 @@ func (b *builder) lookups() Lookups {
 func (b *builder) build(s State) (*Batch, error) {
 	at, err := b.n.clock.check(s.Now, b.asked, s.Head)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.n.resealRows(b.batch); err != nil {
 		return nil, err
 	}
 	if err := b.position(s.Head, s.Peaks); err != nil {

@@ -2,6 +2,7 @@ package notary
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -115,27 +116,34 @@ func (s *Subscription) check() error {
 // webhookNonce is how many bytes of Sealed are the nonce.
 const webhookNonce = 12
 
-// webhookAEAD seals the tenant's subscriptions.
-func (k TenantKey) webhookAEAD() (seal, open func(w Webhook, data []byte) ([]byte, error)) {
-	aead := gcm(dataKey(k.Wrap).derive("webhook", 32))
-	seal = func(w Webhook, plain []byte) ([]byte, error) {
-		out := make([]byte, webhookNonce, webhookNonce+len(plain)+tagSize)
-		if _, err := io.ReadFull(rand.Reader, out); err != nil {
-			return nil, err
-		}
-		return aead.Seal(out, out[:webhookNonce], plain, owner(w.Tenant, w.ID)), nil
+func webhookAEAD(wrap [32]byte) cipher.AEAD { return gcm(dataKey(wrap).derive("webhook", 32)) }
+
+// sealWebhook seals a subscription under the generation in force: Webhook.Sealed.
+func (k TenantKey) sealWebhook(w Webhook, plain []byte) ([]byte, error) {
+	out := make([]byte, webhookNonce, webhookNonce+len(plain)+tagSize)
+	if _, err := io.ReadFull(rand.Reader, out); err != nil {
+		return nil, err
 	}
-	open = func(w Webhook, sealed []byte) ([]byte, error) {
-		if len(sealed) < webhookNonce {
-			return nil, ErrDamaged
-		}
-		plain, err := aead.Open(nil, sealed[:webhookNonce], sealed[webhookNonce:], owner(w.Tenant, w.ID))
-		if err != nil {
-			return nil, fmt.Errorf("%w: the webhook %v does not open under the tenant's key", ErrDamaged, w.ID)
-		}
-		return plain, nil
+	return webhookAEAD(k.Wrap).Seal(out, out[:webhookNonce], plain, owner(w.Tenant, w.ID)), nil
+}
+
+// openWebhook undoes sealWebhook, and reports whether that was under the generation in force.
+func (k TenantKey) openWebhook(w Webhook) (plain []byte, inForce bool, err error) {
+	if len(w.Sealed) < webhookNonce {
+		return nil, false, fmt.Errorf("%w: the webhook %v", ErrDamaged, w.ID)
 	}
-	return seal, open
+	open := func(wrap [32]byte) ([]byte, error) {
+		return webhookAEAD(wrap).Open(nil, w.Sealed[:webhookNonce], w.Sealed[webhookNonce:], owner(w.Tenant, w.ID))
+	}
+	if plain, err = open(k.Wrap); err == nil {
+		return plain, true, nil
+	}
+	for _, other := range k.Others {
+		if plain, err = open(other.Key); err == nil {
+			return plain, false, nil
+		}
+	}
+	return nil, false, fmt.Errorf("%w: the webhook %v does not open under the tenant's key", ErrDamaged, w.ID)
 }
 
 // NewWebhook returns a webhook for the principal's tenant, from the newest published entry
@@ -167,8 +175,7 @@ func (n *Notary) NewWebhook(ctx context.Context, who Principal, s *Subscription)
 	if err != nil {
 		return w, 0, err
 	}
-	seal, _ := tk.webhookAEAD()
-	w.Sealed, err = seal(w, plain)
+	w.Sealed, err = tk.sealWebhook(w, plain)
 	return w, v.size, err
 }
 
@@ -179,8 +186,7 @@ func (n *Notary) Subscription(w Webhook) (Subscription, error) {
 	if err != nil {
 		return s, n.unavailable(err)
 	}
-	_, open := tk.webhookAEAD()
-	plain, err := open(w, w.Sealed)
+	plain, _, err := tk.openWebhook(w)
 	if err == nil {
 		err = json.Unmarshal(plain, &s)
 	}

@@ -203,7 +203,11 @@ func newTenant(ctx context.Context, cfg *config, t notary.Tenant) (notary.Tenant
 	if t.ID, err = notary.NewID(t.Created, rand.Reader); err != nil {
 		return t, err
 	}
-	if err := newTenantKey(cfg.Dir, t.ID); err != nil {
+	keys, err := cfg.tenantKeys()
+	if err != nil {
+		return t, err
+	}
+	if err := keys.create(ctx, t.ID); err != nil {
 		return t, err
 	}
 	_, err = order(ctx, cfg, accountsOrder{Tenant: &t})

@@ -29,6 +29,8 @@ type backupOptions struct {
 	Anchors  []storage.AnchorConfig
 	To       string
 	WithKeys bool
+	// TenantKey opens rows, to find which have a document.
+	TenantKey func(notary.ID) (notary.TenantKey, error)
 	// WithoutMissing takes a backup although documents are missing that no backup has.
 	WithoutMissing bool
 }
@@ -77,6 +79,11 @@ Exit code 0: TARGET holds this backup. 1: it does, but DIR has lost documents.
 				return err
 			}
 			o.Dir, o.Anchors = cfg.Dir, cfg.registers()
+			keys, err := cfg.tenantKeys()
+			if err != nil {
+				return err
+			}
+			o.TenantKey = keys.get
 			bar := newBar(c.ErrOrStderr())
 			made, err := backup(c.Context(), o, bar)
 			bar.end()
@@ -546,7 +553,7 @@ func (s *set) documents(ctx context.Context, o backupOptions, bar *bar) (c *docu
 		forgive: func(string) bool { return o.WithoutMissing },
 		room:    s.target.room,
 	}
-	err = c.run(ctx, ledger, tenantKeys(o.Dir), func(done, total uint64) { bar.show("entries", done, total) })
+	err = c.run(ctx, ledger, o.TenantKey, func(done, total uint64) { bar.show("entries", done, total) })
 	s.manifest.Documents, s.manifest.Missing = c.all, c.lost
 	return c, errors.Join(err, blobs.Close())
 }

@@ -42,6 +42,7 @@ var canaryTenant = notary.Tenant{
 // nobody can.
 type canary struct {
 	dir      string
+	keys     *tenantKeyFiles
 	server   string // its URL
 	accounts notary.Accounts
 	every    time.Duration
@@ -56,10 +57,10 @@ type canary struct {
 	took     prometheus.Gauge
 }
 
-// newCanary returns a canary for the depository in dir, which listens at that address.
-func newCanary(dir string, listen net.Addr, accounts notary.Accounts, every time.Duration, r prometheus.Registerer, logger *slog.Logger) *canary {
+// newCanary returns a canary for the depository with those keys, which listens at that address.
+func newCanary(keys *tenantKeyFiles, listen net.Addr, accounts notary.Accounts, every time.Duration, r prometheus.Registerer, logger *slog.Logger) *canary {
 	c := &canary{
-		dir: dir, server: "http://" + reachable(listen), accounts: accounts, every: every, within: canaryWithin, logger: logger,
+		dir: keys.dir, keys: keys, server: "http://" + reachable(listen), accounts: accounts, every: every, within: canaryWithin, logger: logger,
 		deposits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "muniment_canary_deposits_total",
 			Help: "Attempts of the depository to deposit with itself, by how they ended.",
@@ -263,7 +264,7 @@ func unlessThere(err, exists error) error {
 // new one in the place of one that is in use would make what is stored unreadable.
 func (c *canary) enrol(ctx context.Context) error {
 	if _, err := os.Stat(tenantKeyPath(c.dir, canaryTenant.ID)); errors.Is(err, os.ErrNotExist) {
-		if err := unlessThere(newTenantKey(c.dir, canaryTenant.ID), os.ErrExist); err != nil {
+		if err := unlessThere(c.keys.create(ctx, canaryTenant.ID), os.ErrExist); err != nil {
 			return err
 		}
 	}

@@ -131,14 +131,14 @@ func TestCanariesAtOnce(t *testing.T) {
 		keys := map[string]bool{}
 		for range 8 {
 			all.Go(func() {
-				c := &canary{dir: dir, accounts: accounts}
+				c := &canary{dir: dir, keys: plainTenantKeys(dir), accounts: accounts}
 				key, err := c.account(t.Context())
 				if err == nil {
 					_, err = accounts.APIKey(t.Context(), auth.Hash(key))
 				}
 				var wraps notary.TenantKey
 				if err == nil {
-					wraps, err = tenantKeys(dir)(canaryTenant.ID)
+					wraps, err = plainTenantKeys(dir).get(canaryTenant.ID)
 				}
 				if err != nil {
 					t.Error(err)
@@ -191,7 +191,7 @@ func TestCanaryIsBounded(t *testing.T) {
 			n--
 		}
 	}()
-	c := newCanary(dir, l.Addr(), notarytest.NewLedger(nil), 50*time.Millisecond, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	c := newCanary(plainTenantKeys(dir), l.Addr(), notarytest.NewLedger(nil), 50*time.Millisecond, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	c.within = 200 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

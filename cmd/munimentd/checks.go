@@ -267,20 +267,32 @@ func (e *examination) tenantKeyFiles() {
 		e.add("tenants", unchecked, "", "whether each tenant has its key file")
 		return
 	}
-	key, good := tenantKeys(e.dir), 0
+	files, err := e.config.tenantKeys()
+	if err != nil {
+		e.add("tenants", wrong, "mend kms in the settings (munimentd config)", "%v", err)
+		return
+	}
+	good := 0
 	for _, text := range e.state.Tenants {
 		id, err := notary.ParseID(text)
 		if err != nil || !e.keyFile("tenants", tenantKeyPath(e.dir, id)) {
 			continue
 		}
-		if _, err := key(id); err != nil {
-			e.add("tenants", wrong, "copy it back from where the keys are kept apart; nothing else can replace it", "%v", err)
+		key, err := files.read(id)
+		if err != nil {
+			e.add("tenants", wrong, "copy it back from where the keys are kept apart; nothing else can replace it. If a KMS keeps it shut, see that it answers and that the token is in force", "%v", err)
 			continue
 		}
-		good++
+		if e.rotationOf(id, key) {
+			good++
+		}
 	}
 	if good == len(e.state.Tenants) {
-		e.add("tenants", sound, "", "%d key files, readable by their owner alone", good)
+		kept := "readable by their owner alone"
+		if files.kms != nil {
+			kept += ", for " + files.kms.KeyID() + " to open"
+		}
+		e.add("tenants", sound, "", "%d key files, %s", good, kept)
 	}
 }
 

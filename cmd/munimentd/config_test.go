@@ -78,6 +78,15 @@ var samples = map[string][3]string{
 	"facts.neutrality":        {"a", "b", "c"},
 	"facts.security":          {"a", "b", "c"},
 	"facts.standards":         {"[a]", "[b]", "[b, c]"},
+	"kms.engine":              {"vault", "file", "vault"},
+	"kms.hold":                {"2h", "3h", "0s"},
+	"kms.vault.address":       {"https://a.example", "https://b.example", "https://c.example:8200"},
+	"kms.vault.mount":         {"a", "b/c", "d"},
+	"kms.vault.key":           {"a", "b", "c"},
+	"kms.vault.namespace":     {"a", "b/c", "d"},
+	"kms.vault.token":         {"a", "b", "c"},
+	"kms.vault.token-file":    {"/a", "/b", "/c"},
+	"kms.vault.ca":            {"/a", "/b", "/c"},
 	"trillian.mode":           {"remote", "off", "remote"},
 	"trillian.rule":           {"advisory", "required", "advisory"},
 	"trillian.address":        {"a:1", "b:2", "c:3"},
@@ -95,6 +104,7 @@ anchors: [s3]
 anchor: {s3: {bucket: w, access-key: k, secret-key: s}}
 log-key: {pkcs11: {module: /w.so, token: w, keys: [w]}}
 timestamp: {authorities: ["http://w"], roots: /w}
+kms: {engine: vault, vault: {address: "https://w", key: w, token: w}}
 trillian: {mode: remote, address: "w:1", certificate: /w, key: /w}
 `
 
@@ -359,6 +369,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		"log-key.pem":          word,
 		"log-key.passphrase":   word,
 		"log-key.pkcs11.pin":   word,
+		"kms.vault.token":      word,
 		"blobs.s3.tenants":     "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: a, access-key: k, secret-key: " + word + "}}",
 	}
 	for _, s := range newConfig().settings {

@@ -60,20 +60,22 @@ type control struct {
 	notary *notary.Notary
 	store  *storage.Store
 	// trillian keeps the second tree; nil: there is none.
-	trillian *trillian.Log
+	trillian   *trillian.Log
+	tenantKeys *tenantKeyFiles
 	// backingUp is held while a backup copies the ledger's snapshot.
 	backingUp sync.Mutex
 }
 
 // serveControl answers until ctx ends.
 func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, d *depository, logger *slog.Logger) {
-	c := &control{notary: n, store: d.store, trillian: d.trillian}
+	c := &control{notary: n, store: d.store, trillian: d.trillian, tenantKeys: d.tenantKeys}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /fsck", c.fsck)
 	mux.HandleFunc("GET /trillian", c.tellTree)
 	mux.HandleFunc("POST /trillian", c.rebuildTree)
 	mux.HandleFunc("POST /snapshot", c.holdSnapshot)
 	mux.HandleFunc("POST /timestamp", c.stamp)
+	mux.HandleFunc("POST /tenant-key", c.offerKey)
 	mux.HandleFunc("POST /accounts", c.accounts)
 	mux.HandleFunc("GET /state", c.tellState)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
@@ -159,7 +161,9 @@ type state struct {
 	Tenants   []string  `json:"tenants"`             // ids, the depository's own first
 	Anchors   []string  `json:"anchors,omitempty"`   // in use, as the settings call them
 	Problems  []string  `json:"problems,omitempty"`  // why a running one is not ready
-	Error     string    `json:"error,omitempty"`
+	// Rotations are those of tenants' keys, under way or past.
+	Rotations []rotationState `json:"rotations,omitempty"`
+	Error     string          `json:"error,omitempty"`
 }
 
 func stateOf(ctx context.Context, store *storage.Store) (state, error) {
@@ -171,6 +175,13 @@ func stateOf(ctx context.Context, store *storage.Store) (state, error) {
 	s.Size, s.Newest = head.Size, head.Time
 	if s.Published, err = store.Ledger.Published(ctx); err != nil && !errors.Is(err, notary.ErrNotFound) {
 		return s, err
+	}
+	rotations, err := notary.Rotations(ctx, store.Keys)
+	if err != nil {
+		return s, err
+	}
+	for _, r := range rotations {
+		s.Rotations = append(s.Rotations, rotationState{r.Tenant.String(), r})
 	}
 	tenants, err := store.Accounts.Tenants(ctx)
 	s.Tenants = []string{notary.ID{}.String()}

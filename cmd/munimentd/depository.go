@@ -24,9 +24,10 @@ type depository struct {
 	store  *storage.Store
 	config notary.Config
 	// earlier are the policies that were in force before, the last one first.
-	earlier []proofs.Policy
-	asks    *cosign.Client // the witnesses; nil if there are none to ask
-	build   service.Build
+	earlier    []proofs.Policy
+	asks       *cosign.Client // the witnesses; nil if there are none to ask
+	build      service.Build
+	tenantKeys *tenantKeyFiles
 	// trillian keeps the second tree; nil if there is none, or it was not asked for.
 	trillian *trillian.Log
 }
@@ -135,6 +136,10 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		return nil, err
 	}
 	signer, others := pick(keys, policy.Logs[0])
+	tenantKeys, err := cfg.tenantKeys()
+	if err != nil {
+		return nil, err
+	}
 	timestamps, err := cfg.timestamps()
 	if err != nil {
 		return nil, err
@@ -144,7 +149,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		return nil, &storeError{err}
 	}
 	store.Accounts = notary.KeepAccounts(store.Accounts, store.Segments, policy.Logs[0].Name)
-	return &depository{store: store, config: notary.Config{
+	return &depository{store: store, tenantKeys: tenantKeys, config: notary.Config{
 		Policy: policy,
 		Signer: signer, OtherSigners: others,
 		Ledger:   store.Ledger,
@@ -152,7 +157,8 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Segments: store.Segments,
 		Anchors:  store.Anchors, AnchorNames: store.AnchorNames,
 		Peers:      store.Peers,
-		TenantKey:  tenantKeys(cfg.Dir),
+		TenantKey:  tenantKeys.get,
+		Keys:       store.Keys,
 		Timestamps: timestamps,
 		Retention:  cfg.Retention,
 		Checks:     cfg.Checks,

@@ -56,6 +56,7 @@ func TestImportLaw(t *testing.T) {
 		{"./storage/postgres", module + "service", ""},
 		{"./storage/s3", module + "service", ""},
 		{"./storage/trillian", module + "service", ""},
+		{"./storage/vault", module + "service", ""},
 		{"./notary", module + "storage", ""},
 		{"./notary", module + "service", ""},
 		{"./cmd/muniment", module + "storage", ""},

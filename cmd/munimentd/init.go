@@ -212,8 +212,12 @@ func layOut(ctx context.Context, cfg *config, o initOptions) (*created, error) {
 		return nil, err
 	}
 	// The canary's too, so that replicas on copies of the directory have the same.
+	tenantKeys, err := cfg.tenantKeys()
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range []notary.ID{{}, tenantID, canaryTenant.ID} {
-		if err := newTenantKey(dir, id); err != nil {
+		if err := tenantKeys.create(ctx, id); err != nil {
 			return nil, err
 		}
 	}

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 
 	"github.com/muniment/muniment/notary"
@@ -16,7 +14,7 @@ import (
 //
 //	keys/log.pem              the log's Ed25519 key, PKCS#8, unless it is kept elsewhere
 //	keys/log-next.pem         in a rotation, the one that follows it
-//	keys/tenants/<id>.key     one tenant's wrap and index keys; the depository's own is the zero id
+//	keys/tenants/<id>.key     one tenant's wrap and index keys (tenantkeys.go); the depository's own is the zero id
 //	keys/canary.key           the API key of the depository's deposits with itself
 
 func logKeyPath(dir string) string { return filepath.Join(dir, "keys", "log.pem") }
@@ -26,41 +24,6 @@ func tenantKeyPath(dir string, tenant notary.ID) string {
 }
 
 func canaryKeyPath(dir string) string { return filepath.Join(dir, "keys", "canary.key") }
-
-func newTenantKey(dir string, tenant notary.ID) error {
-	k, err := notary.NewTenantKey(rand.Reader)
-	if err != nil {
-		return err
-	}
-	return newFile(tenantKeyPath(dir, tenant), k.Marshal())
-}
-
-// tenantKeys reads each tenant's key file once.
-func tenantKeys(dir string) func(notary.ID) (notary.TenantKey, error) {
-	var mu sync.Mutex
-	loaded := map[notary.ID]notary.TenantKey{}
-	return func(tenant notary.ID) (notary.TenantKey, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if k, ok := loaded[tenant]; ok {
-			return k, nil
-		}
-		path := tenantKeyPath(dir, tenant)
-		if err := private(path); err != nil {
-			return notary.TenantKey{}, err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return notary.TenantKey{}, err
-		}
-		k, err := notary.ParseTenantKey(data)
-		if err != nil {
-			return notary.TenantKey{}, fmt.Errorf("%s: %w", path, err)
-		}
-		loaded[tenant] = k
-		return k, nil
-	}
-}
 
 // keyFiles lists the key files under a key directory, relative to it: the log's first,
 // unless it is kept elsewhere.

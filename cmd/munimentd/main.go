@@ -12,6 +12,7 @@
 //	munimentd migrate --dir DIR               bring the database's schema up to date
 //	munimentd anchor  add|list --dir DIR      more registers of the newest sealed head
 //	munimentd key     rotate --dir DIR        put another key in the place of the log's
+//	munimentd tenant-key rotate --dir DIR     put another in the place of a tenant's
 package main
 
 import (
@@ -44,7 +45,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand(), tenantCommand(), apiKeyCommand(), exportCommand(), importCommand(), versionCommand(), trillianCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand(), tenantCommand(), apiKeyCommand(), tenantKeyCommand(), exportCommand(), importCommand(), versionCommand(), trillianCommand())
 	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError

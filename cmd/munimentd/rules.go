@@ -45,6 +45,9 @@ func (c *config) check() error {
 	if err := c.checkTrillian(); err != nil {
 		return err
 	}
+	if err := c.KMS.check(); err != nil {
+		return err
+	}
 	return c.checkUnused()
 }
 
@@ -72,6 +75,7 @@ func (c *config) checkUnused() error {
 		{"blobs.s3.", "blobs.engine", "blobs.engine: s3"},
 		{"anchor.s3.", "anchors", "anchors: [s3]"},
 		{"anchor.postgres.", "anchors", "anchors: [postgres]"},
+		{"kms.", "kms.engine", "kms.engine: vault"},
 		{"trillian.", "trillian.mode", "trillian.mode: embedded, or remote,"},
 		{"timestamp.", "timestamp.authorities", "timestamp.authorities: [URL]"},
 	} {

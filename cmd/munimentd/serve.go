@@ -145,7 +145,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	defer song.Wait()
 	defer hush()
 	if cfg.Canary > 0 {
-		c := newCanary(cfg.Dir, listener.Addr(), d.store.Accounts, cfg.Canary, metrics, logger)
+		c := newCanary(d.tenantKeys, listener.Addr(), d.store.Accounts, cfg.Canary, metrics, logger)
 		c.advisory = d.config.Advisory
 		edge.Canary = c.verdict
 		song.Go(func() { c.run(singing) })

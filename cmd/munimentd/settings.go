@@ -8,6 +8,7 @@ import (
 	"github.com/muniment/muniment/service"
 	"github.com/muniment/muniment/storage/postgres"
 	"github.com/muniment/muniment/storage/s3"
+	"github.com/muniment/muniment/storage/vault"
 )
 
 // config is what the settings say.
@@ -29,6 +30,7 @@ type config struct {
 	AnchorPG postgres.Config
 
 	LogKey logKeyConfig
+	KMS    kmsConfig
 
 	Trillian trillianConfig
 
@@ -88,6 +90,7 @@ func newConfig() *config {
 	)
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
 	c.settings = append(c.settings, logKeySettings(&c.LogKey)...)
+	c.settings = append(c.settings, kmsSettings(&c.KMS)...)
 	c.settings = append(c.settings, factsSettings(&c.Facts)...)
 	c.settings = append(c.settings,
 		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
@@ -124,6 +127,27 @@ func logKeySettings(k *logKeyConfig) []setting {
 		{"log-key.pkcs11.token", text(&k.Token.Label), "", "label of the token"},
 		{"log-key.pkcs11.keys", list(&k.Token.Keys), "", "labels of the log's Ed25519 keys on it, in a rotation both; none: no token is used"},
 		{"log-key.pkcs11.pin", secret(&k.Token.PIN), "", "PIN of the token; for the environment"},
+	}
+}
+
+// kmsConfig says what keeps tenants' key files shut.
+type kmsConfig struct {
+	Engine string
+	Hold   time.Duration
+	Vault  vault.Config
+}
+
+func kmsSettings(k *kmsConfig) []setting {
+	return []setting{
+		{"kms.engine", choice(&k.Engine, "file", "vault"), "file", "what keeps the key files of tenants shut: file, their mode alone; vault, a key of the Transit engine of HashiCorp Vault or OpenBao"},
+		{"kms.hold", interval(&k.Hold), "1h0m0s", "for how long a tenant's key that the KMS has unwrapped is held in memory before it is asked again; 0: until the process ends"},
+		{"kms.vault.address", endpoint(&k.Vault.Address), "", "URL of the Vault or OpenBao server"},
+		{"kms.vault.mount", text(&k.Vault.Mount), "transit", "path of its Transit engine"},
+		{"kms.vault.key", text(&k.Vault.Key), "", "name of the key there, of type aes256-gcm96"},
+		{"kms.vault.namespace", text(&k.Vault.Namespace), "", "namespace on the server; empty: none"},
+		{"kms.vault.token", secret(&k.Vault.Token), "", "token that may encrypt and decrypt with the key; for the environment"},
+		{"kms.vault.token-file", text(&k.Vault.TokenFile), "", "file that holds the token, as an agent renews it: read for each call, and comes before kms.vault.token"},
+		{"kms.vault.ca", text(&k.Vault.CA), "", "PEM file of the roots that the server's certificate must lead to; empty: the machine's"},
 	}
 }
 

@@ -54,6 +54,8 @@ type LedgerState struct {
 	Tenants       map[notary.ID]notary.Tenant
 	APIKeys       map[[32]byte]notary.APIKey
 	Webhooks      map[notary.ID]notary.Webhook
+	KeyStates     map[notary.ID]notary.KeyState
+	Attendants    map[notary.ID]Attended
 
 	ids map[notary.ID]int // where in Rows
 }
@@ -68,6 +70,7 @@ var ledgerCalls = []string{
 	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Deposits",
 	"Erase", "Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "DeleteAPIKey", "APIKey", "APIKeys",
 	"CreateWebhook", "Webhooks", "SaveWebhook", "DeleteWebhook",
+	"KeyStates", "SaveKeyState", "Reseal", "ResealWebhook", "Attend", "Attending", "Leave",
 }
 
 // NewLedger returns an empty ledger with that clock; nil is time.Now.
@@ -96,6 +99,7 @@ func (s LedgerState) clone() LedgerState {
 	c.Stamps, c.Renewals = cloneStamps(s.Stamps), cloneRenewals(s.Renewals)
 	c.Tenants = cloneMap(s.Tenants)
 	c.APIKeys = cloneMap(s.APIKeys)
+	c.KeyStates, c.Attendants = cloneMap(s.KeyStates), cloneMap(s.Attendants)
 	c.Webhooks = cloneMap(s.Webhooks)
 	for id, w := range c.Webhooks {
 		c.Webhooks[id] = cloneWebhook(w)

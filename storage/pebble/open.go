@@ -69,7 +69,8 @@ type Ledger struct {
 	opened    bool
 	lockFile  io.Closer // keeps other processes out of the directory
 	failed    error     // why everything is refused; errClosed after Close
-	aside     string    // where Snapshot writes; empty when it does not
+	attending attendants
+	aside     string // where Snapshot writes; empty when it does not
 	// asideFailed is what a sync of a directory there failed with.
 	asideFailed error
 

@@ -36,7 +36,8 @@ import (
 //	y number                       renewal                   Renew
 //	n tenant                       tenant                    CreateTenant
 //	a hash                         API key                   CreateAPIKey, DeleteAPIKey
-//	w tenant id                    webhook                   CreateWebhook, SaveWebhook
+//	w tenant id                    webhook                   CreateWebhook, SaveWebhook, ResealWebhook
+//	g tenant                       state of a rotation       SaveKeyState
 //
 // Each hash stands once. There are no rows for tiles: a tile, full or partial, is
 // the 256 keys under (level, index), next to each other in one or two blocks.
@@ -72,6 +73,7 @@ const (
 	tableTenants    = 'n'
 	tableAPIKeys    = 'a'
 	tableWebhooks   = 'w'
+	tableKeyStates  = 'g'
 )
 
 // schemaVersion is raised by a change that an older program would misread. A
@@ -104,7 +106,7 @@ func hashKey(dst []byte, level int, index uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, tableHashes, byte(level)), index)
 }
 
-// idKey is the key in the tables i and n.
+// idKey is the key in the tables i, n and g.
 func idKey(dst []byte, table byte, id notary.ID) []byte {
 	return append(append(dst, table), id[:]...)
 }

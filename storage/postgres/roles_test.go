@@ -27,6 +27,7 @@ var (
 		"deposits": "SELECT INSERT", "secrets": "SELECT INSERT", "deposit_id": "SELECT INSERT", "idempotency": "SELECT INSERT",
 		"terms": "SELECT INSERT", "cases": "SELECT INSERT UPDATE",
 		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT DELETE",
+		"key_states": "SELECT INSERT UPDATE", "attendants": "SELECT INSERT UPDATE DELETE",
 		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE", "webhooks": "SELECT INSERT UPDATE DELETE",
 		"trees": trillians, "treecontrol": trillians, "subtree": trillians, "treehead": trillians, "leafdata": trillians, "sequencedleafdata": trillians,
 	}

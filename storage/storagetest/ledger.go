@@ -28,6 +28,7 @@ type LedgerDriver interface {
 	notary.Ledger
 	notary.Accounts
 	notary.Webhooks
+	notary.Keys
 }
 
 // Harness is one fresh, empty ledger. The opener closes it by t.Cleanup.
@@ -38,7 +39,7 @@ type Harness struct {
 }
 
 // Ledger tests every sentence of the contracts of notary.Ledger and
-// notary.Accounts and notary.Webhooks. Beyond what they say it asks for this:
+// notary.Accounts, notary.Webhooks and notary.Keys. Beyond what they say it asks for this:
 //
 //   - A batch that does not continue the head is refused with an error, nothing of
 //     it is written, and the ledger remains usable: a gap or an overlap in the row
@@ -76,6 +77,7 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"Readers", testReaders},
 		{"Accounts", testAccounts},
 		{"Webhooks", testWebhooks},
+		{"Keys", testKeys},
 		{"Reopen", testReopen},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })

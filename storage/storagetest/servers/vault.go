@@ -1,0 +1,110 @@
+package servers
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// vaultVersion is what `make deps` builds; it is never linked in.
+const vaultVersion = "v1.13.1"
+
+// Vault is a HashiCorp Vault with a Transit engine, in a process of its own on a port of
+// 127.0.0.1: all that it keeps is in its memory.
+type Vault struct {
+	URL  string
+	Root string // the root token
+
+	process *exec.Cmd
+	exited  chan struct{}
+}
+
+// StartVault starts a server with the engine at transit, and a key of that name in it. Who is
+// done calls Kill; at the latest it ends with this process.
+func StartVault(key string) (*Vault, error) {
+	binary, err := cached("vault-" + vaultVersion)
+	if err != nil {
+		return nil, err
+	}
+	p := exec.Command(binary)
+	out, err := p.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	v := &Vault{process: p}
+	if v.exited, err = launch(p); err != nil {
+		return nil, fmt.Errorf("servers: start %s: %w", binary, err)
+	}
+	late := time.AfterFunc(time.Minute, v.Kill)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	late.Stop()
+	words := strings.Fields(line)
+	if err != nil || len(words) != 2 {
+		v.Kill()
+		return nil, fmt.Errorf("servers: vault says %q: %w", line, err)
+	}
+	v.URL, v.Root = words[0], words[1]
+	err = v.Ask(http.MethodPost, "sys/mounts/transit", map[string]any{"type": "transit"}, nil)
+	if err == nil {
+		err = v.Ask(http.MethodPost, "transit/keys/"+key, map[string]any{"type": "aes256-gcm96"}, nil)
+	}
+	if err != nil {
+		v.Kill()
+		return nil, err
+	}
+	return v, nil
+}
+
+// Ask makes one request as root.
+func (v *Vault) Ask(method, path string, body, answer any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequest(method, v.URL+"/v1/"+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("X-Vault-Token", v.Root)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		return errors.Join(err, fmt.Errorf("servers: vault: %s %s: %s %s", method, path, resp.Status, said))
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(said, answer)
+}
+
+// Token makes a token that may encrypt and decrypt with that key, and nothing else.
+func (v *Vault) Token(key string) (string, error) {
+	policy := fmt.Sprintf("path \"transit/encrypt/%s\" { capabilities = [\"update\"] }\npath \"transit/decrypt/%[1]s\" { capabilities = [\"update\"] }\n", key)
+	if err := v.Ask(http.MethodPut, "sys/policies/acl/muniment", map[string]any{"policy": policy}, nil); err != nil {
+		return "", err
+	}
+	var made struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		} `json:"auth"`
+	}
+	err := v.Ask(http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"muniment"}}, &made)
+	return made.Auth.Token, err
+}
+
+// Kill ends the server as a crash would, and waits for its end.
+func (v *Vault) Kill() {
+	_ = v.process.Process.Kill() // it may have ended
+	<-v.exited
+}
