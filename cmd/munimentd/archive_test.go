@@ -355,7 +355,15 @@ func TestInterruptedMove(t *testing.T) {
 		}
 	}
 	untilDone("export", "--dir", d.Dir, "--to", archive, "--final", "--with-keys")
+	// Killed over its first mark, before there is any.
+	left := filepath.Join(home.Dir, newFilePrefix+"12345")
+	if err := os.WriteFile(left, []byte("half a mark"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	untilDone("import", "--dir", home.Dir, "--from", archive)
+	if _, err := os.Stat(left); err == nil {
+		t.Error("half a mark was left")
+	}
 	// Killed between its last two marks: it is not served, and can come to its end.
 	if err := os.WriteFile(filepath.Join(home.Dir, importingName), readFile(t, filepath.Join(archive, noteName)), 0o600); err != nil {
 		t.Fatal(err)

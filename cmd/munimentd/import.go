@@ -175,6 +175,15 @@ func (a *archive) mayGoOn(house string, o importOptions) error {
 	return nil
 }
 
+// dropUnfinished takes away what newFile was killed over.
+func dropUnfinished(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, newFilePrefix+"*"))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
 // settle lays out directory and engines, or what an earlier run has left to do of it.
 func (a *archive) settle(ctx context.Context, cfg *config, o importOptions) error {
 	if err := makeDir(cfg.Dir); err != nil {
@@ -188,6 +197,9 @@ func (a *archive) settle(ctx context.Context, cfg *config, o importOptions) erro
 			return err
 		}
 		if err := newFile(mark, a.note); err != nil {
+			return err
+		}
+		if err := dropUnfinished(cfg.Dir); err != nil {
 			return err
 		}
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,7 +103,9 @@ func empty(dir string) (bool, error) {
 		if n.Name() == unfinished {
 			return true, nil
 		}
-		vacant = vacant && n.Name() == configName // who says how to lay it out has laid nothing out
+		// Who says how to lay it out has laid nothing out; and a file that newFile was killed over
+		// is none yet.
+		vacant = vacant && (n.Name() == configName || strings.HasPrefix(n.Name(), newFilePrefix))
 	}
 	return vacant, nil
 }

@@ -75,10 +75,13 @@ func mounted(info os.FileInfo) bool {
 	return info.Mode().Perm()&^0o440 == 0 && info.Sys().(*syscall.Stat_t).Uid == 0
 }
 
+// newFilePrefix is how files are called that newFile has not finished.
+const newFilePrefix = ".new-"
+
 // newFile writes a file for its owner alone, durable on return; os.ErrExist if there is
 // one, which then is durable too. Several processes may try: all find the same one, whole.
 func newFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(filepath.Dir(path), newFilePrefix+"*")
 	if err != nil {
 		return err
 	}
