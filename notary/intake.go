@@ -173,7 +173,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	if c.n += int64(n); c.most > 0 && c.n > c.most {
 		err = c.over()
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		c.err = err
 	}
 	return n, err

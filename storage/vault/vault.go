@@ -61,7 +61,7 @@ func New(c Config) (*Transit, error) {
 	switch {
 	case err != nil || base.Host == "" || base.RawQuery != "" || base.User != nil:
 		return nil, errors.New("kms.vault.address is not the URL of a server")
-	case base.Scheme != "https" && !(base.Scheme == "http" && local(base.Hostname())):
+	case base.Scheme != "https" && (base.Scheme != "http" || !local(base.Hostname())):
 		return nil, errors.New("kms.vault.address must be https: keys go over this connection")
 	case !name(c.Mount) || !name(c.Key) || strings.Contains(c.Key, "/"):
 		return nil, errors.New("kms.vault.mount and kms.vault.key must name a Transit engine and a key of it")
