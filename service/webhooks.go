@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,12 +42,8 @@ func (s *server) newWebhook(r *http.Request) (made notary.Webhook, subscription 
 	if subscription, err = s.subscription(r); err != nil {
 		return made, subscription, err
 	}
-	there, err := s.Webhooks.Webhooks(r.Context(), who.Tenant.ID)
-	if err != nil {
-		return made, subscription, fmt.Errorf("%w: %w", notary.ErrUnavailable, err)
-	}
-	if len(there) >= notary.MaxWebhooks {
-		return made, subscription, refuse(invalidWebhook, fmt.Sprintf("The tenant has %d webhooks, and may not have more. Delete one.", len(there)))
+	if err := s.roomForWebhook(r.Context(), who.Tenant.ID, 1); err != nil {
+		return made, subscription, err
 	}
 	made, from, err := s.Notary.NewWebhook(r.Context(), who, &subscription)
 	invalid := new(notary.InvalidError)
@@ -57,7 +54,26 @@ func (s *server) newWebhook(r *http.Request) (made notary.Webhook, subscription 
 		return made, subscription, err
 	}
 	made.State = webhook.State{Next: from}.Marshal()
-	return made, subscription, stored(s.Webhooks.CreateWebhook(r.Context(), made))
+	if err := stored(s.Webhooks.CreateWebhook(r.Context(), made)); err != nil {
+		return made, subscription, err
+	}
+	// Others may have made theirs meanwhile: whoever finds too many takes its own away.
+	if err := s.roomForWebhook(r.Context(), who.Tenant.ID, 0); err != nil {
+		return made, subscription, errors.Join(err, stored(s.Webhooks.DeleteWebhook(r.Context(), made.Tenant, made.ID)))
+	}
+	return made, subscription, nil
+}
+
+// roomForWebhook refuses a tenant that would have too many with that many more.
+func (s *server) roomForWebhook(ctx context.Context, tenant notary.ID, more int) error {
+	there, err := s.Webhooks.Webhooks(ctx, tenant)
+	if err != nil {
+		return fmt.Errorf("%w: %w", notary.ErrUnavailable, err)
+	}
+	if len(there)+more > notary.MaxWebhooks {
+		return refuse(invalidWebhook, fmt.Sprintf("The tenant may have %d webhooks, and not more. Delete one.", notary.MaxWebhooks))
+	}
+	return nil
 }
 
 // stored is the error of a write that has no business failing.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/muniment/muniment/notary"
@@ -121,3 +122,26 @@ func TestBadWebhooks(t *testing.T) {
 }
 
 func hundred(s string) string { return strings.TrimSuffix(strings.Repeat(s+",", 100), ",") }
+
+// TestWebhooksAreBounded: of many that are made at once no more stay than a tenant may have.
+func TestWebhooksAreBounded(t *testing.T) {
+	h := newHouse(t)
+	var group sync.WaitGroup
+	for range 3 * notary.MaxWebhooks {
+		group.Go(func() {
+			if a := h.sendJSON(t, "/v1/webhooks", `{"url":"https://loans.example.org/hook"}`); a.StatusCode != http.StatusCreated {
+				a.problem(t, invalidWebhook)
+			}
+		})
+	}
+	group.Wait()
+	list := decoded[api.WebhookList](t, h.do(t, "GET", "/v1/webhooks", nil), 200)
+	if len(list.Webhooks) > notary.MaxWebhooks {
+		t.Errorf("%d webhooks", len(list.Webhooks))
+	}
+	for len(list.Webhooks) < notary.MaxWebhooks { // and the rest of the room is there
+		decoded[api.Webhook](t, h.sendJSON(t, "/v1/webhooks", `{"url":"https://loans.example.org/hook"}`), http.StatusCreated)
+		list = decoded[api.WebhookList](t, h.do(t, "GET", "/v1/webhooks", nil), 200)
+	}
+	h.sendJSON(t, "/v1/webhooks", `{"url":"https://loans.example.org/hook"}`).problem(t, invalidWebhook)
+}
