@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/notary/webhook"
 	"github.com/muniment/muniment/service/api"
 )
@@ -126,7 +128,15 @@ func hundred(s string) string { return strings.TrimSuffix(strings.Repeat(s+",", 
 // TestWebhooksAreBounded: of many that are made at once no more stay than a tenant may have.
 func TestWebhooksAreBounded(t *testing.T) {
 	h := newHouse(t)
-	var group sync.WaitGroup
+	var group, looked sync.WaitGroup
+	var looks atomic.Int32
+	looked.Add(3 * notary.MaxWebhooks)
+	h.ledger.Faults.Set(notarytest.Fault{Call: "Webhooks", Do: func() { // all look before any is made
+		if looks.Add(1) <= 3*notary.MaxWebhooks {
+			looked.Done()
+			looked.Wait()
+		}
+	}})
 	for range 3 * notary.MaxWebhooks {
 		group.Go(func() {
 			if a := h.sendJSON(t, "/v1/webhooks", `{"url":"https://loans.example.org/hook"}`); a.StatusCode != http.StatusCreated {
