@@ -131,7 +131,7 @@ func TestWebhooksAreBounded(t *testing.T) {
 	var group, looked sync.WaitGroup
 	var looks atomic.Int32
 	looked.Add(3 * notary.MaxWebhooks)
-	h.ledger.Faults.Set(notarytest.Fault{Call: "Webhooks", Do: func() { // all look before any is made
+	h.ledger.Faults.Set(notarytest.Fault{Call: "CreateWebhook", Do: func() { // all have looked before any is made
 		if looks.Add(1) <= 3*notary.MaxWebhooks {
 			looked.Done()
 			looked.Wait()
