@@ -122,7 +122,8 @@ func (n *Notary) answer(ctx context.Context, who Principal, d Deposit, r placed)
 	patient, cancel := until(ctx, d.Until)
 	defer cancel()
 	if d.Document != nil {
-		err := n.retain(patient, blobName(who.Tenant.ID, r.id), r.entry.Time)
+		until := n.config.Retention.End(shown(r.disclosures), r.entry.Time)
+		err := n.retain(patient, blobName(who.Tenant.ID, r.id), r.entry.Time, until)
 		if errors.Is(err, ErrDamaged) {
 			return proofs.Receipt{}, err
 		}
@@ -138,12 +139,22 @@ func (n *Notary) answer(ctx context.Context, who Principal, d Deposit, r placed)
 	return n.prove(ctx, v, r.index, r.entry, r.disclosures)
 }
 
-// retain protects the document of a committed deposit, counted from its entry's time. It
+// shown is the record that disclosures show.
+func shown(disclosures []proofs.Disclosure) proofs.Record {
+	record := make(proofs.Record, len(disclosures))
+	for i, d := range disclosures {
+		record[i] = proofs.Member{Name: d.Name, Value: d.Value}
+	}
+	return record
+}
+
+// retain protects the document of a committed deposit, counted from its entry's time, and
+// until the end of its term at least. It
 // tries until it is done or the caller waits no longer; the same key, or the scrubber,
 // then tries again.
-func (n *Notary) retain(ctx context.Context, name string, since time.Time) error {
+func (n *Notary) retain(ctx context.Context, name string, since, until time.Time) error {
 	for {
-		err := n.config.Blobs.Retain(ctx, name, since)
+		err := n.config.Blobs.Retain(ctx, name, since, until)
 		switch {
 		case err == nil:
 			return nil

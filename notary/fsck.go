@@ -393,7 +393,7 @@ func (c *checker) document(ctx context.Context, o *opened) {
 	c.report.Documents++
 	c.report.Bytes += uint64(size)
 	if c.retain {
-		if err := c.n.config.Blobs.Retain(ctx, blobName(o.row.Tenant, o.row.ID), o.entry.Time); err != nil {
+		if err := c.n.config.Blobs.Retain(ctx, blobName(o.row.Tenant, o.row.ID), o.entry.Time, c.n.keptUntil(o)); err != nil {
 			c.report.findBlob(o.row, "document of entry %d (deposit %s) cannot be retained: %v", o.row.Index, o.row.ID, err)
 		}
 	}

@@ -402,6 +402,13 @@ func TestRetention(t *testing.T) {
 		d := newDepository(t)
 		d.retention = r
 		n := d.open()
+		long, err := n.Deposit(t.Context(), d.principal(), original(t, "long", "document", "label.retention", "loan", "terms.end", "2050-01-01"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := d.blobs.Snapshot()[d.tenant.ID.String()+"/"+idOf(t, long).String()]; !o.Until.Equal(time.Date(2055, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("its document is retained until %v", o.Until)
+		}
 		id := idOf(t, d.must(n, "a"))
 		erase := func(key, who, order string) (notary.Standing, error) {
 			_, s, err := n.Note(t.Context(), d.keeper(who), notary.Notice{Key: key, Act: notary.ActErase, Deposit: id, Matter: order, Reason: "r"})

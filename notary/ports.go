@@ -296,11 +296,12 @@ type Blobs interface {
 	// store has none. To ask again changes nothing.
 	Hold(ctx context.Context, name string, on bool) error
 	// Retain protects an object, that is there, as the store was configured to: against
-	// deletion for a period from since on, or until a legal hold is lifted. On a nil
+	// deletion for a period from since on, and until a date at least, unless that is zero; or
+	// until a legal hold is lifted. On a nil
 	// return the protection is in force, or none is configured. To ask again changes
 	// nothing, and never shortens. It is asked once the deposit is committed and before
 	// its receipt leaves; until then an orphan can be swept.
-	Retain(ctx context.Context, name string, since time.Time) error
+	Retain(ctx context.Context, name string, since, until time.Time) error
 }
 
 // Blob is one stored object, open for reading.

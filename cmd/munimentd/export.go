@@ -406,5 +406,5 @@ func bringDocument(ctx context.Context, from, to notary.Blobs, name string) (int
 	} else if _, err := to.Put(ctx, name, io.NewSectionReader(in, 0, in.Size())); err != nil {
 		return 0, fmt.Errorf("copying the document %s: %w", name, err)
 	}
-	return in.Size(), to.Retain(ctx, name, time.Now())
+	return in.Size(), to.Retain(ctx, name, time.Now(), time.Time{})
 }

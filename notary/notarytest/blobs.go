@@ -31,6 +31,7 @@ type Object struct {
 	Stored   time.Time
 	Retained time.Time // since when, as Retain was asked; zero: it was not
 	Held     bool      // by Hold
+	Until    time.Time // at least, as Retain was asked; zero: it was not
 }
 
 // NewBlobs returns an empty store with that clock; nil is time.Now.
@@ -243,7 +244,7 @@ func (b *Blobs) Hold(ctx context.Context, name string, on bool) error {
 
 // Retain implements notary.Blobs. What is retained can still be deleted: a test reads
 // Object.Retained.
-func (b *Blobs) Retain(ctx context.Context, name string, since time.Time) error {
+func (b *Blobs) Retain(ctx context.Context, name string, since, until time.Time) error {
 	return b.Faults.call(ctx, "Retain", func() error {
 		if err := checkName(name); err != nil {
 			return fmt.Errorf("retain: %w", err)
@@ -256,8 +257,11 @@ func (b *Blobs) Retain(ctx context.Context, name string, since time.Time) error 
 		}
 		if since.After(o.Retained) {
 			o.Retained = since
-			b.objects[name] = o
 		}
+		if until.After(o.Until) {
+			o.Until = until
+		}
+		b.objects[name] = o
 		return nil
 	})
 }

@@ -424,12 +424,12 @@ func (b *Blobs) Delete(ctx context.Context, name string) error {
 
 // Hold implements notary.Blobs. A directory knows no holds.
 func (b *Blobs) Hold(ctx context.Context, name string, _ bool) error {
-	return b.Retain(ctx, name, time.Time{})
+	return b.Retain(ctx, name, time.Time{}, time.Time{})
 }
 
 // Retain implements notary.Blobs. A directory can keep nothing from being deleted, and
 // is not configured to.
-func (b *Blobs) Retain(ctx context.Context, name string, _ time.Time) error {
+func (b *Blobs) Retain(ctx context.Context, name string, _, _ time.Time) error {
 	if _, _, err := place(b.root, name); err != nil {
 		return err
 	}

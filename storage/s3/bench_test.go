@@ -34,7 +34,7 @@ func BenchmarkPutAndRetain100KiB(bench *testing.B) {
 		if _, err := b.Put(bench.Context(), n, bytes.NewReader(body)); err != nil {
 			return err
 		}
-		return b.Retain(bench.Context(), n, time.Now())
+		return b.Retain(bench.Context(), n, time.Now(), time.Time{})
 	})
 }
 

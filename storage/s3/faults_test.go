@@ -116,7 +116,7 @@ func underFault(t *testing.T, f fault) {
 		"read":   func() error { return sameBytes(reading, content) },
 		"list":   func() error { return b.List(t.Context(), time.Now(), func(string) error { return nil }) },
 		"delete": func() error { return b.Delete(t.Context(), name()) },
-		"retain": func() error { return b.Retain(t.Context(), stored, time.Now()) },
+		"retain": func() error { return b.Retain(t.Context(), stored, time.Now(), time.Time{}) },
 	}
 	puts := map[string][]byte{name(): random(10), name(): random(100_000), name(): random(partSize + 1), name(): random(2 * partSize)}
 	for n, body := range puts {

@@ -37,7 +37,7 @@ func TestHeld(t *testing.T) {
 
 	always := open(t, Config{Bucket: newBucket(t, true), Retention: Retention{LegalHold: true}})
 	kept, _ = put(t, always, 10)
-	if err := errors.Join(always.Retain(t.Context(), kept, time.Now()), always.Hold(t.Context(), kept, false)); err != nil {
+	if err := errors.Join(always.Retain(t.Context(), kept, time.Now(), time.Time{}), always.Hold(t.Context(), kept, false)); err != nil {
 		t.Fatal(err)
 	}
 	if err := always.Delete(t.Context(), kept); err == nil {

@@ -24,7 +24,7 @@ func (r Retention) timed() bool { return r.Years > 0 || r.Days > 0 }
 // Retain implements notary.Blobs, by Object Lock. What the object has already is read
 // first, and only ever added to: a later date, a legal hold. COMPLIANCE stays; what has
 // GOVERNANCE gets it only if the server lets these credentials, and is an error if not.
-func (b *Blobs) Retain(caller context.Context, name string, since time.Time) error {
+func (b *Blobs) Retain(caller context.Context, name string, since, until time.Time) error {
 	at, key, err := b.place(name)
 	if err != nil {
 		return err
@@ -41,8 +41,11 @@ func (b *Blobs) Retain(caller context.Context, name string, since time.Time) err
 	if err != nil {
 		return at.failed(ctx, "retain", err)
 	}
-	if b.retention.timed() {
-		if err := at.retain(ctx, key, o, b.retention, since); err != nil {
+	if end := b.retention.until(since); b.retention.timed() || !until.IsZero() {
+		if until = inSeconds(until); until.After(end) {
+			end = until
+		}
+		if err := at.retain(ctx, key, o, b.retention, end); err != nil {
 			return at.failed(ctx, "retain", err)
 		}
 	}
@@ -56,8 +59,8 @@ func (b *Blobs) Retain(caller context.Context, name string, since time.Time) err
 	return nil
 }
 
-func (b *bucket) retain(ctx context.Context, key string, o minio.ObjectInfo, r Retention, since time.Time) error {
-	mode, until := minio.RetentionMode(r.Mode), r.until(since)
+func (b *bucket) retain(ctx context.Context, key string, o minio.ObjectInfo, r Retention, until time.Time) error {
+	mode := minio.RetentionMode(r.Mode)
 	has, to := lockOf(o)
 	if has == minio.Compliance {
 		mode = has
@@ -87,9 +90,11 @@ func (b *bucket) retain(ctx context.Context, key string, o minio.ObjectInfo, r R
 
 // until is in whole seconds, which is what a server keeps, and never earlier than asked.
 func (r Retention) until(since time.Time) time.Time {
-	end := since.UTC().AddDate(r.Years, 0, r.Days)
-	return end.Add(time.Second - 1).Truncate(time.Second)
+	return inSeconds(since.UTC().AddDate(r.Years, 0, r.Days))
 }
+
+// inSeconds is t in whole seconds, and never earlier.
+func inSeconds(t time.Time) time.Time { return t.UTC().Add(time.Second - 1).Truncate(time.Second) }
 
 // lockOf is how an object is retained now; a zero time: not.
 func lockOf(o minio.ObjectInfo) (minio.RetentionMode, time.Time) {

@@ -26,7 +26,7 @@ func TestRetained(t *testing.T) {
 			kept, content := put(t, b, 1000)
 			orphan, _ := put(t, b, 1000)
 			for range 2 {
-				if err := b.Retain(t.Context(), kept, time.Now()); err != nil {
+				if err := b.Retain(t.Context(), kept, time.Now(), time.Time{}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -37,10 +37,10 @@ func TestRetained(t *testing.T) {
 			if err := b.Delete(t.Context(), orphan); err != nil {
 				t.Errorf("Delete of an orphan: %v", err)
 			}
-			if err := b.Retain(t.Context(), orphan, time.Now()); !errors.Is(err, notary.ErrNotFound) {
+			if err := b.Retain(t.Context(), orphan, time.Now(), time.Time{}); !errors.Is(err, notary.ErrNotFound) {
 				t.Errorf("Retain of what is gone: %v, want ErrNotFound", err)
 			}
-			if err := b.Retain(t.Context(), name(), time.Now()); !errors.Is(err, notary.ErrNotFound) {
+			if err := b.Retain(t.Context(), name(), time.Now(), time.Time{}); !errors.Is(err, notary.ErrNotFound) {
 				t.Errorf("Retain of what never was: %v, want ErrNotFound", err)
 			}
 			if n := len(versions(t, b)); n != 1 {
@@ -77,7 +77,7 @@ func TestRetainNeverShortens(t *testing.T) {
 		{complied, Retention{LegalHold: true}, now, minio.Compliance, now.AddDate(10, 0, 0).Add(time.Second)},
 	} {
 		b := with(step.r)
-		if err := b.Retain(t.Context(), step.n, step.since); err != nil {
+		if err := b.Retain(t.Context(), step.n, step.since, time.Time{}); err != nil {
 			t.Errorf("step %d: %v", i, err)
 		}
 		mode, until, err := b.main.core.GetObjectRetention(t.Context(), at.Bucket, step.n, "")
@@ -87,11 +87,33 @@ func TestRetainNeverShortens(t *testing.T) {
 	}
 	// A server does not make GOVERNANCE into COMPLIANCE for who may not bypass it. The
 	// document is then not protected as configured, and Retain says so.
-	if err := with(Retention{Days: 20}).Retain(t.Context(), governed, now); err == nil {
+	if err := with(Retention{Days: 20}).Retain(t.Context(), governed, now, time.Time{}); err == nil {
 		t.Error("Retain says that a governed document is in COMPLIANCE")
 	}
 	if held := versions(t, with(Retention{})); len(held) != 2 {
 		t.Errorf("%d versions", len(held))
+	}
+}
+
+// TestRetainUntil: a deposit's own date makes the store's period longer, and never shorter.
+func TestRetainUntil(t *testing.T) {
+	at := newBucket(t, true)
+	b := open(t, Config{Bucket: at, Retention: Retention{Days: 10}})
+	now := time.Now().Truncate(time.Second).UTC()
+	kept, _ := put(t, b, 10)
+	for i, step := range []struct{ until, want time.Time }{
+		{now.AddDate(0, 0, 3), now.AddDate(0, 0, 10)},
+		{now.AddDate(5, 0, 0).Add(time.Millisecond), now.AddDate(5, 0, 0).Add(time.Second)},
+		{time.Time{}, now.AddDate(5, 0, 0).Add(time.Second)},
+		{now.AddDate(1, 0, 0), now.AddDate(5, 0, 0).Add(time.Second)},
+	} {
+		if err := b.Retain(t.Context(), kept, now, step.until); err != nil {
+			t.Errorf("step %d: %v", i, err)
+		}
+		_, until, err := b.main.core.GetObjectRetention(t.Context(), at.Bucket, kept, "")
+		if err != nil || !until.Equal(step.want) {
+			t.Errorf("step %d: until %v, %v; want %v", i, until, err, step.want)
+		}
 	}
 }
 
@@ -113,7 +135,7 @@ func TestRetainNothing(t *testing.T) {
 	l, through := newLiar(t, at)
 	b := open(t, Config{Bucket: through})
 	before := l.requests.Load()
-	if err := b.Retain(t.Context(), name(), time.Now()); err != nil {
+	if err := b.Retain(t.Context(), name(), time.Now(), time.Time{}); err != nil {
 		t.Error(err)
 	}
 	if n := l.requests.Load() - before; n != 0 {

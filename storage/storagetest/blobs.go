@@ -509,14 +509,14 @@ func blobsRetain(t *testing.T, h BlobsHarness) {
 	blobMustPut(t, b, kept, []byte("kept"))
 	blobMustPut(t, b, orphan, []byte("orphan"))
 	for _, since := range []time.Time{time.Now(), time.Now(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)} {
-		if err := b.Retain(t.Context(), kept, since); err != nil {
+		if err := b.Retain(t.Context(), kept, since, time.Time{}); err != nil {
 			t.Errorf("Retain since %v: %v", since, err)
 		}
 	}
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			if err := b.Retain(t.Context(), kept, time.Now().Add(time.Duration(i)*time.Minute)); err != nil {
+			if err := b.Retain(t.Context(), kept, time.Now().Add(time.Duration(i)*time.Minute), time.Time{}); err != nil {
 				t.Errorf("Retain beside others: %v", err)
 			}
 		})
@@ -529,13 +529,13 @@ func blobsRetain(t *testing.T, h BlobsHarness) {
 	if _, err := b.Put(t.Context(), kept, strings.NewReader("other")); !errors.Is(err, notary.ErrExists) {
 		t.Errorf("Put of a retained name: %v, want ErrExists", err)
 	}
-	if err := b.Retain(t.Context(), missing, time.Now()); err != nil && !errors.Is(err, notary.ErrNotFound) {
+	if err := b.Retain(t.Context(), missing, time.Now(), time.Time{}); err != nil && !errors.Is(err, notary.ErrNotFound) {
 		t.Errorf("Retain of what is missing: %v, want ErrNotFound, or nil where nothing retains", err)
 	}
 	blobMustNotHold(t, b, missing)
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Retain(done, orphan, time.Now()); !errors.Is(err, context.Canceled) {
+	if err := b.Retain(done, orphan, time.Now(), time.Time{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Retain under a cancelled context: %v, want context.Canceled", err)
 	}
 	if err := b.Delete(t.Context(), orphan); err != nil {
@@ -582,7 +582,7 @@ func blobsHostileNames(t *testing.T, h BlobsHarness) {
 		if err := b.Delete(t.Context(), name); err == nil {
 			t.Errorf("Delete accepted the name %q", name)
 		}
-		if err := b.Retain(t.Context(), name, time.Now()); err == nil {
+		if err := b.Retain(t.Context(), name, time.Now(), time.Time{}); err == nil {
 			t.Errorf("Retain accepted the name %q", name)
 		}
 	}
