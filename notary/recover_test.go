@@ -199,7 +199,7 @@ func TestRebuildErased(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	d.ledger = into
-	n = d.opened()
+	n = d.open()
 	if _, err := n.Receipt(t.Context(), d.principal(), id); !errors.Is(err, notary.ErrErased) {
 		t.Errorf("the erased deposit: %v", err)
 	}
