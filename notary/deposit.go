@@ -67,6 +67,11 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 			return proofs.Receipt{}, closed
 		}
 	}
+	if in.document != nil {
+		if err := n.affordable(ctx, who.Tenant.ID); err != nil {
+			return proofs.Receipt{}, err
+		}
+	}
 	row, err := n.take(ctx, in)
 	if err != nil {
 		return proofs.Receipt{}, err

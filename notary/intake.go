@@ -185,6 +185,9 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 	if err != nil {
 		return err
 	}
+	if held {
+		r.bytes = uint64(in.size)
+	}
 	keys := key.rowKeys()
 	r.discloser = proofs.NewDiscloser(keys.seed)
 	r.disclosures = r.discloser.Append(make([]proofs.Disclosure, 0, len(record)), record)

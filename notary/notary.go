@@ -78,6 +78,8 @@ type Config struct {
 	Retention Retention
 	// Checks are rules of tenants that have some.
 	Checks map[ID]Checks
+	// Quotas are what tenants may deposit in a month.
+	Quotas Quotas
 	// Facts are the members of the public fact sheet, ascending by name, which who seals
 	// keeps in force. nil: there is none.
 	Facts proofs.Record

@@ -83,6 +83,14 @@ type Case struct {
 	Leaf     proofs.Hash // of deposit number Seq
 }
 
+// Usage is what a tenant deposited in one calendar month, UTC.
+type Usage struct {
+	Tenant   ID
+	Month    Month
+	Deposits uint64 // entries of kind deposit
+	Bytes    uint64 // of the documents that were kept with them, as they were handed in
+}
+
 // Batch is what one Append writes: all of it, or nothing.
 type Batch struct {
 	Head Head // the head after the batch; Head.Batch is the batch's own id
@@ -95,26 +103,31 @@ type Batch struct {
 	Hashes     [][]proofs.Hash
 	Operations []Operation
 	Cases      []Case // those the batch moved on, each once
+	// Usages are what its tenants come to with the batch, each of a tenant and a month once.
+	Usages []Usage
 	// Peaks is the compact range of the tree at Head: the roots of its full subtrees,
 	// largest first.
 	Peaks []proofs.Hash
 }
 
-// Lookups is what a batch must know before it can be built. Both lists may hold
+// Lookups is what a batch must know before it can be built. The lists may hold
 // the same item twice.
 type Lookups struct {
 	Operations []Operation // Tenant and Key are read
 	Cases      []Case      // Tenant and Contract are read
+	Usages     []Usage     // Tenant and Month are read
 }
 
 // State is what Append found under the head lock.
 type State struct {
 	Head Head
 	Now  time.Time // the ledger's clock, read under the lock
-	// Operations and Cases are parallel to the Lookups. An operation that was not
-	// found has Count 0; a case that was not found has Seq 0.
+	// Operations, Cases and Usages are parallel to the Lookups. An operation that was not
+	// found has Count 0; a case that was not found has Seq 0; of a month without a deposit
+	// nothing was used.
 	Operations []Operation
 	Cases      []Case
+	Usages     []Usage
 	// Peaks is that of the batch that made Head, from a driver that keeps it; else
 	// nil. Who did not make that batch need not read tiles then, while all others wait
 	// for the lock.
@@ -209,6 +222,9 @@ type Ledger interface {
 
 	// Case returns the state of a case, or ErrNotFound.
 	Case(ctx context.Context, tenant ID, contract Term) (Case, error)
+
+	// Usage returns what a tenant deposited in a month: nothing, where it did not.
+	Usage(ctx context.Context, tenant ID, month Month) (Usage, error)
 
 	// Deposits returns the rows that the query selects.
 	Deposits(ctx context.Context, q Query) ([]Row, error)

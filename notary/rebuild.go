@@ -111,6 +111,7 @@ type rewriter struct {
 	rows       []Row
 	terms      [][]Term
 	contracts  []*Term
+	bytes      []uint64 // of the document of each row
 	operations []Operation
 	open       bool // the last of operations may go on
 
@@ -234,6 +235,7 @@ func (w *rewriter) add(ctx context.Context, row segmentRow, o *opened) error {
 		}
 	}
 	w.rows, w.terms, w.contracts = append(w.rows, row.Row), append(w.terms, terms), append(w.contracts, contract)
+	w.bytes = append(w.bytes, keptBytes(o))
 	return nil
 }
 
@@ -272,31 +274,35 @@ func (w *rewriter) flush(ctx context.Context) error {
 			look.Cases = append(look.Cases, Case{Tenant: w.rows[i].Tenant, Contract: *c})
 		}
 	}
+	var err error
+	if look.Usages, err = w.deposited(); err != nil {
+		return err
+	}
 	edge := w.edge.Clone()
-	err := w.from.Ledger.Append(ctx, look, func(s State) (*Batch, error) {
+	err = w.from.Ledger.Append(ctx, look, func(s State) (*Batch, error) {
 		if s.Head.Size != w.edge.Size() || s.Head.Root != w.edge.Root() {
 			return nil, errors.New("another process writes to the ledger: stop it, and begin again")
 		}
-		return w.batch(edge, s.Cases)
+		return w.batch(edge, s)
 	})
 	if err != nil {
 		return fmt.Errorf("writing entries %d to %d: %w; begin again, and it goes on from what is there", w.edge.Size(), w.edge.Size()+uint64(len(w.rows)), err)
 	}
 	w.edge = edge
-	w.rows, w.terms, w.contracts, w.operations, w.open = nil, nil, nil, nil, false
+	w.rows, w.terms, w.contracts, w.bytes, w.operations, w.open = nil, nil, nil, nil, nil, false
 	w.from.Progress("entries written", w.edge.Size()-w.Had, w.Sealed.Size-w.Had)
 	return nil
 }
 
 // batch makes of the rows what the ledger takes, and moves the edge on.
-func (w *rewriter) batch(edge *proofs.Range, before []Case) (*Batch, error) {
+func (w *rewriter) batch(edge *proofs.Range, before State) (*Batch, error) {
 	id, err := NewID(time.Now(), w.n.config.Rand)
 	if err != nil {
 		return nil, err
 	}
 	out := &Batch{Rows: w.rows, Terms: w.terms, Operations: w.operations}
 	cases := map[caseKey]*Case{}
-	for _, c := range before {
+	for _, c := range before.Cases {
 		cases[caseKey{c.Tenant, c.Contract}] = &c
 	}
 	var moved []caseKey
@@ -342,6 +348,9 @@ func (w *rewriter) batch(edge *proofs.Range, before []Case) (*Batch, error) {
 	}
 	out.Head = Head{Size: edge.Size(), Root: edge.Root(), Time: last.Time, Batch: id}
 	out.Peaks = edge.Peaks()
+	if out.Usages, err = w.counted(before.Usages); err != nil {
+		return nil, err
+	}
 	return out, rehash(out)
 }
 

@@ -102,6 +102,7 @@ func same(t testing.TB, got, want notarytest.LedgerState) {
 		{"size and root", []any{got.Head.Size, got.Head.Root, got.Head.Time}, []any{want.Head.Size, want.Head.Root, want.Head.Time}},
 		{"peaks", got.Peaks, want.Peaks}, {"hashes", got.Hashes, want.Hashes},
 		{"operations", got.Operations, want.Operations}, {"cases", got.Cases, want.Cases},
+		{"usages", got.Usages, want.Usages},
 	} {
 		if !reflect.DeepEqual(part.a, part.b) {
 			t.Errorf("the rebuilt ledger has other %s", part.what)

@@ -21,6 +21,7 @@ type prepared struct {
 	disclosures []proofs.Disclosure // complete once placed
 	entry       proofs.Entry        // once placed
 	contract    *Term               // nil without a contract number
+	bytes       uint64              // of the document that is kept with it
 	terms       []Term
 }
 
@@ -37,6 +38,8 @@ type pending struct {
 	again bool
 	// beaten: the turn was found taken, and nothing was written.
 	beaten bool
+	// refused is why the operation is against the tenant's quota, and nothing was written.
+	refused error
 	// done receives exactly one value: nil when op is committed, durable.
 	done chan error
 }
@@ -139,7 +142,11 @@ func (n *Notary) sequence(batch []*pending) {
 	err := n.commit(batch)
 	n.ready.report(&n.ready.sequencer, err)
 	for _, p := range batch {
-		p.done <- err
+		if err == nil {
+			p.done <- p.refused
+		} else {
+			p.done <- err
+		}
 	}
 }
 
@@ -216,6 +223,7 @@ type builder struct {
 	out      *Batch
 	frontier *proofs.Range
 	cases    map[caseKey]*Case
+	used     used
 }
 
 type caseKey struct {
@@ -225,7 +233,12 @@ type caseKey struct {
 
 func (b *builder) lookups() Lookups {
 	var l Lookups
+	tenants := map[ID]bool{}
 	for _, p := range b.batch {
+		if tenant := p.op.Tenant; tenant != (ID{}) && !tenants[tenant] {
+			tenants[tenant] = true
+			l.Usages = append(l.Usages, b.n.usages(tenant)...)
+		}
 		l.Operations = append(l.Operations, p.op)
 		if p.turn != (Term{}) {
 			l.Operations = append(l.Operations, Operation{Tenant: p.op.Tenant, Key: p.turn})
@@ -254,6 +267,7 @@ func (b *builder) build(s State) (*Batch, error) {
 	for _, c := range s.Cases {
 		b.cases[caseKey{c.Tenant, c.Contract}] = &c
 	}
+	b.used = usedOf(s.Usages)
 	out := &Batch{}
 	taken := map[Operation]*pending{} // by tenant and key: a retry may stand beside its original
 	found := s.Operations
@@ -275,7 +289,17 @@ func (b *builder) build(s State) (*Batch, error) {
 		case has.Count > 0, p.turn != (Term{}) && taken[turn] != nil:
 			p.beaten = true
 		default:
-			taken[key], taken[turn] = p, p
+			if err := b.count(p, at); err != nil {
+				if over := new(QuotaError); !errors.As(err, &over) {
+					return nil, err
+				}
+				p.refused = err
+				continue
+			}
+			taken[key] = p
+			if p.turn != (Term{}) {
+				taken[turn] = p
+			}
 			b.place(out, p, at)
 		}
 	}
@@ -286,6 +310,7 @@ func (b *builder) build(s State) (*Batch, error) {
 	out.Head = Head{Size: b.frontier.Size(), Root: b.frontier.Root(), Time: at, Batch: b.id}
 	out.Peaks = b.frontier.Peaks()
 	b.moved(out, s.Cases)
+	out.Usages = b.used.listed(s.Usages)
 	if err := rehash(out); err != nil {
 		b.n.die(err)
 		return nil, err
@@ -314,6 +339,28 @@ func (b *builder) position(head Head, peaks []proofs.Hash) error {
 		}
 	}
 	b.frontier = f.Clone()
+	return nil
+}
+
+// count adds what an operation deposits to what its tenant used in the month, or refuses it.
+func (b *builder) count(p *pending, at time.Time) error {
+	var deposits, bytes uint64
+	for _, r := range p.rows {
+		if r.kind == proofs.KindDeposit {
+			deposits, bytes = deposits+1, bytes+r.bytes
+		}
+	}
+	if deposits == 0 || p.op.Tenant == (ID{}) {
+		return nil
+	}
+	u := b.used[usedKey{p.op.Tenant, MonthOf(at)}]
+	if u == nil {
+		return fmt.Errorf("%w: it was in another month a moment ago", ErrClock)
+	}
+	if err := b.n.config.Quotas.Of(p.op.Tenant).allows(*u, deposits, bytes); err != nil {
+		return err
+	}
+	u.Deposits, u.Bytes = u.Deposits+deposits, u.Bytes+bytes
 	return nil
 }
 

@@ -32,7 +32,7 @@ func (s *server) CreateBatch(w http.ResponseWriter, r *http.Request, params api.
 	if prefer.minimal {
 		prefer.applied = append(prefer.applied, "return=minimal")
 	}
-	held := share{of: &s.decoding}
+	held := share{of: &s.decoding, tenant: of(r).principal.Tenant.ID}
 	defer held.release()
 	receipts, err := s.batch(r, params, prefer, &held)
 	prefer.tell(w.Header(), err)

@@ -222,7 +222,7 @@ func TestBudget(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	long.release()
-	if got := b.used.Load(); got != 4<<10 {
+	if got := b.used; got != 4<<10 {
 		t.Errorf("%d bytes stay taken", got)
 	}
 	held.release()
@@ -230,6 +230,38 @@ func TestBudget(t *testing.T) {
 	if got, err := decodeBatch(strings.NewReader(batchOf(20)), notary.Tenant{}, &last); err != nil || len(got) != 20 {
 		t.Errorf("%d %v", len(got), err)
 	}
+}
+
+// TestBudgetIsShared: whatever one tenant holds, another finds a quarter left.
+func TestBudgetIsShared(t *testing.T) {
+	b := budget{most: 1000}
+	none := share{of: &b, tenant: notary.ID{1}}
+	none.release()
+	var greedy []*share
+	for range 10 {
+		greedy = append(greedy, &share{of: &b, tenant: notary.ID{1}})
+	}
+	for i := range 1000 {
+		_ = greedy[i%len(greedy)].take(10)
+	}
+	if b.used != 750 {
+		t.Errorf("one tenant holds %d of 1000 bytes", b.used)
+	}
+	other := share{of: &b, tenant: notary.ID{2}}
+	must(t, other.take(250))
+	nobody := share{of: &b}
+	if nobody.take(1) == nil {
+		t.Error("more than there is was taken")
+	}
+	other.release()
+	for _, s := range greedy {
+		s.release()
+	}
+	if b.used != 0 || len(b.by) != 0 {
+		t.Errorf("%d bytes of %d tenants stay taken", b.used, len(b.by))
+	}
+	must(t, nobody.take(1000)) // who has no account is no tenant
+	nobody.release()
 }
 
 // neverEnds would be read for ever.

@@ -35,6 +35,7 @@ var (
 	truncatedUpload        = &problem{name: "truncated-upload", status: 400, title: "The body ended too early", retry: true}
 	unauthorized           = &problem{name: "unauthorized", status: 401, title: "A valid API key is required"}
 	forbidden              = &problem{name: "forbidden", status: 403, title: "The key's role does not allow this"}
+	quotaExceeded          = &problem{name: "quota-exceeded", status: 403, title: "Your tenant has used up its quota of the month"}
 	notFound               = &problem{name: "not-found", status: 404, title: "There is no such thing, or it is not yours"}
 	notHeld                = &problem{name: "not-held", status: 404, title: "The depository never received the document"}
 	notStamped             = &problem{name: "not-stamped", status: 404, title: "No time-stamp covers the deposit yet", retry: true}
@@ -127,6 +128,7 @@ func judge(err error) (*problem, api.Problem) {
 		missing *notary.QuorumMissingError
 		opinion *notary.OpinionMissingError
 		tree    *notary.OpinionError
+		quota   *notary.QuotaError
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -153,6 +155,8 @@ func judge(err error) (*problem, api.Problem) {
 		}
 	case errors.As(err, &tree):
 		return secondOpinion, api.Problem{Detail: "Nothing was kept: " + tree.Why + ". It goes on by itself."}
+	case errors.As(err, &quota):
+		return quotaExceeded, api.Problem{Detail: quota.Error() + " Nothing was kept."}
 	case errors.As(err, &check):
 		return preCheck, api.Problem{Detail: check.Error() + ". Nothing was kept.", Member: check.Member, Code: string(check.Code)}
 	case errors.As(err, &invalid):

@@ -162,6 +162,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Timestamps: timestamps,
 		Retention:  cfg.Retention,
 		Checks:     cfg.Checks,
+		Quotas:     cfg.Quotas,
 		Room:       store.Room,
 		Logger:     logger,
 		Fatal:      fatal,

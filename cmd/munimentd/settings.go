@@ -40,6 +40,7 @@ type config struct {
 	Retention            notary.Retention
 	Limits               service.Limits
 	Checks               map[notary.ID]notary.Checks
+	Quotas               notary.Quotas
 	TimestampPolicy      string
 
 	WebhookNetworks []netip.Prefix
@@ -105,6 +106,9 @@ func newConfig() *config {
 		setting{"limits.deposits", number(&c.Limits.Rate, 0, 1_000_000), "0", "deposits a second that each tenant may make at this process, on the average; a line of a batch is one; 0: as many as it likes"},
 		setting{"limits.burst", number(&c.Limits.Burst, 1, 10_000_000), "10000", "deposits that a tenant may make at once after a rest, where limits.deposits bounds them"},
 		setting{"limits.tenants", tenantRates(&c.Limits.Tenants), "", "limits.deposits of tenants that have another, by tenant id, as in {ID: 500}"},
+		setting{"quotas.deposits", number(&c.Quotas.Deposits, 0, maxQuota), "0", "deposits that each tenant may make in a calendar month, UTC, at all processes together; 0: as many as it likes"},
+		setting{"quotas.bytes", number(&c.Quotas.Bytes, 0, maxQuota), "0", "bytes of documents that each tenant may have kept in a calendar month, UTC; 0: as many as it likes"},
+		setting{"quotas.tenants", tenantQuotas(&c.Quotas.Tenants), "", "both of tenants that have others, by tenant id, as in {ID: {deposits: 100000, bytes: 1099511627776}}; what is left out is without a bound"},
 		setting{"retention.classes", retention(&c.Retention), "", "how long deposits are kept before they can be erased without an order, by class, as in {default: 10 years, loan: terms.end + 5 years}; a deposit names its class in label.retention"},
 		setting{"timestamp.policy", objectID(&c.TimestampPolicy), "", "OID of the rules to ask time-stamps under; empty: each authority's own"},
 	)

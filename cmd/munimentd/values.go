@@ -159,7 +159,7 @@ func objectID(p *string) value {
 	return checked(p, `[0-2](\.(0|[1-9][0-9]{0,9})){2,30}`, "an object identifier, as in 1.3.6.1.4.1.4146.2.3")
 }
 
-func number[N int | int64](p *N, least, most N) value {
+func number[N int | int64 | uint64](p *N, least, most N) value {
 	return value{
 		kind: "int",
 		set: func(text string) error {

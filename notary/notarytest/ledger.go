@@ -47,6 +47,7 @@ type LedgerState struct {
 	Batches       []notary.ID
 	Operations    map[Pair]notary.Operation
 	Cases         map[Pair]notary.Case
+	Usages        map[MonthOfTenant]notary.Usage
 	PublishedSize uint64
 	Published     []byte           // nil before the first
 	Stamps        []notary.Stamp   // ascending by size
@@ -66,8 +67,14 @@ type Pair struct {
 	Term   notary.Term
 }
 
+// A MonthOfTenant is what usages are found by.
+type MonthOfTenant struct {
+	Tenant notary.ID
+	Month  notary.Month
+}
+
 var ledgerCalls = []string{
-	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Deposits",
+	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Usage", "Deposits",
 	"Erase", "Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "DeleteAPIKey", "APIKey", "APIKeys",
 	"CreateWebhook", "Webhooks", "SaveWebhook", "DeleteWebhook",
 	"KeyStates", "SaveKeyState", "Reseal", "ResealWebhook", "Attend", "Attending", "Leave",
@@ -95,6 +102,7 @@ func (s LedgerState) clone() LedgerState {
 	c.Batches = slices.Clone(s.Batches)
 	c.Operations = cloneMap(s.Operations)
 	c.Cases = cloneMap(s.Cases)
+	c.Usages = cloneMap(s.Usages)
 	c.Published = bytes.Clone(s.Published)
 	c.Stamps, c.Renewals = cloneStamps(s.Stamps), cloneRenewals(s.Renewals)
 	c.Tenants = cloneMap(s.Tenants)
@@ -149,7 +157,7 @@ func cloneMap[K comparable, V any](m map[K]V) map[K]V {
 func cloneBatch(b *notary.Batch) *notary.Batch {
 	return &notary.Batch{
 		Head: b.Head, Rows: cloneRows(b.Rows), Terms: cloneEach(b.Terms), Hashes: cloneEach(b.Hashes),
-		Operations: slices.Clone(b.Operations), Cases: slices.Clone(b.Cases), Peaks: slices.Clone(b.Peaks),
+		Operations: slices.Clone(b.Operations), Cases: slices.Clone(b.Cases), Usages: slices.Clone(b.Usages), Peaks: slices.Clone(b.Peaks),
 	}
 }
 
@@ -264,6 +272,9 @@ func (l *Ledger) lookUp(lookups notary.Lookups) notary.State {
 		}
 		s.Cases = append(s.Cases, found)
 	}
+	for _, u := range lookups.Usages {
+		s.Usages = append(s.Usages, l.state.usage(u.Tenant, u.Month))
+	}
 	return s
 }
 
@@ -332,6 +343,15 @@ func (s *LedgerState) apply(b *notary.Batch) {
 	for _, c := range b.Cases {
 		s.Cases[Pair{c.Tenant, c.Contract}] = c
 	}
+	for _, u := range b.Usages {
+		s.Usages[MonthOfTenant{u.Tenant, u.Month}] = u
+	}
+}
+
+func (s *LedgerState) usage(tenant notary.ID, month notary.Month) notary.Usage {
+	u := s.Usages[MonthOfTenant{tenant, month}]
+	u.Tenant, u.Month = tenant, month
+	return u
 }
 
 // Committed implements notary.Ledger.
@@ -439,6 +459,11 @@ func (l *Ledger) Case(ctx context.Context, tenant notary.ID, contract notary.Ter
 	return read(ctx, l, "Case", func(s *LedgerState) (notary.Case, error) {
 		return found(s.Cases, Pair{tenant, contract})
 	})
+}
+
+// Usage implements notary.Ledger.
+func (l *Ledger) Usage(ctx context.Context, tenant notary.ID, month notary.Month) (notary.Usage, error) {
+	return read(ctx, l, "Usage", func(s *LedgerState) (notary.Usage, error) { return s.usage(tenant, month), nil })
 }
 
 func found[K comparable, V any](m map[K]V, key K) (V, error) {

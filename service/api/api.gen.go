@@ -647,6 +647,34 @@ type Standing struct {
 	Until string `json:"until,omitempty"`
 }
 
+// Usage What a tenant has deposited in a calendar month, UTC, and what it may.
+type Usage struct {
+	// Bytes The bytes of the documents that were kept with them.
+	//
+	// Example: 5368709120
+	Bytes uint64 `json:"bytes"`
+
+	// Deposits How many deposits were made.
+	//
+	// Example: 48213
+	Deposits uint64 `json:"deposits"`
+
+	// Month The month.
+	//
+	// Example: 2026-11
+	Month string `json:"month"`
+
+	// MostBytes How many bytes of documents may be kept; absent where there is no bound.
+	//
+	// Example: 1099511627776
+	MostBytes uint64 `json:"most_bytes,omitempty"`
+
+	// MostDeposits How many may be made; absent where there is no bound.
+	//
+	// Example: 100000
+	MostDeposits uint64 `json:"most_deposits,omitempty"`
+}
+
 // Verification What a check came to. The members from `level` on are there only where the receipt itself
 // holds.
 type Verification struct {
@@ -1101,6 +1129,12 @@ type CreateBatchParams struct {
 // CreateBatchParamsAssurance defines parameters for CreateBatch.
 type CreateBatchParamsAssurance string
 
+// GetUsageParams defines parameters for GetUsage.
+type GetUsageParams struct {
+	// Month A calendar month, UTC; the present one if it is absent.
+	Month *string `form:"month,omitempty" json:"month,omitempty"`
+}
+
 // VerifyParams defines parameters for Verify.
 type VerifyParams struct {
 	// ContentDigest The digest of the body as it is sent (RFC 9530), `sha-256` or `sha-512`. Where it is given,
@@ -1204,6 +1238,9 @@ type ServerInterface interface {
 	// CreateBatch Deposit up to 10,000 digests at once
 	// (POST /v1/deposits:batch)
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
+	// GetUsage What the tenant has deposited in a month
+	// (GET /v1/usage)
+	GetUsage(w http.ResponseWriter, r *http.Request, params GetUsageParams)
 	// Verify Check a receipt
 	// (POST /v1/verify)
 	Verify(w http.ResponseWriter, r *http.Request, params VerifyParams)
@@ -1351,6 +1388,12 @@ func (_ Unimplemented) ReleaseDeposit(w http.ResponseWriter, r *http.Request, id
 // CreateBatch Deposit up to 10,000 digests at once
 // (POST /v1/deposits:batch)
 func (_ Unimplemented) CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetUsage What the tenant has deposited in a month
+// (GET /v1/usage)
+func (_ Unimplemented) GetUsage(w http.ResponseWriter, r *http.Request, params GetUsageParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2327,6 +2370,39 @@ func (siw *ServerInterfaceWrapper) CreateBatch(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// GetUsage operation middleware
+func (siw *ServerInterfaceWrapper) GetUsage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUsageParams
+
+	// ------------- Optional query parameter "month" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "month", r.URL.Query(), &params.Month, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "month"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "month", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetUsage(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Verify operation middleware
 func (siw *ServerInterfaceWrapper) Verify(w http.ResponseWriter, r *http.Request) {
 
@@ -2619,6 +2695,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/document", wrapper.GetDocument)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/usage", wrapper.GetUsage)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks)

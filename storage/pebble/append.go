@@ -86,6 +86,7 @@ func (l *Ledger) state(head notary.Head, lookups notary.Lookups) (notary.State, 
 		Head:       head,
 		Operations: make([]notary.Operation, len(lookups.Operations)),
 		Cases:      make([]notary.Case, len(lookups.Cases)),
+		Usages:     make([]notary.Usage, len(lookups.Usages)),
 	}
 	for i, o := range lookups.Operations {
 		found, err := l.operation(l.db, o.Tenant, o.Key)
@@ -104,6 +105,13 @@ func (l *Ledger) state(head notary.Head, lookups notary.Lookups) (notary.State, 
 			return notary.State{}, err
 		}
 		s.Cases[i] = found
+	}
+	for i, u := range lookups.Usages {
+		found, err := l.usage(l.db, u.Tenant, u.Month)
+		if err != nil {
+			return notary.State{}, err
+		}
+		s.Usages[i] = found
 	}
 	s.Now = l.now().UTC() // last, since a large batch looks up for a while
 	return s, nil
@@ -215,6 +223,11 @@ func (l *Ledger) encode(b *notary.Batch) (*engine.Batch, error) {
 		w.key = pairKey(w.key[:0], tableCases, c.Tenant, c.Contract)
 		w.put(caseFields, func(dst []byte) []byte { return appendCase(dst, c) })
 	}
+	for i := range b.Usages {
+		u := &b.Usages[i]
+		w.key = monthKey(w.key[:0], u.Tenant, u.Month)
+		w.put(usageFields, func(dst []byte) []byte { return appendUsage(dst, u) })
+	}
 	w.key = append(w.key[:0], keyHead...)
 	w.put(headFields, func(dst []byte) []byte { return appendHead(dst, b.Head) })
 	if w.err != nil {
@@ -274,7 +287,8 @@ func sizeOf(b *notary.Batch) int {
 		n += len(hashes) * (hashKeySize + proofs.HashSize + perKey)
 	}
 	n += len(b.Operations) * (pairKeySize + valueExtra + operationFields + perKey)
-	return n + len(b.Cases)*(pairKeySize+valueExtra+caseFields+perKey)
+	n += len(b.Cases) * (pairKeySize + valueExtra + caseFields + perKey)
+	return n + len(b.Usages)*(monthKeySize+valueExtra+usageFields+perKey)
 }
 
 // reserve is the room that a commit must leave: the flush of the memtable and the

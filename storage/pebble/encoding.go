@@ -231,6 +231,18 @@ func decodeCase(fields []byte) (seq uint64, leaf proofs.Hash, err error) {
 	return seq, leaf, nil
 }
 
+const usageFields = 8 + 8
+
+func appendUsage(dst []byte, u *notary.Usage) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, u.Deposits), u.Bytes)
+}
+
+func decodeUsage(fields []byte) (deposits, bytes uint64, err error) {
+	d := decoder{rest: fields}
+	deposits, bytes = d.uint64(), d.uint64()
+	return deposits, bytes, d.finish()
+}
+
 func decodeUint64(fields []byte) (uint64, error) {
 	d := decoder{rest: fields}
 	n := d.uint64()

@@ -370,6 +370,32 @@ func (l *Ledger) caseState(r engine.Reader, tenant notary.ID, contract notary.Te
 	return c, nil
 }
 
+// Usage implements notary.Ledger.
+func (l *Ledger) Usage(ctx context.Context, tenant notary.ID, month notary.Month) (notary.Usage, error) {
+	v, err := l.begin(ctx)
+	if err != nil {
+		return notary.Usage{}, err
+	}
+	defer l.end(v)
+	return l.usage(v.snapshot, tenant, month)
+}
+
+func (l *Ledger) usage(r engine.Reader, tenant notary.ID, month notary.Month) (notary.Usage, error) {
+	u := notary.Usage{Tenant: tenant, Month: month}
+	var buf [monthKeySize]byte
+	fields, err := l.get(r, monthKey(buf[:0], tenant, month))
+	if errors.Is(err, notary.ErrNotFound) {
+		return u, nil
+	}
+	if err != nil {
+		return notary.Usage{}, fmt.Errorf("usage: %w", err)
+	}
+	if u.Deposits, u.Bytes, err = decodeUsage(fields); err != nil {
+		return notary.Usage{}, corrupt("usage: %v", err)
+	}
+	return u, nil
+}
+
 // Deposits implements notary.Ledger.
 func (l *Ledger) Deposits(ctx context.Context, q notary.Query) ([]notary.Row, error) {
 	v, err := l.begin(ctx)

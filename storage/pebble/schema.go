@@ -32,6 +32,7 @@ import (
 //	t tenant term index            nothing                   Append
 //	k tenant key                   first index and count     Append
 //	c tenant contract              case state                Append, overwritten
+//	u tenant month                 deposits and bytes        Append, overwritten
 //	z size                         evidence record's start   Stamp
 //	y number                       renewal                   Renew
 //	n tenant                       tenant                    CreateTenant
@@ -56,7 +57,7 @@ import (
 //   - A tenant's keys stand together in every table that is searched by tenant,
 //     so that one range deletion per table removes it.
 //   - Recovery: h, i, q and the head can be rebuilt from e and r; t, k and c can
-//     not (terms are keyed digests), so they are as precious as the rows.
+//     not, u in part (terms are keyed digests), so they are as precious as the rows.
 const (
 	tableMeta       = 'm'
 	tableEntries    = 'e'
@@ -74,6 +75,7 @@ const (
 	tableAPIKeys    = 'a'
 	tableWebhooks   = 'w'
 	tableKeyStates  = 'g'
+	tableUsages     = 'u'
 )
 
 // schemaVersion is raised by a change that an older program would misread. A
@@ -94,6 +96,7 @@ const (
 	tenantKeySize = 1 + 16 + 8
 	termKeySize   = pairKeySize + 8
 	pairKeySize   = 1 + 16 + len(notary.Term{})
+	monthKeySize  = 1 + 16 + 4
 )
 
 // indexKey is the key of one index in the tables e, r and s, of a size in z and of a number
@@ -122,6 +125,11 @@ func termKey(dst []byte, tenant notary.ID, term notary.Term, index uint64) []byt
 // pairKey is the key in the tables k and c, and the prefix in t.
 func pairKey(dst []byte, table byte, tenant notary.ID, term notary.Term) []byte {
 	return append(idKey(dst, table, tenant), term[:]...)
+}
+
+// monthKey is the key in the table u.
+func monthKey(dst []byte, tenant notary.ID, month notary.Month) []byte {
+	return binary.BigEndian.AppendUint32(idKey(dst, tableUsages, tenant), uint32(month))
 }
 
 func apiKeyKey(hash [32]byte) []byte {

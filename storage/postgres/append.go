@@ -24,6 +24,9 @@ const (
 	lookupCases = `SELECT q.n, c.seq, c.leaf
 		FROM unnest($1::uuid[], $2::bytea[]) WITH ORDINALITY AS q (tenant, contract, n)
 		JOIN cases c ON c.tenant = q.tenant AND c.contract = q.contract`
+	lookupUsages = `SELECT q.n, u.deposits, u.bytes
+		FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS q (tenant, month, n)
+		JOIN usages u ON u.tenant = q.tenant AND u.month = q.month`
 )
 
 // Append implements notary.Ledger.
@@ -96,6 +99,7 @@ func lookUp(ctx context.Context, conn *pgx.Conn, lookups notary.Lookups) (notary
 	s := notary.State{
 		Operations: make([]notary.Operation, len(lookups.Operations)),
 		Cases:      make([]notary.Case, len(lookups.Cases)),
+		Usages:     make([]notary.Usage, len(lookups.Usages)),
 	}
 	var b pgx.Batch
 	queueLock(&b)
@@ -119,6 +123,15 @@ func lookUp(ctx context.Context, conn *pgx.Conn, lookups notary.Lookups) (notary
 			tenants[n], contracts[n] = s.Cases[i].Tenant[:], s.Cases[i].Contract[:]
 		}
 		b.Queue(lookupCases, tenants.uuids(), contracts.bytes()).Query(func(rows pgx.Rows) error { return scanCases(rows, s.Cases, order) })
+	}
+	if len(lookups.Usages) > 0 {
+		var tenants column
+		var months []int32
+		for i, u := range lookups.Usages {
+			s.Usages[i] = notary.Usage{Tenant: u.Tenant, Month: u.Month}
+			tenants, months = append(tenants, u.Tenant[:]), append(months, int32(u.Month))
+		}
+		b.Queue(lookupUsages, tenants.uuids(), months).Query(func(rows pgx.Rows) error { return scanUsages(rows, s.Usages) })
 	}
 	// The clock is read last, since a large batch looks up for a while.
 	b.Queue(selectHead).QueryRow(func(row pgx.Row) (err error) {
@@ -162,6 +175,18 @@ func scanCases(rows pgx.Rows, found []notary.Case, order []int) error {
 			return corrupt("case at number %d", seq)
 		}
 		found[order[n-1]].Seq, found[order[n-1]].Leaf = uint64(seq), proofs.Hash(leaf)
+		return nil
+	})
+	return err
+}
+
+func scanUsages(rows pgx.Rows, found []notary.Usage) error {
+	var n, deposits, size int64
+	_, err := pgx.ForEachRow(rows, []any{&n, &deposits, &size}, func() error {
+		if n < 1 || int(n) > len(found) || deposits < 1 || size < 0 {
+			return corrupt("usage of %d deposits", deposits)
+		}
+		found[n-1].Deposits, found[n-1].Bytes = uint64(deposits), uint64(size)
 		return nil
 	})
 	return err
@@ -236,6 +261,7 @@ func queueRows(b *pgx.Batch, batch *notary.Batch) {
 	terms.queue(b)
 	queueOperations(b, batch.Operations)
 	queueCases(b, batch.Cases)
+	queueUsages(b, batch.Usages)
 }
 
 // termRows are rows of the table terms.
@@ -297,6 +323,22 @@ func queueCases(b *pgx.Batch, cases []notary.Case) {
 	if len(moved.seqs) > 0 { // some of them began in this batch
 		moved.queue(b, " ON CONFLICT (tenant, contract) DO UPDATE SET seq = excluded.seq, leaf = excluded.leaf")
 	}
+}
+
+func queueUsages(b *pgx.Batch, usages []notary.Usage) {
+	if len(usages) == 0 {
+		return
+	}
+	var tenants column
+	var months []int32
+	var deposits, sizes []int64
+	for _, u := range usages {
+		tenants, months = append(tenants, u.Tenant[:]), append(months, int32(u.Month))
+		deposits, sizes = append(deposits, int64(u.Deposits)), append(sizes, int64(u.Bytes))
+	}
+	b.Queue(`INSERT INTO usages (tenant, month, deposits, bytes) SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[])
+		ON CONFLICT (tenant, month) DO UPDATE SET deposits = excluded.deposits, bytes = excluded.bytes`,
+		tenants.uuids(), months, deposits, sizes)
 }
 
 // caseRows are columns of the table cases.

@@ -353,6 +353,14 @@ func (l *Ledger) Case(ctx context.Context, tenant notary.ID, contract notary.Ter
 	return found[0], nil
 }
 
+// Usage implements notary.Ledger.
+func (l *Ledger) Usage(ctx context.Context, tenant notary.ID, month notary.Month) (notary.Usage, error) {
+	found := []notary.Usage{{Tenant: tenant, Month: month}}
+	err := l.asTenant(ctx, tenant, func(rows pgx.Rows) error { return scanUsages(rows, found) },
+		"SELECT 1::bigint, deposits, bytes FROM usages WHERE tenant = $1 AND month = $2", uuid(tenant), int32(month))
+	return found[0], err
+}
+
 const (
 	// Times never decrease with the index, so a time is a place in the log: behind the last
 	// run that is older. Were runs missing, it would be too early and not too late, so that

@@ -25,7 +25,7 @@ var (
 		"head": "SELECT UPDATE", "entries": "SELECT INSERT", "tiles": "SELECT INSERT UPDATE", "published": "SELECT UPDATE",
 		"stamps": "SELECT INSERT", "renewals": "SELECT INSERT",
 		"deposits": "SELECT INSERT", "secrets": "SELECT INSERT", "deposit_id": "SELECT INSERT", "idempotency": "SELECT INSERT",
-		"terms": "SELECT INSERT", "cases": "SELECT INSERT UPDATE",
+		"terms": "SELECT INSERT", "cases": "SELECT INSERT UPDATE", "usages": "SELECT INSERT UPDATE",
 		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT DELETE",
 		"key_states": "SELECT INSERT UPDATE", "attendants": "SELECT INSERT UPDATE DELETE",
 		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE", "webhooks": "SELECT INSERT UPDATE DELETE",
@@ -33,10 +33,10 @@ var (
 	}
 	mayRead = map[string]string{
 		"head": "SELECT", "entries": "SELECT", "tiles": "SELECT", "published": "SELECT", "stamps": "SELECT", "renewals": "SELECT",
-		"deposits": "SELECT", "secrets": "SELECT", "deposit_id": "SELECT", "idempotency": "SELECT", "terms": "SELECT", "cases": "SELECT",
+		"deposits": "SELECT", "secrets": "SELECT", "deposit_id": "SELECT", "idempotency": "SELECT", "terms": "SELECT", "cases": "SELECT", "usages": "SELECT",
 	}
 	mayErase  = map[string]string{"deposits": "SELECT UPDATE", "secrets": "SELECT UPDATE", "terms": "SELECT DELETE"}
-	ofTenants = []string{"deposits", "secrets", "deposit_id", "idempotency", "terms", "cases"}
+	ofTenants = []string{"deposits", "secrets", "deposit_id", "idempotency", "terms", "cases", "usages"}
 )
 
 // TestRoles tries every verb on every table of the schema, partitions and goose's own
@@ -127,7 +127,7 @@ func TestTenantsFenced(t *testing.T) {
 	conn := superuser(t, c)
 	for _, table := range ofTenants {
 		for tenant, want := range map[string]int{"": 0, alice.String(): 3, bob.String(): 3, notary.ID{1}.String(): 0} {
-			if table == "idempotency" || table == "cases" {
+			if table == "idempotency" || table == "cases" || table == "usages" {
 				want /= 3 // one for the three rows
 			}
 			if n := countAs(t, conn, tenant, table); n != want {
@@ -155,6 +155,7 @@ func appendFor(t *testing.T, l *Ledger, log *storagetest.Log, tenants ...notary.
 		s := storagetest.Spec{Tenant: tenant, Contract: &key, Terms: []notary.Term{key}}
 		b := log.Batch(s, s, s)
 		b.Operations = []notary.Operation{{Tenant: tenant, Key: key, First: b.Rows[0].Index, Count: 3}}
+		b.Usages = []notary.Usage{{Tenant: tenant, Month: 202611, Deposits: 3}}
 		must(t, l.Append(t.Context(), notary.Lookups{}, func(notary.State) (*notary.Batch, error) { return b, nil }))
 		log.Took(b)
 	}

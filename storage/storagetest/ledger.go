@@ -65,6 +65,7 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"OneKeyManyCallers", testOneKeyManyCallers},
 		{"Tenants", testTenantsApart},
 		{"Queries", testQueries},
+		{"Usages", testUsages},
 		{"TileBoundaries", testTileBoundaries},
 		{"Bounds", testBounds},
 		{"Refusals", testRefusals},
