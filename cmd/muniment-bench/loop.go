@@ -14,6 +14,7 @@ import (
 // A load is one stretch of requests with one set of figures.
 type load struct {
 	mix      mix
+	keys     []string      // of the tenants among which deposits are divided; none: the depository's first
 	clients  int           // connections, each with one request under way
 	rate     float64       // requests a second at fixed times; 0: each client sends when it has its answer
 	warmup   time.Duration // not measured
@@ -21,7 +22,7 @@ type load struct {
 	count    int64         // deposits or reads after which it ends sooner; 0: none
 	step     time.Duration // of the intervals
 	learn    bool          // keep the ids of deposits for reading
-	overload bool          // 503 with Retry-After is an answer
+	overload bool          // 503 and 429 with Retry-After are answers
 }
 
 // A measured is what a load came to.
@@ -86,7 +87,7 @@ func (d *driver) drive(ctx context.Context, l load) (measured, error) {
 	due := d.schedule(l, stop)
 	var clients sync.WaitGroup
 	for i := range l.clients {
-		c := &client{driver: d, load: l, rec: rec, wire: newWire(d.addrs[i%len(d.addrs)], patience), writer: writer{workload: d.workload}, drawer: drawer{spool: d.spool, room: roomOf(l.clients)}}
+		c := &client{driver: d, load: l, rec: rec, wire: newWire(d.addrs[i%len(d.addrs)], patience), writer: writer{workload: d.workload, keys: l.keys}, drawer: drawer{spool: d.spool, room: roomOf(l.clients)}}
 		clients.Go(func() {
 			if err := errors.Join(c.work(ctx, due, stop), c.flush()); err != nil {
 				fail(err)
@@ -219,7 +220,7 @@ func (c *client) once(due time.Time) error {
 		want = http.StatusOK
 	}
 	if a.status != want {
-		if c.overload && a.status == http.StatusServiceUnavailable && len(a.retryAfter) > 0 {
+		if c.overload && (a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests) && len(a.retryAfter) > 0 {
 			c.rec.record(t, due, true)
 			return nil
 		}

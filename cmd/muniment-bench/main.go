@@ -8,6 +8,7 @@
 //	muniment-bench growth --to 1000000        measure one as its log grows
 //	muniment-bench overload                   ask one for twice what it can do
 //	muniment-bench production                 measure replicas on PostgreSQL and S3
+//	muniment-bench tenants                    measure many tenants, and a noisy one beside a quiet one
 package main
 
 import (
@@ -42,7 +43,7 @@ func run() int {
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(localCommand(), runCommand(), suiteCommand(), growthCommand(), overloadCommand(), productionCommand(), emptyCommand())
+	root.AddCommand(localCommand(), runCommand(), suiteCommand(), growthCommand(), overloadCommand(), productionCommand(), tenantsCommand(), emptyCommand())
 	err := root.ExecuteContext(ctx)
 	switch {
 	case errors.Is(err, errVoid), errors.Is(err, errOverload):

@@ -24,6 +24,7 @@ type report struct {
 	When     string    `json:"verified_when"`
 	Steps    []step    `json:"growth,omitempty"`
 	Overload *overload `json:"overload,omitempty"`
+	Fairness *fairness `json:"tenants,omitempty"`
 	Stores   *bare     `json:"stores,omitempty"`
 	Opinion  *opinion  `json:"second_opinion,omitempty"`
 	Void     string    `json:"void,omitempty"`   // why no figure counts
@@ -208,6 +209,9 @@ func (r *report) print(out io.Writer) {
 		r.Machine.CPU, r.Machine.Cores, mib(r.Machine.Memory), r.Machine.System, r.Machine.FileSystem, r.Machine.Go, r.where(), r.Machine.Busy)
 	for _, row := range r.Rows {
 		row.print(out)
+	}
+	if r.Fairness != nil {
+		r.Fairness.print(out)
 	}
 	if r.Overload != nil {
 		r.Overload.print(out)

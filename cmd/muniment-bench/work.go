@@ -161,6 +161,7 @@ func (w *workload) id(i uint64) string {
 // A writer writes requests into memory of its own.
 type writer struct {
 	*workload
+	keys          []string // as of the load
 	body, request []byte
 }
 
@@ -169,22 +170,26 @@ const boundary = "7MA4YWxkTrZu0gW2bEnCh"
 // write returns the bytes of a request; they are valid until the next.
 func (w *writer) write(t task) []byte {
 	w.body = w.body[:0]
+	key := w.key
+	if len(w.keys) > 0 {
+		key = w.keys[t.first%uint64(len(w.keys))]
+	}
 	switch t.kind {
 	case read:
-		w.head("GET", "/v1/deposits/"+w.id(t.first)+"/receipt")
+		w.head("GET", "/v1/deposits/"+w.id(t.first)+"/receipt", w.key)
 		w.request = append(w.request, "\r\n"...)
 		return w.request
 	case single:
 		w.body = append(w.body, `{"record":`...)
 		w.body = append(w.appendRecord(w.body, t.first, true), '}')
-		w.head("POST", "/v1/deposits")
+		w.head("POST", "/v1/deposits", key)
 		w.request = append(w.request, "Content-Type: application/json\r\n"...)
 	case batch:
 		for i := range t.lines {
 			w.body = append(w.body, `{"record":`...)
 			w.body = append(w.appendRecord(w.body, t.first+uint64(i), true), '}', '\n')
 		}
-		w.head("POST", "/v1/deposits:batch")
+		w.head("POST", "/v1/deposits:batch", key)
 		w.request = append(w.request, "Content-Type: application/x-ndjson\r\n"...)
 		if !w.whole {
 			w.request = append(w.request, "Prefer: return=minimal\r\n"...)
@@ -195,7 +200,7 @@ func (w *writer) write(t task) []byte {
 		w.body = append(w.body, "\r\n--"+boundary+"\r\nContent-Disposition: form-data; name=\"document\"\r\nContent-Type: application/pdf\r\n\r\n"...)
 		w.body = w.appendDocument(w.body, t.first, w.size)
 		w.body = append(w.body, "\r\n--"+boundary+"--\r\n"...)
-		w.head("POST", "/v1/deposits")
+		w.head("POST", "/v1/deposits", key)
 		w.request = append(w.request, "Content-Type: multipart/form-data; boundary="+boundary+"\r\n"...)
 	}
 	w.request = append(w.request, "Idempotency-Key: "...)
@@ -208,10 +213,10 @@ func (w *writer) write(t task) []byte {
 	return w.request
 }
 
-func (w *writer) head(method, path string) {
+func (w *writer) head(method, path, key string) {
 	w.request = append(w.request[:0], method...)
 	w.request = append(append(w.request, ' '), path...)
 	w.request = append(append(w.request, " HTTP/1.1\r\nHost: "...), w.host...)
-	w.request = append(append(w.request, "\r\nAuthorization: Bearer "...), w.key...)
+	w.request = append(append(w.request, "\r\nAuthorization: Bearer "...), key...)
 	w.request = append(w.request, "\r\n"...)
 }
