@@ -60,7 +60,7 @@ func fits(disclosures []proofs.Disclosure) error {
 
 func callerMaySet(name string) bool {
 	switch name {
-	case "provenance.system", "provenance.generated", "content.sha256", "content.size", "content.type", "content.name":
+	case "provenance.system", "provenance.generated", "content.sha256", "content.sm3", "content.size", "content.type", "content.name":
 		return true
 	}
 	family, _, _ := strings.Cut(name, ".")

@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/sm"
 )
 
 // caseRoom is what case.seq and case.prev may add to the disclosures of a record,
@@ -30,6 +32,7 @@ type intake struct {
 	document  io.Reader // nil: digest only
 	taken     bool      // document has been read to its end; digest and size are its own
 	digest    proofs.Hash
+	sm3       []byte // of the document, where the record is to have it; nil: it is not
 	size      int64
 	// content recognises a retry: the MAC of what the operation deposits, under the
 	// seed of its first deposit; nil for the others. It is asked once digest and size
@@ -123,7 +126,13 @@ func blobName(tenant, id ID) string { return tenant.String() + "/" + id.String()
 func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey) error {
 	defer n.metrics.since(stageStore, time.Now())
 	h := sha256.New()
-	plain := &counter{r: io.TeeReader(in.document, h), most: in.checks.MaxSize, over: in.checks.tooLarge}
+	hashing := io.Writer(h)
+	var second hash.Hash
+	if _, claimed := in.text("content.sm3"); claimed || n.config.SM3 {
+		second = sm.New()
+		hashing = io.MultiWriter(h, second)
+	}
+	plain := &counter{r: io.TeeReader(in.document, hashing), most: in.checks.MaxSize, over: in.checks.tooLarge}
 	sealed, err := key.sealDocument(plain)
 	if err != nil {
 		return err
@@ -133,6 +142,9 @@ func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey
 			return plain.err // the caller's own reader failed: its error, not storage's
 		}
 		return n.unavailable(err)
+	}
+	if second != nil {
+		in.sm3 = second.Sum(nil)
 	}
 	if err := in.read(h.Sum(nil), plain.n); err != nil {
 		n.remove(name)
@@ -146,6 +158,9 @@ func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey
 func (in *intake) read(sum []byte, size int64) error {
 	if claimed, ok := in.text("content.sha256"); ok && claimed != hex.EncodeToString(sum) {
 		return fmt.Errorf("%w: its SHA-256 is %x, announced was %s", ErrDigest, sum, claimed)
+	}
+	if claimed, ok := in.text("content.sm3"); ok && claimed != hex.EncodeToString(in.sm3) {
+		return fmt.Errorf("%w: its SM3 is %x, announced was %s", ErrDigest, in.sm3, claimed)
 	}
 	if v, ok := in.claims.Get("content.size"); ok {
 		if claimed, _ := v.Integer(); claimed != size {
@@ -208,7 +223,7 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 // in the case.
 func (in *intake) record(id ID, held bool) (proofs.Record, error) {
 	members := slices.DeleteFunc(slices.Clone(in.claims), func(m proofs.Member) bool {
-		return m.Name == "content.sha256" || held && m.Name == "content.size"
+		return m.Name == "content.sha256" || held && (m.Name == "content.size" || m.Name == "content.sm3")
 	})
 	var err error
 	add := func(name string, v proofs.Value, e error) {
@@ -233,6 +248,9 @@ func (in *intake) record(id ID, held bool) (proofs.Record, error) {
 	if held {
 		v, e := proofs.Integer(in.size)
 		add("content.size", v, e)
+		if in.sm3 != nil {
+			text("content.sm3", hex.EncodeToString(in.sm3))
+		}
 	}
 	text("provenance.received", proofs.FormatTime(in.received))
 	if err != nil {
@@ -251,6 +269,8 @@ func (t termer) terms(record proofs.Record) (terms []Term, contract *Term) {
 		switch {
 		case m.Name == "content.sha256":
 			terms = append(terms, t.term(termSHA256, text))
+		case m.Name == "content.sm3":
+			terms = append(terms, t.term(termSM3, text))
 		case m.Name == "contract.number":
 			number := t.term(termContract, text)
 			terms, contract = append(terms, number), &number

@@ -78,6 +78,8 @@ type Config struct {
 	Retention Retention
 	// Checks are rules of tenants that have some.
 	Checks map[ID]Checks
+	// SM3 has the record of each document that is handed in say its SM3 too.
+	SM3 bool
 	// Quotas are what tenants may deposit in a month.
 	Quotas Quotas
 	// Facts are the members of the public fact sheet, ascending by name, which who seals

@@ -11,11 +11,12 @@ import (
 // MaxFound bounds what one search returns.
 const MaxFound = 1000
 
-// Search selects a principal's deposits. At most one of Contract, SHA256 and Label
+// Search selects a principal's deposits. At most one of Contract, SHA256, SM3 and Label
 // may be set.
 type Search struct {
 	Contract string    // contract number, byte for byte
 	SHA256   string    // of the document, lower-case hex
+	SM3      string    // likewise; of deposits whose record has it
 	Label    string    // name of a label, without "label."
 	Value    string    // of that label
 	Since    time.Time // entry time at or after it; zero: no bound
@@ -112,12 +113,12 @@ func (n *Notary) query(who Principal, s Search) (Query, error) {
 	if err != nil {
 		return q, n.unavailable(err)
 	}
-	for what, value := range map[string]string{termContract: s.Contract, termSHA256: s.SHA256, termLabel + s.Label: s.Value} {
+	for what, value := range map[string]string{termContract: s.Contract, termSHA256: s.SHA256, termSM3: s.SM3, termLabel + s.Label: s.Value} {
 		if value == "" {
 			continue
 		}
 		if q.Term != nil {
-			return q, invalid("", "search by contract, by sha256 or by one label, not by several")
+			return q, invalid("", "search by contract, by sha256, by sm3 or by one label, not by several")
 		}
 		t := tk.termer().term(what, value)
 		q.Term = &t

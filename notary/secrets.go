@@ -34,6 +34,7 @@ const (
 	termKey      = "idempotency-key"
 	termContract = "contract"
 	termSHA256   = "sha256"
+	termSM3      = "sm3"
 	termLabel    = "label." // followed by the label's name
 )
 

@@ -1,5 +1,7 @@
 package proofs
 
+import "hash"
+
 // An Option plugs into a Verifier what the standard library lacks. Without it, what it
 // would check is not at hand, and the evidence says so.
 type Option func(*Verifier)
@@ -8,6 +10,12 @@ type Option func(*Verifier)
 // on the evidence trusts. Package proofs/rfc3161 has such a checker.
 func WithTimestamps(t TimestampChecker) Option {
 	return func(v *Verifier) { v.timestamps = t }
+}
+
+// WithSM3 lets a Verifier hold a document against content.sm3 too, where the receipt shows
+// it; proofs/sm has the hash. What ties a document to a receipt is content.sha256 all the same.
+func WithSM3(sm3 func() hash.Hash) Option {
+	return func(v *Verifier) { v.sm3 = sm3 }
 }
 
 // An Algorithm checks the signatures of keys of one type that this package does not

@@ -3,6 +3,7 @@ package proofs
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 	"io"
 	"slices"
 	"sync"
@@ -34,10 +35,11 @@ const (
 	ReasonUnknownLog    Reason = "unknown-log"     // the checkpoint's origin and the policy's logs
 	ReasonLogSignature  Reason = "log-signature"   // the log's signature and the checkpoint
 	ReasonWitness       Reason = "witness-signature"
-	ReasonQuorum        Reason = "quorum"    // the cosignatures and the policy's quorum
-	ReasonAlgorithm     Reason = "algorithm" // undecided: a signature in an algorithm not at hand
-	ReasonInclusion     Reason = "inclusion" // entry and root
-	ReasonDocument      Reason = "document"  // document and content.sha256
+	ReasonQuorum        Reason = "quorum"       // the cosignatures and the policy's quorum
+	ReasonAlgorithm     Reason = "algorithm"    // undecided: a signature in an algorithm not at hand
+	ReasonInclusion     Reason = "inclusion"    // entry and root
+	ReasonDocument      Reason = "document"     // document and content.sha256
+	ReasonSM3           Reason = "document-sm3" // document and content.sm3, where content.sha256 fits
 	ReasonNoDocument    Reason = "not-about-a-document"
 	ReasonDigestHidden  Reason = "digest-hidden"  // undecided: the receipt does not show content.sha256
 	ReasonPolicyFound   Reason = "policy-found"   // undecided: all holds, under a policy that came with the evidence
@@ -98,6 +100,7 @@ type Evidence struct {
 	Reason         Reason        // empty when verified
 	Document       DocumentCheck // the document against the record
 	DocumentSHA256 string        // hex, of the document as read; empty without one
+	DocumentSM3    string        // likewise; empty, too, unless it was held against content.sm3
 	Quorum         QuorumCheck   // the cosignatures against the policy's rule
 
 	Level       Level
@@ -147,6 +150,14 @@ func (e Evidence) Digest() string {
 	return s
 }
 
+// DigestSM3 returns the hex SM3 that the deposit is about, empty if the receipt has or shows
+// none.
+func (e Evidence) DigestSM3() string {
+	v, _ := e.Record.Get("content.sm3")
+	s, _ := v.Text()
+	return s
+}
+
 // maxRemembered bounds the notes a Verifier remembers.
 const maxRemembered = 1024
 
@@ -159,6 +170,7 @@ type Verifier struct {
 	found       bool             // the policy did not come from who relies on the evidence
 	timestamps  TimestampChecker // nil: none is plugged in
 	algorithms  algorithms
+	sm3         func() hash.Hash // nil: none is plugged in
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]*checkedNote // by SHA-256 of the verbatim note
@@ -252,7 +264,7 @@ func (v *Verifier) verify(r Receipt, record *EvidenceRecord, now time.Time, docu
 	}
 	e.fill(r, leaf, note, v.policy.Witnessed())
 	e.date(stamps, untrusted, kept)
-	e, err := e.compare(document)
+	e, err := e.compare(document, v.sm3)
 	if held != Verified && e.outcome == Verified {
 		e.outcome, e.Reason = held, reason
 	}
@@ -321,8 +333,9 @@ func (e *Evidence) date(stamps []Timestamp, untrusted int, kept chain) {
 	}
 }
 
-// compare holds the document against content.sha256. Only a deposit is about a document.
-func (e Evidence) compare(document io.Reader) (Evidence, error) {
+// compare holds the document against content.sha256, and against content.sm3 where that is
+// shown and the hash at hand. Only a deposit is about a document.
+func (e Evidence) compare(document io.Reader, sm3 func() hash.Hash) (Evidence, error) {
 	if document == nil {
 		e.outcome = Verified
 		return e, nil
@@ -331,14 +344,26 @@ func (e Evidence) compare(document io.Reader) (Evidence, error) {
 		return e.refuse(ReasonNoDocument), nil
 	}
 	h := sha256.New()
-	if _, err := io.Copy(h, document); err != nil {
+	all, second, claimed := io.Writer(h), hash.Hash(nil), e.DigestSM3()
+	if claimed != "" && sm3 != nil {
+		second = sm3()
+		all = io.MultiWriter(h, second)
+	}
+	if _, err := io.Copy(all, document); err != nil {
 		return e, err
 	}
 	e.DocumentSHA256 = hex.EncodeToString(h.Sum(nil))
+	if second != nil {
+		e.DocumentSM3 = hex.EncodeToString(second.Sum(nil))
+	}
 	switch e.Digest() {
 	case "":
 		e.Reason = ReasonDigestHidden
 	case e.DocumentSHA256:
+		if second != nil && e.DocumentSM3 != claimed {
+			e.Document = DocumentDiffers
+			return e.refuse(ReasonSM3), nil
+		}
 		e.outcome, e.Document = Verified, DocumentMatches
 	default:
 		e.Document = DocumentDiffers

@@ -2,9 +2,10 @@ package proofs
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/hex"
 	"errors"
 	"io"
-
 	"reflect"
 	"slices"
 	"strings"
@@ -46,6 +47,46 @@ func TestVerifyAgainstDocuments(t *testing.T) {
 		t.Error(undecided)
 	}
 	wantOutcome(t, verify(t, policy, hidden), Verified, "")
+}
+
+// TestSM3: a second digest that is shown must fit too, where its hash is at hand; by itself
+// it proves nothing. SHA-512/256 stands for SM3, whose own vectors are those of proofs/sm.
+func TestSM3(t *testing.T) {
+	const document = "借款合同第 7 号"
+	sum := sha512.Sum512_256([]byte(document))
+	l := newTestLog(testOrigin)
+	good := l.deposit(document, member("content.sm3", text(hex.EncodeToString(sum[:]))))
+	bad := l.deposit(document, member("content.sm3", text(strings.Repeat("0", 64))))
+	policy := l.policy("quorum none")
+	with, without := NewVerifier(policy, WithSM3(sha512.New512_256)), NewVerifier(policy)
+	judge := func(v *Verifier, index uint64, hide string, document string) Evidence {
+		t.Helper()
+		r := l.receipt(index, 3)
+		r.Disclosures = Hide(r.Disclosures, func(name string) bool { return name == hide })
+		e, err := v.Verify(r, strings.NewReader(document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	e := judge(with, good, "", document)
+	wantOutcome(t, e, Verified, "")
+	if e.DocumentSM3 != e.DigestSM3() || !strings.Contains(strings.Join(e.Explain(English).Proved, "\n"), e.DigestSM3()) {
+		t.Error(e)
+	}
+	e = judge(with, bad, "", document)
+	wantOutcome(t, e, Refused, ReasonSM3)
+	if e.Document != DocumentDiffers {
+		t.Error(e.Document)
+	}
+	wantOutcome(t, judge(with, good, "", document+" "), Refused, ReasonDocument)
+	wantOutcome(t, judge(with, good, "content.sha256", document), Undecided, ReasonDigestHidden)
+	for _, e := range []Evidence{judge(without, good, "", document), judge(without, bad, "", document), judge(with, bad, "content.sm3", document)} {
+		wantOutcome(t, e, Verified, "")
+		if e.DocumentSM3 != "" || strings.Contains(strings.Join(e.Explain(English).Proved, "\n"), "SM3") {
+			t.Error("SM3 is said to be proved")
+		}
+	}
 }
 
 func TestEmptyDocumentCanBeDeposited(t *testing.T) {

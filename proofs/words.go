@@ -50,6 +50,7 @@ var reasons = map[Reason]phrase{
 	ReasonInclusion:          {"The receipt's path does not lead to the signed root: this entry does not stand at this place in the log.", "回执中的路径不能推导出已签名的根：该条目不在日志的此位置。"},
 	ReasonDocument:           {"The receipt is sound, but this document is not the one that was deposited: its SHA-256 is another.", "回执本身有效，但此文件并非当时存证的文件：SHA-256 不同。"},
 	ReasonNoDocument:         {"The receipt is sound, but its entry is not about any document.", "回执本身有效，但其条目不涉及任何文件。"},
+	ReasonSM3:                {"The document's SHA-256 is that of the record, but its SM3 is not: the record contradicts itself.", "文件的 SHA-256 与描述一致，但 SM3 不一致：描述自相矛盾。"},
 	ReasonDigestHidden:       {"The receipt does not show the document's SHA-256, so it cannot be compared with this document.", "回执未披露文件的 SHA-256，无法与此文件比对。"},
 	ReasonPolicyFound:        {"Everything is consistent under a policy that you did not choose; anyone can make such a policy. Compare its fingerprint, %s, with the one that the depository published.", "在一份并非由您选定的信任策略下，各项内容相互一致；但任何人都可以制作这样的策略。请将其指纹 %s 与存证机构公布的指纹比对。"},
 	ReasonTimestampMalformed: {"What stands in the receipt as a time-stamp is none: it is damaged.", "回执中作为时间戳的内容并非时间戳：已损坏。"},
@@ -68,6 +69,7 @@ var reasons = map[Reason]phrase{
 var (
 	sayTest        = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
 	sayMatches     = phrase{"The document is, bit for bit, the one this receipt is about (SHA-256 %s).", "此文件与回执所指文件逐位一致（SHA-256 %s）。"}
+	sayMatchesSM3  = phrase{"Its SM3 is the one in the record too (%s).", "其 SM3 亦与描述一致（%s）。"}
 	sayFixed       = phrase{"This is entry number %d of the log %s, which dated it %s.", "本条目编号为 %d，所在日志为 %s，日志记载时间为 %s。"}
 	sayUnchanged   = phrase{"Entry and description are unchanged since the log signed its state of %d entries.", "自日志对含 %d 个条目的状态签名以来，条目与描述未被改动。"}
 	sayHeld        = phrase{"The depository states that it received the document itself.", "存证机构声明收到了文件原件。"}
@@ -112,6 +114,9 @@ func (e Evidence) Explain(lang Language) Explanation {
 	open := func(p phrase, args ...any) { x.NotProved = append(x.NotProved, p.in(lang, args...)) }
 	if e.Document == DocumentMatches {
 		proved(sayMatches, e.DocumentSHA256)
+		if e.DocumentSM3 != "" {
+			proved(sayMatchesSM3, e.DocumentSM3)
+		}
 	}
 	proved(sayFixed, e.Index, e.Origin, FormatTime(e.Entry.Time))
 	proved(sayUnchanged, e.Size)

@@ -87,6 +87,12 @@ func search(params api.ListDepositsParams, query url.Values) (notary.Search, err
 			return out, badSearch("sha256", "must be 64 lower-case hex digits")
 		}
 	}
+	if p := params.Sm3; p != nil {
+		digest, err := proofs.Text(*p)
+		if out.SM3 = *p; err != nil || !proofs.TypeDigest.Holds(digest) {
+			return out, badSearch("sm3", "must be 64 lower-case hex digits")
+		}
+	}
 	if p := params.Label; p != nil {
 		name, value, _ := strings.Cut(*p, ":")
 		if out.Label, out.Value = name, value; value == "" || name == "" || !proofs.ValidName("label."+name) {

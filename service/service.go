@@ -19,6 +19,7 @@ import (
 	"github.com/muniment/muniment/notary/webhook"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
+	"github.com/muniment/muniment/proofs/sm"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
 )
@@ -97,7 +98,7 @@ func New(c Config) http.Handler {
 	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}, limits: newLimiter(c.Limits)}
 	for _, p := range append([]proofs.Policy{c.Policy}, c.Earlier...) {
 		s.policies[p.Fingerprint()] = p
-		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged()))
+		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged(), sm.Plugged()))
 	}
 	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
 	c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
+	"github.com/muniment/muniment/proofs/sm"
 	"github.com/muniment/muniment/service/api"
 )
 
@@ -133,7 +134,7 @@ func (s *server) answer(q question) (api.Verification, error) {
 		if err != nil {
 			return api.Verification{}, refuse(invalidVerification, "The policy is not a C2SP tlog-policy: "+reason(err))
 		}
-		verifier = proofs.NewVerifier(policy, mldsa.Plugged())
+		verifier = proofs.NewVerifier(policy, mldsa.Plugged(), sm.Plugged())
 	}
 	var document io.Reader
 	if q.document != nil {
@@ -173,6 +174,7 @@ func verification(e proofs.Evidence, given bool) api.Verification {
 		Reason:         string(e.Reason),
 		Document:       string(e.Document),
 		DocumentSha256: e.DocumentSHA256,
+		DocumentSm3:    e.DocumentSM3,
 		Policy:         e.Policy,
 		PolicyGiven:    given,
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
+	"github.com/muniment/muniment/proofs/sm"
 	"github.com/muniment/muniment/service/client"
 )
 
@@ -97,14 +98,14 @@ type trusted struct {
 func (n *connection) trust(c *cobra.Command, server *client.Client, file string, s *screen) (*trusted, error) {
 	if file != "" {
 		policy, err := readPolicy(file)
-		return &trusted{proofs.NewVerifier(policy, mldsa.Plugged()), policy.Fingerprint()}, err
+		return &trusted{proofs.NewVerifier(policy, mldsa.Plugged(), sm.Plugged()), policy.Fingerprint()}, err
 	}
 	policy, err := server.Policy(c.Context())
 	if err != nil {
 		return nil, err
 	}
 	s.note(sayOwnPolicy, policy.Fingerprint())
-	return &trusted{proofs.NewVerifier(policy, mldsa.Plugged()), policy.Fingerprint()}, nil
+	return &trusted{proofs.NewVerifier(policy, mldsa.Plugged(), sm.Plugged()), policy.Fingerprint()}, nil
 }
 
 // believe has the client judge every receipt by that policy. A depository whose newest

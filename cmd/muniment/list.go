@@ -39,12 +39,13 @@ func listCommand(lang proofs.Language) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.query.Contract, "contract", "", sayFlagListContract.in(lang))
 	f.StringVar(&o.query.SHA256, "sha256", "", sayFlagListDigest.in(lang))
+	f.StringVar(&o.query.SM3, "sm3", "", sayFlagListSM3.in(lang))
 	f.StringVar(&o.label, "label", "", sayFlagListLabel.in(lang))
 	f.StringVar(&o.since, "since", "", sayFlagSince.in(lang))
 	f.StringVar(&o.until, "until", "", sayFlagUntil.in(lang))
 	f.StringVar(&o.due, "due", "", sayFlagDue.in(lang))
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
-	for _, name := range []string{"contract", "sha256", "label", "since", "until", "due"} {
+	for _, name := range []string{"contract", "sha256", "sm3", "label", "since", "until", "due"} {
 		completes(c, name)
 	}
 	return c
@@ -69,7 +70,7 @@ func (o *listOptions) run(c *cobra.Command) error {
 // ask makes the query of what the flags say.
 func (o *listOptions) ask(c *cobra.Command) error {
 	asked := 0
-	for _, name := range []string{"contract", "sha256", "label"} {
+	for _, name := range []string{"contract", "sha256", "sm3", "label"} {
 		if f := c.Flags().Lookup(name); f.Changed {
 			asked++
 			if f.Value.String() == "" {
@@ -80,9 +81,11 @@ func (o *listOptions) ask(c *cobra.Command) error {
 	if asked > 1 {
 		return sayOneSearch.err()
 	}
-	o.query.SHA256 = strings.ToLower(o.query.SHA256)
-	if v, err := proofs.Text(o.query.SHA256); o.query.SHA256 != "" && (err != nil || !proofs.TypeDigest.Holds(v)) {
-		return sayCellType.err(abbreviate(o.query.SHA256), typeNames[proofs.TypeDigest])
+	for _, digest := range []*string{&o.query.SHA256, &o.query.SM3} {
+		*digest = strings.ToLower(*digest)
+		if v, err := proofs.Text(*digest); *digest != "" && (err != nil || !proofs.TypeDigest.Holds(v)) {
+			return sayCellType.err(abbreviate(*digest), typeNames[proofs.TypeDigest])
+		}
 	}
 	if o.label != "" {
 		key, value, ok := strings.Cut(o.label, "=")

@@ -285,14 +285,14 @@ JSON 字段：contract、tenant、origin、deposits、last、whole、breaches。
 
 	sayListShort = phrase{"Search deposits", "查询存证"}
 	sayListLong  = phrase{
-		`List the deposits that match: by contract, by a document's SHA-256 or by a label, within a
+		`List the deposits that match: by contract, by a document's SHA-256 or SM3 or by a label, within a
 time if wanted; with nothing given, all. The list is the depository's word; what proves a
 deposit is its receipt ("muniment receipt ID").
 
 Times are dates, at their beginning in this machine's zone, or RFC 3339.
 
 JSON: contract, number, index, time, id, name, sha256, held, leaf.`,
-		`列出符合条件的存证：按合同、文件的 SHA-256 或标签查询，并可限定时间；不给条件则列出全部。
+		`列出符合条件的存证：按合同、文件的 SHA-256 或 SM3，或按标签查询，并可限定时间；不给条件则列出全部。
 列表出自存证机构之口；能证明存证的是回执（“muniment receipt 编号”）。
 
 时间为日期（本机时区当日零时），或 RFC 3339 格式。
@@ -307,6 +307,7 @@ JSON 字段：contract、number、index、time、id、name、sha256、held、lea
 	}
 	sayFlagListContract = phrase{"contract `number`, byte for byte", "合同编号 `number`，逐字节一致"}
 	sayFlagListDigest   = phrase{"`digest` of the document, 64 hex digits", "文件的 `digest`，64 位十六进制"}
+	sayFlagListSM3      = phrase{"SM3 of the document, `digest` of 64 hex digits, where its record has one", "文件的 SM3 `digest`，64 位十六进制；仅限描述中载有 SM3 的存证"}
 	sayFlagListLabel    = phrase{"label, `key=value`", "标签 `key=value`"}
 	sayFlagSince        = phrase{"`time` of the earliest", "最早的 `time`"}
 	sayFlagUntil        = phrase{"`time` before which all are", "在此 `time` 之前"}
@@ -450,7 +451,7 @@ var (
 	sayEvidenceNoOutput = phrase{"--evidence is written beside the receipt: it does not go with -o - or --refresh", "--evidence 写在回执旁：不能与 -o - 或 --refresh 同用"}
 	sayOneReceipt       = phrase{"--receipt goes with one document", "--receipt 只能用于单个文件"}
 	sayOneOutput        = phrase{"-o goes with one id, and not with --out; for several, give --out FOLDER", "-o 只能用于单个编号，且不能与 --out 同用；多个编号请用 --out FOLDER"}
-	sayOneSearch        = phrase{"search by one of --contract, --sha256 and --label at a time", "--contract、--sha256 与 --label 每次只能用其一"}
+	sayOneSearch        = phrase{"search by one of --contract, --sha256, --sm3 and --label at a time", "--contract、--sha256、--sm3 与 --label 每次只能用其一"}
 	sayRefreshInPlace   = phrase{"--refresh replaces receipts where they stand; leave out -o and --out", "--refresh 就地更新回执；请勿使用 -o 与 --out"}
 	sayParallelBounds   = phrase{"--parallel is 1 to %d", "--parallel 的范围为 1 至 %d"}
 	sayLabelForm        = phrase{`"%s" is not a label: KEY=VALUE`, "“%s”不是标签，应为 KEY=VALUE"}
@@ -753,6 +754,7 @@ var (
 	headRecord          = phrase{"The description, as fixed in the log:", "日志所固定的描述："}
 	headDocument        = phrase{"Document", "文件"}
 	headReceipt         = phrase{"Receipt", "回执"}
+	headDocumentSM3     = phrase{"SM3", "文件的 SM3"}
 	headDocumentDigest  = phrase{"SHA-256", "文件的 SHA-256"}
 	headDigestOfReceipt = phrase{"SHA-256 in receipt", "回执中的 SHA-256"}
 	headEntryNumber     = phrase{"Entry number", "条目编号"}

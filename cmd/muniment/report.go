@@ -20,6 +20,7 @@ type report struct {
 	File           string                  `json:"file,omitempty"`
 	Receipt        string                  `json:"receipt,omitempty"`
 	DocumentSHA256 string                  `json:"document_sha256,omitempty"`
+	DocumentSM3    string                  `json:"document_sm3,omitempty"`
 	ReceiptSHA256  string                  `json:"receipt_sha256,omitempty"` // of the document the receipt is about
 	Level          proofs.Level            `json:"level,omitempty"`
 	Origin         string                  `json:"origin,omitempty"`
@@ -53,7 +54,7 @@ type quorum struct {
 func newReport(e proofs.Evidence, file, receipt string, lang proofs.Language) report {
 	r := report{
 		Outcome: e.Outcome().String(), Reason: e.Reason, Document: e.Document, Explanation: e.Explain(lang),
-		File: file, Receipt: receipt, DocumentSHA256: e.DocumentSHA256, Policy: e.Policy, evidence: e,
+		File: file, Receipt: receipt, DocumentSHA256: e.DocumentSHA256, DocumentSM3: e.DocumentSM3, Policy: e.Policy, evidence: e,
 	}
 	if rule := e.Quorum.Rule(lang); rule != "" {
 		r.Quorum = &quorum{rule, append([]string{}, e.Quorum.Cosigned...), append([]string{}, e.Quorum.Missing...)}
@@ -118,6 +119,7 @@ func (r report) facts() []fact {
 	add(headDocument, r.File)
 	add(headReceipt, r.Receipt)
 	add(headDocumentDigest, r.DocumentSHA256)
+	add(headDocumentSM3, r.DocumentSM3)
 	if r.ReceiptSHA256 != r.DocumentSHA256 {
 		add(headDigestOfReceipt, r.ReceiptSHA256)
 	}

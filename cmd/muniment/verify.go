@@ -11,6 +11,7 @@ import (
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/proofs/rfc3161"
+	"github.com/muniment/muniment/proofs/sm"
 )
 
 type verifyOptions struct {
@@ -59,7 +60,7 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, append(options, mldsa.Plugged())...)}
+	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, append(options, mldsa.Plugged(), sm.Plugged())...)}
 	info, err := os.Stat(paths[0])
 	if err == nil && info.IsDir() && o.receipt == "" || len(paths) > 1 {
 		if o.evidence != "" {

@@ -66,6 +66,8 @@ var samples = map[string][3]string{
 	"checks.tenants":          {"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {require: [provenance.system], content: digest}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {types: [application/pdf], max-size: 5}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {contract: 'HT-[0-9]+'}}"},
 	"limits.deposits":         {"1", "2", "0"},
 	"limits.burst":            {"1", "2", "3"},
+	"language":                {"zh", "en", "zh"},
+	"sm3":                     {"on", "off", "on"},
 	"quotas.deposits":         {"1", "2", "3"},
 	"quotas.bytes":            {"1", "2", "3"},
 	"quotas.tenants":          {"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {deposits: 1}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bytes: 2}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {deposits: 3, bytes: 4}}"},

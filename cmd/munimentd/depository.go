@@ -163,6 +163,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Retention:  cfg.Retention,
 		Checks:     cfg.Checks,
 		Quotas:     cfg.Quotas,
+		SM3:        cfg.SM3 == "on" || cfg.SM3 == "" && cfg.Language == "zh",
 		Room:       store.Room,
 		Logger:     logger,
 		Fatal:      fatal,

@@ -319,7 +319,7 @@ type DepositUpload struct {
 
 	// Record What the deposit says, `application/json`; `{}` if nothing. Where it gives no
 	// `content.name` or `content.type`, the document part's file name and Content-Type
-	// stand for them, if it has them. `content.sha256` and `content.size` are checked.
+	// stand for them, if it has them. `content.sha256`, `content.sm3` and `content.size` are checked.
 	Record json.RawMessage `json:"record"`
 }
 
@@ -686,6 +686,9 @@ type Verification struct {
 	// DocumentSha256 Hex, of the document that was sent.
 	DocumentSha256 string `json:"document_sha256,omitempty"`
 
+	// DocumentSm3 Hex, likewise, where it was held against `content.sm3`.
+	DocumentSm3 string `json:"document_sm3,omitempty"`
+
 	// Explanations The same in plain words.
 	Explanations struct {
 		// En For people who decide by it.
@@ -987,6 +990,9 @@ type ListDepositsParams struct {
 
 	// Sha256 The document's SHA-256, lower-case hex.
 	Sha256 *string `form:"sha256,omitempty" json:"sha256,omitempty"`
+
+	// Sm3 The document's SM3, lower-case hex, where the record says it.
+	Sm3 *string `form:"sm3,omitempty" json:"sm3,omitempty"`
 
 	// Label A label's name without `label.`, a colon, and its value byte for byte: `branch:Shenzhen`
 	// finds the deposits whose `label.branch` is the string `Shenzhen`.
@@ -1698,6 +1704,19 @@ func (siw *ServerInterfaceWrapper) ListDeposits(w http.ResponseWriter, r *http.R
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sha256"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sha256", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "sm3" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sm3", r.URL.Query(), &params.Sm3, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sm3"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sm3", Err: err})
 		}
 		return
 	}

@@ -19,10 +19,11 @@ const (
 )
 
 // A Query says which deposits are wanted: all that match every field that is set. Of
-// Contract, SHA256 and Label, one at most may be.
+// Contract, SHA256, SM3 and Label, one at most may be.
 type Query struct {
 	Contract string
 	SHA256   string // hex
+	SM3      string // hex
 	// Label is a label's name without "label.", a colon, and its value: "branch:Shenzhen".
 	Label        string
 	Since, Until time.Time // Since is within, Until is not
@@ -88,7 +89,7 @@ func paging(cursor string) url.Values {
 
 func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositList, error) {
 	v := paging(cursor)
-	for name, value := range map[string]string{"contract": q.Contract, "sha256": q.SHA256, "label": q.Label} {
+	for name, value := range map[string]string{"contract": q.Contract, "sha256": q.SHA256, "sm3": q.SM3, "label": q.Label} {
 		if value != "" {
 			v.Set(name, value)
 		}
