@@ -15,12 +15,16 @@ import (
 )
 
 // Erase implements notary.Ledger. What is destroyed is in no table and no write-ahead log
-// on return but in three places, which give it up by themselves: files of tables that were
-// replaced, until Pebble deletes them, within seconds; tables that a reader who came before
-// still needs; and a snapshot that is being made.
+// on return but in two places, which give it up by themselves: files of tables that were
+// replaced, until Pebble deletes them, within seconds; and tables that a reader who came
+// before still needs.
 //
 // Commits wait meanwhile: for a flush, and for the tables of that index to be written anew.
+// It waits for a snapshot that is being made.
 func (l *Ledger) Erase(ctx context.Context, e notary.Erasure) error {
+	// Before the lock of the head: a snapshot may take a while, and commits go on beside it.
+	l.snapshots.Lock()
+	defer l.snapshots.Unlock()
 	if err := l.lock(ctx); err != nil {
 		return err
 	}
@@ -64,8 +68,13 @@ func (l *Ledger) owned(ctx context.Context, e notary.Erasure) (notary.Row, error
 }
 
 // wipe has every table written anew that holds one of the keys, and overwrites the
-// write-ahead logs that are kept only to be used again.
+// write-ahead logs that are kept only to be used again. It is called with the lock of the
+// head and without a snapshot under way, which copies logs that a flush makes needless only
+// for what comes after it; and no note is published meanwhile, so that Pebble begins no
+// log, in the file of an old one, which is then overwritten.
 func (l *Ledger) wipe(ctx context.Context, keys [][]byte) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
 	if err := l.db.Flush(); err != nil {
 		return fmt.Errorf("erasing: %w", damage(err))
 	}

@@ -59,7 +59,7 @@ type Ledger struct {
 	writer chan struct{}
 
 	publishing sync.Mutex // serialises Publish, which does not wait for the head
-	snapshots  sync.Mutex // serialises Snapshot
+	snapshots  sync.Mutex // held by a Snapshot, and by an erasure before the head is locked
 
 	// mu guards what follows. It is never held across a call into Pebble.
 	mu        sync.Mutex
