@@ -185,6 +185,8 @@ func (w *rewriter) reopen(row *segmentRow) (*opened, error) {
 	switch {
 	case errors.Is(err, ErrErased):
 		return nil, nil
+	case errors.Is(err, ErrUnavailable): // nothing is said of the record: the key was not at hand
+		return nil, fmt.Errorf("entry %d: %w; put its file back, and begin again", row.Index, err)
 	case err != nil:
 		w.Lost = addLost(w.Lost, row.Index, "its record does not open")
 		return nil, nil

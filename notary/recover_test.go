@@ -2,12 +2,14 @@ package notary_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -456,6 +458,49 @@ func verifies(policy proofs.Policy, r proofs.Receipt) error {
 		err = errors.New(string(e.Reason))
 	}
 	return err
+}
+
+// TestRebuildWithoutGeneration: a key file that lacks the generation in force opens no
+// record, and none is lost by that: the file is asked for, and with it everything comes back.
+func TestRebuildWithoutGeneration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		k := d.keyset()
+		n, err := notary.Open(t.Context(), d.rotating(d.config(), k))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.fill(n, 5)
+		before, _ := k.get(d.tenant.ID)
+		after, _, err := before.With(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.set(d.tenant.ID, after)
+		if _, err := notary.OfferKey(t.Context(), d.ledger, d.tenant.ID, after); err != nil {
+			t.Fatal(err)
+		}
+		within(t, "not clean", time.Minute, func() bool { return d.rotation(d.tenant.ID).Clean })
+		closeNotary(t, n)
+		want := d.ledger.Snapshot()
+
+		into := notarytest.NewLedger(nil)
+		recovery := d.recovery(into)
+		k.set(d.tenant.ID, before)
+		recovery.Config.TenantKey = k.get
+		r, err := notary.PlanRebuild(t.Context(), recovery)
+		if err == nil {
+			err = r.Run(t.Context())
+		}
+		if !errors.Is(err, notary.ErrGeneration) || !strings.Contains(err.Error(), "put its file back") {
+			t.Errorf("without the generation: %v", err)
+		}
+		k.set(d.tenant.ID, after)
+		if r := rebuild(t, recovery); !r.Clean() {
+			t.Errorf("with it: %+v", r)
+		}
+		same(t, into.Snapshot(), want)
+	})
 }
 
 // TestRebuildWithoutKeys: segments whose keys are lost give the rows, named as lost, and
