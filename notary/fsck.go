@@ -280,6 +280,9 @@ func (c *checker) notice(ctx context.Context, o *opened) {
 		if _, err := c.n.finishErasure(ctx, o); err != nil {
 			c.n.config.Logger.Warn("an erasure is not carried out yet; the scrubber tries again", "notice", o.row.Index, "error", err)
 		}
+		if err := c.n.holdAgain(ctx, o); err != nil {
+			c.n.config.Logger.Warn("a legal hold is not carried out yet; the scrubber tries again", "notice", o.row.Index, "error", err)
+		}
 		return
 	}
 	if row, left, err := c.n.leftOf(ctx, o); err != nil {

@@ -381,26 +381,54 @@ func (n *Notary) noted(ctx context.Context, want Notice, row Row, act Act, at pl
 	if err != nil {
 		return proofs.Receipt{}, Standing{}, err
 	}
-	s, err := n.standing(ctx, row)
-	if err == nil {
-		err = n.carryOut(ctx, act, row, s)
-	}
-	return receipt, s, err
-}
-
-// carryOut brings the stores to what the notices of a deposit say. It may be done again.
-func (n *Notary) carryOut(ctx context.Context, act Act, row Row, s Standing) error {
 	switch act {
 	case ActErase:
-		return n.destroy(ctx, row)
+		err = n.destroy(ctx, row)
 	case ActHold, ActRelease:
-		if s.Erased != nil {
+		err = n.holdDocument(ctx, row)
+	}
+	s, unread := n.standing(ctx, row)
+	return receipt, s, errors.Join(err, unread)
+}
+
+// holdDocument puts the document of a deposit under legal hold, or takes it from there, as
+// its notices say. It may be done again, and is by the scrubber, since the store may be away
+// when a notice is published. A notice that comes meanwhile is obeyed too, so that of two
+// that are carried out at once the newer stands.
+func (n *Notary) holdDocument(ctx context.Context, row Row) error {
+	held := func() (on, erased bool, err error) {
+		s, err := n.standing(ctx, row)
+		return len(s.Matters) > 0, s.Erased != nil, err
+	}
+	on, erased, err := held()
+	for err == nil && !erased {
+		err := n.config.Blobs.Hold(ctx, blobName(row.Tenant, row.ID), on)
+		if errors.Is(err, ErrNotFound) { // a digest alone has no document
 			return nil
 		}
-		err := n.config.Blobs.Hold(ctx, blobName(row.Tenant, row.ID), len(s.Matters) > 0)
-		if err != nil && !errors.Is(err, ErrNotFound) { // a digest alone has no document
+		if err != nil {
 			return n.unavailable(err)
 		}
+		was := on
+		if on, erased, err = held(); err != nil || on == was {
+			return err
+		}
 	}
-	return nil
+	return err
+}
+
+// holdAgain is holdDocument for the deposit of a notice that was read from the log.
+func (n *Notary) holdAgain(ctx context.Context, notice *opened) error {
+	if act := Act(notice.text("notice.act")); act != ActHold && act != ActRelease {
+		return nil
+	}
+	id, err := ParseID(notice.text("notice.deposit"))
+	if err != nil {
+		return fmt.Errorf("%w: the notice of entry %d names no deposit", ErrDamaged, notice.row.Index)
+	}
+	row, err := n.deposited(ctx, notice.row.Tenant, id)
+	if err != nil || isLost(row) {
+		return err
+	}
+	return n.holdDocument(ctx, row)
 }

@@ -117,6 +117,35 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestHoldThatFailed: the store is away when a hold, and later its release, is carried out.
+// Who asked is told, and the scrubber does it without being asked again.
+func TestHoldThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDepository(t)
+		n := d.open()
+		made, err := n.Deposit(t.Context(), d.principal(), original(t, "a", "contract"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := idOf(t, made)
+		for i, act := range []notary.Act{notary.ActHold, notary.ActRelease} {
+			d.blobs.Faults.Reset()
+			d.blobs.Faults.Set(notarytest.Fault{Call: "Hold", Nth: 1, Kind: notarytest.Fails})
+			_, _, err := n.Note(t.Context(), d.keeper("ann"), notary.Notice{Key: fmt.Sprint(i), Act: act, Deposit: id, Matter: "M", Reason: "r"})
+			held := func() bool { return d.blobs.Snapshot()[d.tenant.ID.String()+"/"+id.String()].Held }
+			if !errors.Is(err, notary.ErrUnavailable) || held() == (act == notary.ActHold) {
+				t.Fatalf("%s: %v: the test proves nothing", act, err)
+			}
+			time.Sleep(26 * time.Hour)
+			if held() != (act == notary.ActHold) {
+				t.Errorf("%s was not carried out by the scrubber", act)
+			}
+		}
+		closeNotary(t, n)
+		d.check()
+	})
+}
+
 // everything is all that the fakes keep, as bytes.
 func (d *depository) everything() []byte {
 	d.t.Helper()
