@@ -75,7 +75,8 @@ func (k *KeptAccounts) APIKey(ctx context.Context, hash [32]byte) (APIKey, error
 // APIKeys implements Accounts.
 func (k *KeptAccounts) APIKeys(ctx context.Context) ([]APIKey, error) { return k.accounts.APIKeys(ctx) }
 
-// CopyAccounts brings a copy of every tenant and API key into copies.
+// CopyAccounts brings a copy of every tenant and API key into copies, and takes away those
+// of which there is no account any more.
 func CopyAccounts(ctx context.Context, accounts Accounts, copies Segments, origin string) (tenants, keys int, err error) {
 	k := &KeptAccounts{accounts, copies, origin}
 	all, err := accounts.Tenants(ctx)
@@ -95,7 +96,34 @@ func CopyAccounts(ctx context.Context, accounts Accounts, copies Segments, origi
 			err = k.keep(ctx, copied.name(), copied)
 		}
 	}
+	if err == nil {
+		err = k.dropOthers(ctx, all, hashes)
+	}
 	return len(all), len(hashes), err
+}
+
+// dropOthers takes away the copies of accounts that are not among those.
+func (k *KeptAccounts) dropOthers(ctx context.Context, tenants []Tenant, keys []APIKey) error {
+	known := map[string]bool{}
+	for _, t := range tenants {
+		known[keptTenantOf(t).name()] = true
+	}
+	for _, a := range keys {
+		known[keptKeyOf(a).name()] = true
+	}
+	var gone []string
+	err := k.copies.KeptAccounts(ctx, k.origin, func(name string, _ []byte) error {
+		if !known[name] {
+			gone = append(gone, name)
+		}
+		return nil
+	})
+	for _, name := range gone {
+		if err == nil {
+			err = k.copies.DropAccount(ctx, k.origin, name)
+		}
+	}
+	return err
 }
 
 func (k *KeptAccounts) keep(ctx context.Context, name string, account any) error {

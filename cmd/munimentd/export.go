@@ -36,7 +36,8 @@ func exportCommand() *cobra.Command {
 newest published checkpoint, into the directory ARCHIVE, whatever engines keep them.
 munimentd import makes a depository of it on the same engines or on others; sha256sum -c
 SHA256SUMS checks it without us. What is there already from an export that was
-interrupted, or from an earlier one, is kept, and only what is new is written.
+interrupted, or from an earlier one, is kept, and only what is new is written; what was
+erased, revoked or replaced since is taken out.
 
 A depository in the directory must be stopped for it; one in PostgreSQL and S3 goes on.
 
@@ -227,6 +228,9 @@ func (a *archive) fill(ctx context.Context, cfg *config, d *depository, bar *bar
 	if err := a.policies(cfg); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(filepath.Join(a.path, "secrets")); err != nil {
+		return err
+	}
 	if a.about.Keys {
 		if err := copySecrets(ctx, filepath.Join(cfg.Dir, "keys"), filepath.Join(a.path, "secrets")); err != nil {
 			return err
@@ -251,7 +255,10 @@ func (a *archive) fill(ctx context.Context, cfg *config, d *depository, bar *bar
 	if err != nil {
 		return err
 	}
-	a.about.Documents, err = bringDocuments(ctx, d.config, d.store.Blobs, blobs, bar)
+	c.Blobs = blobs
+	if err = notary.DropOrphans(ctx, c); err == nil {
+		a.about.Documents, err = bringDocuments(ctx, d.config, d.store.Blobs, blobs, bar)
+	}
 	return errors.Join(err, blobs.Close())
 }
 
@@ -312,6 +319,9 @@ func (a *archive) attestations(ctx context.Context, d *depository) error {
 		if err == nil {
 			err = replaceFile(filepath.Join(a.path, folder, name), text, 0o600)
 		}
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(a.path, "webhooks")); err != nil { // some may be no more
 		return err
 	}
 	a.about.Stamps, a.about.Renewals, a.about.Webhooks = 0, 0, 0
