@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,6 +120,9 @@ func (d *depository) export(ctx context.Context, cfg *config, o exportOptions, b
 	if err := os.Remove(filepath.Join(o.To, archiveName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	if err := dropHalfWritten(o.To); err != nil {
+		return nil, err
+	}
 	if o.Final {
 		release, err := notary.Hold(ctx, d.config.Peers, rand.Reader)
 		if err != nil {
@@ -164,6 +168,17 @@ func (d *depository) export(ctx context.Context, cfg *config, o exportOptions, b
 		return nil, errors.Join(err, os.Remove(filepath.Join(a.path, archiveName)))
 	}
 	return &a.about, nil
+}
+
+// dropHalfWritten takes away the files that an export which was interrupted was writing:
+// summed as part of the archive, they would be missing from it once they are replaced.
+func dropHalfWritten(root string) error {
+	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() && strings.HasSuffix(path, halfWritten) {
+			err = os.Remove(path)
+		}
+		return err
+	})
 }
 
 // take learns which state is exported: the newest that is published.

@@ -124,6 +124,12 @@ func TestExportForgets(t *testing.T) {
 		}
 	}
 
+	// Of an export that was killed in between.
+	for _, name := range []string{archiveName, sumsName, noteName} {
+		if err := os.WriteFile(filepath.Join(archive, name+halfWritten), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	d.mustTool(t, "export", "--dir", d.Dir, "--to", archive)
 	for what, text := range map[string][]byte{"the erased deposit's wrapped key": before[index][8:], "its document": []byte(a.ID), "the revoked API key": []byte(hash), "a key of the old generation": before[index+1][8:]} {
 		if names := inArchive(t, archive, text); len(names) > 0 {

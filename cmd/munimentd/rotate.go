@@ -189,12 +189,15 @@ func makeNextKey(cfg *config) error {
 	return nil
 }
 
+// halfWritten ends the name of a file that is to replace another.
+const halfWritten = ".new"
+
 // replaceFile puts a whole file in the place of another, durable on return.
 func replaceFile(path string, data []byte, mode os.FileMode) error {
-	if err := writeFile(path+".new", data, mode); err != nil {
+	if err := writeFile(path+halfWritten, data, mode); err != nil {
 		return err
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.Rename(path+halfWritten, path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
