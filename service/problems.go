@@ -33,7 +33,7 @@ var (
 	malformedBatch         = &problem{name: "malformed-batch", status: 400, title: "The body is not the lines of a batch"}
 	badDigest              = &problem{name: "content-digest", status: 400, title: "The body is not the one that was announced", retry: true}
 	truncatedUpload        = &problem{name: "truncated-upload", status: 400, title: "The body ended too early", retry: true}
-	unauthorized           = &problem{name: "unauthorized", status: 401, title: "A valid API key is required"}
+	unauthorized           = &problem{name: "unauthorized", status: 401, title: "A valid API key or token is required"}
 	forbidden              = &problem{name: "forbidden", status: 403, title: "The key's role does not allow this"}
 	quotaExceeded          = &problem{name: "quota-exceeded", status: 403, title: "Your tenant has used up its quota of the month"}
 	notFound               = &problem{name: "not-found", status: 404, title: "There is no such thing, or it is not yours"}
@@ -97,7 +97,7 @@ var table = []struct {
 	{notary.ErrNoRoom, insufficientStorage, "Nothing was kept."},
 	{notary.ErrStopped, stopping, "Try again when the depository is back."},
 	{notary.ErrNotFound, notFound, "There is no such thing, or it is not yours."},
-	{auth.ErrUnauthenticated, unauthorized, "Send an API key of this depository as Authorization: Bearer mnt_…"},
+	{auth.ErrUnauthenticated, unauthorized, "Send an API key of this depository, or a token of an issuer that it trusts, as Authorization: Bearer …"},
 	// The request ran out of its time before anything was committed.
 	{context.DeadlineExceeded, unavailable, "There was no time left for the request. Nothing was kept."},
 	{context.Canceled, unavailable, "The request was abandoned. Nothing was kept."},

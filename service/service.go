@@ -39,7 +39,9 @@ type Config struct {
 	Webhooks notary.Webhooks
 	// Limits bound what each tenant may deposit.
 	Limits Limits
-	Caller *webhook.Caller
+	// Issuers are OpenID Connect providers whose tokens are believed beside API keys.
+	Issuers []auth.Issuer
+	Caller  *webhook.Caller
 
 	MaxDocument int64 // bytes; 0: 1 GiB
 	// Wait is how long a request may take in which no byte moves, either way; 0: 30 s.
@@ -69,7 +71,7 @@ type Build struct {
 
 type server struct {
 	Config
-	keys      *auth.Keys
+	callers   *auth.Authenticator
 	metrics   *metrics
 	policies  map[string]proofs.Policy // by fingerprint
 	found     []*proofs.Verifier       // of the site's own policies, the one in force first
@@ -95,7 +97,7 @@ func New(c Config) http.Handler {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	s := &server{Config: c, keys: auth.NewKeys(c.Accounts), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}, limits: newLimiter(c.Limits)}
+	s := &server{Config: c, callers: auth.New(c.Accounts, c.Issuers...), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}, limits: newLimiter(c.Limits)}
 	for _, p := range append([]proofs.Policy{c.Policy}, c.Earlier...) {
 		s.policies[p.Fingerprint()] = p
 		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged(), sm.Plugged()))
@@ -124,13 +126,13 @@ func New(c Config) http.Handler {
 
 var _ api.ServerInterface = (*server)(nil)
 
-// authenticate asks for a key before anything under /v1/ is so much as routed, but
+// authenticate asks for a credential before anything under /v1/ is so much as routed, but
 // for the check of a receipt, which is open to all.
 func (s *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		open := r.URL.Path == "/v1/verify" && r.URL.RawPath == ""
 		if strings.HasPrefix(r.URL.Path, "/v1/") && !open {
-			p, err := s.keys.Authenticate(r)
+			p, err := s.callers.Authenticate(r)
 			if err != nil {
 				s.fail(w, r, err)
 				return

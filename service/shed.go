@@ -43,6 +43,6 @@ func (s *server) full(r *http.Request) bool {
 	if s.Notary.Full(notary.ID{}) {
 		return true
 	}
-	p, known := s.keys.Known(r)
+	p, known := s.callers.Known(r)
 	return known && s.Notary.Full(p.Tenant.ID)
 }

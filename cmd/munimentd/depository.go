@@ -14,6 +14,7 @@ import (
 	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service"
+	"github.com/muniment/muniment/service/auth"
 	"github.com/muniment/muniment/storage"
 	"github.com/muniment/muniment/storage/trillian"
 )
@@ -28,6 +29,7 @@ type depository struct {
 	asks       *cosign.Client // the witnesses; nil if there are none to ask
 	build      service.Build
 	tenantKeys *tenantKeyFiles
+	issuers    []auth.Issuer // whose tokens are believed
 	// trillian keeps the second tree; nil if there is none, or it was not asked for.
 	trillian *trillian.Log
 }

@@ -157,6 +157,7 @@ func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagn
 	e.published(ctx)
 	e.witnesses(ctx)
 	e.trillian(ctx)
+	e.issuers(ctx)
 	e.clock()
 	e.disks()
 	e.limits()

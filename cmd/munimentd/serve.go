@@ -82,6 +82,10 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	if err := frozen(cfg.Dir); err != nil {
 		return err
 	}
+	issuers, err := cfg.trusted()
+	if err != nil {
+		return err
+	}
 	// Listen first: a port that is taken must not cost a start-up audit.
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
@@ -96,7 +100,7 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 		return err
 	}
 	d.config.AcceptClock = cfg.AcceptClock
-	d.build, d.config.Facts = build, facts
+	d.build, d.config.Facts, d.issuers = build, facts, issuers
 	metrics := newRegistry(cfg, d)
 	d.config.Metrics = metrics
 	if err = d.summon(cfg, logger); err == nil {
@@ -139,6 +143,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Metrics:     metrics,
 		SingleCopy:  d.store.SingleCopy,
 		Limits:      cfg.Limits,
+		Issuers:     d.issuers,
 	}
 	singing, hush := context.WithCancel(ctx)
 	var song sync.WaitGroup

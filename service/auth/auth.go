@@ -1,18 +1,15 @@
-// Package auth tells who is calling. It knows API keys; what it yields is a
-// notary.Principal.
+// Package auth tells who is calling: by an API key, or by a token of an OpenID Connect
+// provider that the operator trusts. What it yields is a notary.Principal.
 //
-// A key is 256 random bits. The depository keeps its SHA-256 alone, which is
+// An API key is 256 random bits. The depository keeps its SHA-256 alone, which is
 // enough: what nobody can guess needs no slow hash, and a look-up by hash gives
 // nothing away by its timing.
 package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,28 +18,9 @@ import (
 	"github.com/muniment/muniment/notary"
 )
 
-const (
-	keyPrefix = "mnt_"
-	keyBytes  = 32
-)
-
-// keyText is base64url without padding and with zero trailing bits: one spelling a key.
-var keyText = base64.RawURLEncoding.Strict()
-
-// NewKey returns a new API key, to be shown once, and the hash to be kept of it.
-func NewKey() (text string, hash [32]byte) {
-	var b [keyBytes]byte
-	rand.Read(b[:]) // never fails
-	text = keyPrefix + keyText.EncodeToString(b[:])
-	return text, Hash(text)
-}
-
-// Hash returns what the depository keeps of a key.
-func Hash(text string) [32]byte { return sha256.Sum256([]byte(text)) }
-
-// ErrUnauthenticated is the answer to every request without a valid key, whatever
+// ErrUnauthenticated is the answer to every request without a valid credential, whatever
 // is wrong with it.
-var ErrUnauthenticated = errors.New("no valid API key")
+var ErrUnauthenticated = errors.New("no valid credential")
 
 // Bounds of the cache: a key that is taken away works for no longer than cacheFor.
 const (
@@ -50,108 +28,107 @@ const (
 	cacheMax = 1024
 )
 
-// Keys authenticates by API key. It is safe for concurrent use.
-type Keys struct {
+// An Authenticator knows callers by the one Authorization header of a request. It is safe
+// for concurrent use.
+type Authenticator struct {
 	accounts notary.Accounts
+	issuers  map[string]*issuer
 
 	mu    sync.Mutex
-	known map[[32]byte]known
+	known map[[32]byte]known // by SHA-256 of the credential
 }
 
-// known is a key that was found, and until when that is believed.
+// known is a credential that was found good, and until when that is believed.
 type known struct {
 	principal notary.Principal
 	until     time.Time
 }
 
-// NewKeys returns an authenticator over accounts.
-func NewKeys(accounts notary.Accounts) *Keys {
-	return &Keys{accounts: accounts, known: map[[32]byte]known{}}
+// New returns an authenticator over accounts that believes the issuers' tokens too.
+func New(accounts notary.Accounts, issuers ...Issuer) *Authenticator {
+	a := &Authenticator{accounts: accounts, issuers: map[string]*issuer{}, known: map[[32]byte]known{}}
+	for _, i := range issuers {
+		a.issuers[i.URL] = newIssuer(i)
+	}
+	return a
 }
 
-// Authenticate returns the principal whose key the request bears (RFC 6750 §2.1).
-// Its errors are ErrUnauthenticated, and notary.ErrUnavailable when the accounts
-// could not be asked.
-func (k *Keys) Authenticate(r *http.Request) (notary.Principal, error) {
+// Authenticate returns the principal whose credential the request bears (RFC 6750 §2.1).
+// Its errors are ErrUnauthenticated, and notary.ErrUnavailable when the accounts, or an
+// issuer whose keys are not known yet, could not be asked.
+func (a *Authenticator) Authenticate(r *http.Request) (notary.Principal, error) {
 	text, ok := bearer(r.Header)
 	if !ok {
 		return notary.Principal{}, ErrUnauthenticated
 	}
-	hash := Hash(text)
-	if p, ok := k.recall(hash); ok {
+	hash := sha256.Sum256([]byte(text))
+	if p, ok := a.recall(hash); ok {
 		return p, nil
 	}
-	p, err := k.look(r.Context(), hash)
+	by := a.byKey
+	if !isKey(text) {
+		by = a.byToken
+	}
+	p, ends, err := by(r.Context(), text)
 	if err != nil {
 		return notary.Principal{}, err
 	}
+	a.remember(hash, p, ends)
 	return p, nil
 }
 
-// Known returns the principal whose key the request bears, if it was found a moment ago.
-func (k *Keys) Known(r *http.Request) (notary.Principal, bool) {
+// Known returns the principal whose credential the request bears, if it was found good a
+// moment ago.
+func (a *Authenticator) Known(r *http.Request) (notary.Principal, bool) {
 	text, ok := bearer(r.Header)
 	if !ok {
 		return notary.Principal{}, false
 	}
-	return k.recall(Hash(text))
+	return a.recall(sha256.Sum256([]byte(text)))
 }
 
-// bearer returns the key of the one Authorization header, if it has a key's form.
+// bearer returns the credential of the one Authorization header, if it has the form of an
+// API key or of a token.
 func bearer(h http.Header) (string, bool) {
 	values := h.Values("Authorization")
 	if len(values) != 1 {
 		return "", false
 	}
 	scheme, text, _ := strings.Cut(values[0], " ")
-	encoded, ok := strings.CutPrefix(text, keyPrefix)
-	if !ok || !strings.EqualFold(scheme, "Bearer") || len(encoded) != keyText.EncodedLen(keyBytes) {
-		return "", false
-	}
-	_, err := keyText.DecodeString(encoded)
-	return text, err == nil
+	return text, strings.EqualFold(scheme, "Bearer") && (isKey(text) || isToken(text))
 }
 
-// look asks the accounts for a key and its tenant.
-func (k *Keys) look(ctx context.Context, hash [32]byte) (notary.Principal, error) {
-	key, err := k.accounts.APIKey(ctx, hash)
-	if errors.Is(err, notary.ErrNotFound) {
-		return notary.Principal{}, ErrUnauthenticated
-	}
-	if err != nil {
-		return notary.Principal{}, fmt.Errorf("%w: looking up an API key: %w", notary.ErrUnavailable, err)
-	}
-	if key.Expired(time.Now()) {
-		return notary.Principal{}, ErrUnauthenticated
-	}
-	tenant, err := k.accounts.Tenant(ctx, key.Tenant)
-	if err != nil {
-		// A key without its tenant is damage, not a stranger.
-		return notary.Principal{}, fmt.Errorf("%w: looking up an API key's tenant: %w", notary.ErrUnavailable, err)
-	}
-	p := notary.Principal{Tenant: tenant, Role: key.Role, Caller: key.Caller()}
-	k.remember(key, p)
-	return p, nil
-}
-
-func (k *Keys) recall(hash [32]byte) (notary.Principal, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	e, ok := k.known[hash]
+func (a *Authenticator) recall(hash [32]byte) (notary.Principal, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e, ok := a.known[hash]
 	return e.principal, ok && time.Now().Before(e.until)
 }
 
-// remember keeps a key that was found. Keys that were not are looked up each time:
-// there is no end of them.
-func (k *Keys) remember(key notary.APIKey, p notary.Principal) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.known) >= cacheMax {
-		clear(k.known)
+// remember keeps a credential that was found good. Others are looked up each time: there is
+// no end of them.
+func (a *Authenticator) remember(hash [32]byte, p notary.Principal, ends time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.known) >= cacheMax {
+		clear(a.known)
 	}
 	until := time.Now().Add(cacheFor)
-	if !key.Expires.IsZero() && key.Expires.Before(until) {
-		until = key.Expires
+	if !ends.IsZero() && ends.Before(until) {
+		until = ends
 	}
-	k.known[key.Hash] = known{p, until}
+	a.known[hash] = known{p, until}
+}
+
+// byToken has the issuer that a token names judge it, if it is one of ours.
+func (a *Authenticator) byToken(ctx context.Context, text string) (notary.Principal, time.Time, error) {
+	t, err := parseToken(text)
+	if err != nil {
+		return notary.Principal{}, time.Time{}, ErrUnauthenticated
+	}
+	i := a.issuers[t.claims.Issuer]
+	if i == nil {
+		return notary.Principal{}, time.Time{}, ErrUnauthenticated
+	}
+	return i.judge(ctx, a.accounts, t)
 }

@@ -26,7 +26,7 @@ func TestNewKey(t *testing.T) {
 
 func TestAuthenticate(t *testing.T) {
 	ledger := notarytest.NewLedger(nil)
-	keys := NewKeys(ledger)
+	keys := New(ledger)
 	tenant := notary.Tenant{ID: notary.ID{1}, Name: "Bank"}
 	text, hash := NewKey()
 	ask := func() (notary.Principal, error) {
@@ -61,7 +61,7 @@ func TestAuthenticate(t *testing.T) {
 func TestKeysEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger := notarytest.NewLedger(nil)
-		keys := NewKeys(ledger)
+		keys := New(ledger)
 		must(t, ledger.CreateTenant(t.Context(), notary.Tenant{ID: notary.ID{1}}))
 		ends, hash := NewKey()
 		must(t, ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: hash, Tenant: notary.ID{1}, Role: notary.Compliance, Expires: time.Now().Add(time.Hour)}))
@@ -92,7 +92,7 @@ func TestKeysEnd(t *testing.T) {
 // TestCacheIsBounded: strangers' keys take no room, and known ones little.
 func TestCacheIsBounded(t *testing.T) {
 	ledger := notarytest.NewLedger(nil)
-	keys := NewKeys(ledger)
+	keys := New(ledger)
 	must(t, ledger.CreateTenant(t.Context(), notary.Tenant{ID: notary.ID{1}}))
 	for i := range 2 * cacheMax {
 		text, hash := NewKey()
@@ -117,7 +117,8 @@ func TestBearer(t *testing.T) {
 		"Basic " + key: false, "Bearer " + key[1:]: false, "Bearer " + key + "=": false, "Bearer " + key + "," + key: false,
 		"Bearer MNT_" + key[4:]: false, "Bearer mnt_" + strings.Repeat("+", 43): false, "Bearer mnt_" + strings.Repeat("A", 42) + "B": false,
 		"Bearer mnt_" + strings.Repeat("A", 21) + "\r\n" + strings.Repeat("A", 20): false,
-		"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.":                              false,
+		"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.":                              false, "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0": false, "Bearer a.b.c.d": false, "Bearer a.b+.c": false,
+		"Bearer " + strings.Repeat("a", maxToken) + ".b.c": false, "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.AA": true,
 	} {
 		if _, got := bearer(map[string][]string{"Authorization": {header}}); got != want {
 			t.Errorf("%q: %v", header, got)

@@ -64,6 +64,10 @@ func StartVault(key string) (*Vault, error) {
 
 // Ask makes one request as root.
 func (v *Vault) Ask(method, path string, body, answer any) error {
+	return v.ask(v.Root, method, path, body, answer)
+}
+
+func (v *Vault) ask(token, method, path string, body, answer any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -72,7 +76,7 @@ func (v *Vault) Ask(method, path string, body, answer any) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("X-Vault-Token", v.Root)
+	req.Header.Set("X-Vault-Token", token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
@@ -101,6 +105,67 @@ func (v *Vault) Token(key string) (string, error) {
 	}
 	err := v.Ask(http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"muniment"}}, &made)
 	return made.Auth.Token, err
+}
+
+// Issuer makes the server an OpenID Connect issuer for that audience, and returns its URL. Its
+// tokens end after ten minutes.
+func (v *Vault) Issuer(audience string) (string, error) {
+	err := v.Ask(http.MethodPost, "identity/oidc/key/"+audience, map[string]any{"algorithm": "ES256", "allowed_client_ids": []string{"*"}, "verification_ttl": "1h"}, nil)
+	for _, step := range []struct {
+		path string
+		body map[string]any
+	}{
+		{"identity/oidc/role/" + audience, map[string]any{"key": audience, "client_id": audience, "ttl": "10m", "template": `{"role": {{identity.entity.metadata.role}}}`}},
+		{"sys/policies/acl/people", map[string]any{"policy": "path \"identity/oidc/token/*\" { capabilities = [\"read\"] }"}},
+		{"auth/token/roles/people", map[string]any{"allowed_entity_aliases": []string{"*"}, "allowed_policies": []string{"people"}}},
+	} {
+		if err == nil {
+			err = v.Ask(http.MethodPost, step.path, step.body, nil)
+		}
+	}
+	return v.URL + "/v1/identity/oidc", err
+}
+
+// Person makes somebody whose tokens of the issuer have that claim role, and returns with what
+// the server is asked for them.
+func (v *Vault) Person(name, role string) (string, error) {
+	var auth struct {
+		Data map[string]struct {
+			Accessor string `json:"accessor"`
+		} `json:"data"`
+	}
+	if err := v.Ask(http.MethodGet, "sys/auth", nil, &auth); err != nil {
+		return "", err
+	}
+	var entity struct {
+		Data struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	err := v.Ask(http.MethodPost, "identity/entity", map[string]any{"name": name, "metadata": map[string]string{"role": role}}, &entity)
+	if err == nil {
+		err = v.Ask(http.MethodPost, "identity/entity-alias", map[string]any{"name": name, "canonical_id": entity.Data.ID, "mount_accessor": auth.Data["token/"].Accessor}, nil)
+	}
+	var made struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		} `json:"auth"`
+	}
+	if err == nil {
+		err = v.Ask(http.MethodPost, "auth/token/create/people", map[string]any{"entity_alias": name, "policies": []string{"people"}}, &made)
+	}
+	return made.Auth.Token, err
+}
+
+// IDToken is a token of the issuer for a person.
+func (v *Vault) IDToken(person, audience string) (string, error) {
+	var made struct {
+		Data struct {
+			Token string `json:"token"`
+		} `json:"data"`
+	}
+	err := v.ask(person, http.MethodGet, "identity/oidc/token/"+audience, nil, &made)
+	return made.Data.Token, err
 }
 
 // Kill ends the server as a crash would, and waits for its end.
