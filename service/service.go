@@ -41,6 +41,8 @@ type Config struct {
 	Limits Limits
 	// Issuers are OpenID Connect providers whose tokens are believed beside API keys.
 	Issuers []auth.Issuer
+	// Bearers are known by the client certificates of their connections, by name.
+	Bearers map[string]auth.Certified
 	Caller  *webhook.Caller
 
 	MaxDocument int64 // bytes; 0: 1 GiB
@@ -97,7 +99,7 @@ func New(c Config) http.Handler {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	s := &server{Config: c, callers: auth.New(c.Accounts, c.Issuers...), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}, limits: newLimiter(c.Limits)}
+	s := &server{Config: c, callers: auth.New(auth.Config{Accounts: c.Accounts, Issuers: c.Issuers, Bearers: c.Bearers}), metrics: newMetrics(c.Metrics), policies: map[string]proofs.Policy{}, limits: newLimiter(c.Limits)}
 	for _, p := range append([]proofs.Policy{c.Policy}, c.Earlier...) {
 		s.policies[p.Fingerprint()] = p
 		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged(), sm.Plugged()))

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"sync"
@@ -19,13 +22,17 @@ import (
 // connection is how a depository is reached.
 type connection struct {
 	server, apiKey string
+	cert, key, ca  string // PEM files
 	lang           proofs.Language
 }
 
 func (n *connection) flags(c *cobra.Command, key bool) {
 	c.Flags().StringVar(&n.server, "server", "", sayFlagServer.in(n.lang))
 	completes(c, "server")
+	c.Flags().StringVar(&n.ca, "ca", "", sayFlagCA.in(n.lang))
 	if key {
+		c.Flags().StringVar(&n.cert, "cert", "", sayFlagCert.in(n.lang))
+		c.Flags().StringVar(&n.key, "cert-key", "", sayFlagCertKey.in(n.lang))
 		c.Flags().StringVar(&n.apiKey, "api-key", "", sayFlagKey.in(n.lang))
 		completes(c, "api-key")
 	}
@@ -43,18 +50,62 @@ func (n *connection) client(c *cobra.Command, s *screen) (*client.Client, error)
 		if n.apiKey == "" {
 			n.apiKey = os.Getenv("MUNIMENT_API_KEY")
 		}
-		if n.apiKey == "" {
+		n.cert, n.key = orElse(n.cert, "MUNIMENT_CERT"), orElse(n.key, "MUNIMENT_CERT_KEY")
+		if n.apiKey == "" && n.cert == "" {
 			return nil, sayWhichKey.err()
 		}
 		if exposed(n.server) {
 			s.note(sayExposed, n.server)
 		}
 	}
+	over, err := n.transport()
+	if err != nil {
+		return nil, err
+	}
 	return &client.Client{
 		Server:   n.server,
 		APIKey:   n.apiKey,
+		HTTP:     over,
 		Retrying: retrying(s),
 	}, nil
+}
+
+// orElse is the value of a flag, or else of the environment.
+func orElse(flag, variable string) string {
+	if flag == "" {
+		return os.Getenv(variable)
+	}
+	return flag
+}
+
+// transport shows our certificate, and believes roots of the caller's own, where there are
+// such; nil: neither.
+func (n *connection) transport() (*http.Client, error) {
+	n.ca = orElse(n.ca, "MUNIMENT_CA")
+	if n.cert == "" && n.ca == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if n.cert != "" {
+		pair, err := tls.LoadX509KeyPair(n.cert, n.key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	if n.ca != "" {
+		data, err := os.ReadFile(n.ca)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(data) {
+			return nil, sayNoCertificates.err(n.ca)
+		}
+	}
+	over := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is one
+	over.TLSClientConfig = config
+	return &http.Client{Transport: over}, nil
 }
 
 // retrying tells of attempts that failed: not of each, where many uploads meet the same

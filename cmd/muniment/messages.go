@@ -19,7 +19,10 @@ var (
 	sayFlagLang    = phrase{"`language`: en or zh (default as LC_ALL, LC_MESSAGES or LANG say)", "语言 `language`：en 或 zh（默认依 LC_ALL、LC_MESSAGES 或 LANG）"}
 	sayFlagJSON    = phrase{"print JSON: one object a line, names that never change", "输出 JSON：每行一个对象，字段名固定不变"}
 	sayFlagServer  = phrase{"`url`: address of the depository (default $MUNIMENT_SERVER)", "存证机构的网址 `url`（默认 $MUNIMENT_SERVER）"}
-	sayFlagKey     = phrase{"`key`: API key (default $MUNIMENT_API_KEY, which other users of the machine cannot see)", "API 密钥 `key`（默认 $MUNIMENT_API_KEY；本机其他用户看不到该变量）"}
+	sayFlagCA      = phrase{"`file` of root certificates that the depository's must lead to, PEM (default $MUNIMENT_CA, or else the machine's)", "存证机构证书所须追溯至的根证书 `file`，PEM 格式（默认 $MUNIMENT_CA，否则为本机的根证书）"}
+	sayFlagCert    = phrase{"`file` of a client certificate, PEM, to come with instead of an API key (default $MUNIMENT_CERT)", "客户端证书 `file`，PEM 格式，可代替 API 密钥（默认 $MUNIMENT_CERT）"}
+	sayFlagCertKey = phrase{"`file` of that certificate's private key, PEM (default $MUNIMENT_CERT_KEY)", "该证书的私钥 `file`，PEM 格式（默认 $MUNIMENT_CERT_KEY）"}
+	sayFlagKey     = phrase{"`key`: API key, or token of an issuer that the depository trusts (default $MUNIMENT_API_KEY, which other users of the machine cannot see)", "API 密钥 `key`，或存证机构所信任的签发方出具的令牌（默认 $MUNIMENT_API_KEY；本机其他用户看不到该变量）"}
 
 	sayMunimentShort = phrase{"Deposit documents as evidence, and verify receipts offline", "文件存证，以及离线验证回执"}
 	sayMunimentLong  = phrase{
@@ -436,7 +439,8 @@ var (
 	sayWhichLanguage    = phrase{"--lang is en or zh", "--lang 只能是 en 或 zh"}
 	sayWhichShell       = phrase{"which shell? bash, zsh or fish", "哪种 shell？bash、zsh 或 fish"}
 	sayWhichServer      = phrase{"which depository? Give --server URL or set MUNIMENT_SERVER", "哪个存证机构？请给出 --server URL 或设置 MUNIMENT_SERVER"}
-	sayWhichKey         = phrase{"an API key is needed: give --api-key KEY or set MUNIMENT_API_KEY", "需要 API 密钥：请给出 --api-key KEY 或设置 MUNIMENT_API_KEY"}
+	sayWhichKey         = phrase{"an API key is needed: give --api-key KEY or set MUNIMENT_API_KEY, or come with a client certificate (--cert)", "需要 API 密钥：请给出 --api-key KEY 或设置 MUNIMENT_API_KEY，或使用客户端证书（--cert）"}
+	sayNoCertificates   = phrase{"%s holds no certificate in PEM", "%s 中没有 PEM 格式的证书"}
 	sayWhichPolicy      = phrase{"which policy decides? Give --policy FILE", "依据哪份信任策略判断？请给出 --policy FILE"}
 	sayWhichFiles       = phrase{"which files? Name at least one file or folder", "哪些文件？请至少列出一个文件或文件夹"}
 	sayWhichContract    = phrase{"which contract? Give --contract NUMBER", "哪份合同？请给出 --contract NUMBER"}

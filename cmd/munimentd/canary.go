@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -43,7 +44,8 @@ var canaryTenant = notary.Tenant{
 type canary struct {
 	dir      string
 	keys     *tenantKeyFiles
-	server   string // its URL
+	server   string      // its URL
+	tls      *tls.Config // by which it is sure to be itself; nil: plain HTTP
 	accounts notary.Accounts
 	every    time.Duration
 	within   time.Duration // bounds one attempt
@@ -182,7 +184,7 @@ func (c *canary) try(ctx context.Context, key string) error {
 		APIKey:   apiKey,
 		Verifier: proofs.NewVerifier(policy, mldsa.Plugged()),
 		// A connection of its own each time, as a stranger has, and none left to wait for.
-		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: c.tls}},
 	}
 	made, err := caller.Deposit(ctx, stranger.Deposit{Key: key, Claims: claims})
 	if err != nil {

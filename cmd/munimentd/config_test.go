@@ -71,6 +71,13 @@ var samples = map[string][3]string{
 		"{https://b.example: {audience: m, tenant-claim: org, tenants: {one: 01a2070d-4e2f-7d00-87c7-be68003ebf3d}, role-claim: r, roles: {x: compliance}}}",
 		"{https://c.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: depositor}, max-age: 5m0s, ca: f}}",
 	},
+	"tls.certificate": {"a", "b", "c"},
+	"tls.key":         {"a", "b", "c"},
+	"tls.client-ca":   {"a", "b", "c"},
+	"tls.callers": {
+		"{\"CN=a\": {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: depositor}}", "{\"DNS:b.example\": {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: compliance}}",
+		"{\"URI:spiffe://c\": {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: depositor}}",
+	},
 	"language":             {"zh", "en", "zh"},
 	"sm3":                  {"on", "off", "on"},
 	"quotas.deposits":      {"1", "2", "3"},
@@ -116,6 +123,7 @@ log-key: {pkcs11: {module: /w.so, token: w, keys: [w]}}
 timestamp: {authorities: ["http://w"], roots: /w}
 kms: {engine: vault, vault: {address: "https://w", key: w, token: w}}
 trillian: {mode: remote, address: "w:1", certificate: /w, key: /w}
+tls: {certificate: /w, key: /w, client-ca: /w, callers: {CN=w: {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: depositor}}}
 `
 
 // told is the text of a file with one setting besides the others.

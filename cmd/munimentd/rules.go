@@ -45,6 +45,9 @@ func (c *config) check() error {
 	if err := c.checkTrillian(); err != nil {
 		return err
 	}
+	if err := c.TLS.check(); err != nil {
+		return err
+	}
 	if err := c.KMS.check(); err != nil {
 		return err
 	}

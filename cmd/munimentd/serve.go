@@ -86,6 +86,10 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	if err != nil {
 		return err
 	}
+	files, err := openTLS(cfg.TLS, logger)
+	if err != nil {
+		return err
+	}
 	// Listen first: a port that is taken must not cost a start-up audit.
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
@@ -116,12 +120,12 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	return errors.Join(d.serve(ctx, out, listener, n, metrics, cfg, logger), d.close())
+	return errors.Join(d.serve(ctx, out, listener, files, n, metrics, cfg, logger), d.close())
 }
 
 // serve runs until ctx ends, and then stops in the order of the data's way: HTTP,
 // notary, storage.
-func (d *depository) serve(ctx context.Context, out io.Writer, listener net.Listener, n *notary.Notary, metrics *prometheus.Registry, cfg *config, logger *slog.Logger) error {
+func (d *depository) serve(ctx context.Context, out io.Writer, listener net.Listener, files *tlsFiles, n *notary.Notary, metrics *prometheus.Registry, cfg *config, logger *slog.Logger) error {
 	if d.lock != nil { // else fsck and doctor open the same stores beside it
 		control, err := listenControl(d.lock)
 		if err != nil {
@@ -144,6 +148,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		SingleCopy:  d.store.SingleCopy,
 		Limits:      cfg.Limits,
 		Issuers:     d.issuers,
+		Bearers:     cfg.TLS.Callers,
 	}
 	singing, hush := context.WithCancel(ctx)
 	var song sync.WaitGroup
@@ -152,6 +157,9 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	if cfg.Canary > 0 {
 		c := newCanary(d.tenantKeys, listener.Addr(), d.store.Accounts, cfg.Canary, metrics, logger)
 		c.advisory = d.config.Advisory
+		if files != nil {
+			c.server, c.tls = "https://"+reachable(listener.Addr()), files.toSelf()
+		}
 		edge.Canary = c.verdict
 		song.Go(func() { c.run(singing) })
 	}
@@ -162,7 +170,11 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		}
 	})
 	handler := newHandler(edge)
-	fmt.Fprintf(out, "serving %s on http://%s\n", d.config.Policy.Logs[0].Name, listener.Addr())
+	scheme, address := "http", listener.Addr()
+	if files != nil {
+		scheme, listener = "https", files.listen(listener)
+	}
+	fmt.Fprintf(out, "serving %s on %s://%s\n", d.config.Policy.Logs[0].Name, scheme, address)
 	tellSystemd("READY=1")
 	defer context.AfterFunc(ctx, func() { tellSystemd("STOPPING=1") })()
 	err := service.Serve(ctx, listener, handler, stopWithin/2)

@@ -42,6 +42,7 @@ type config struct {
 	Checks               map[notary.ID]notary.Checks
 	Quotas               notary.Quotas
 	Issuers              map[string]issuerConfig
+	TLS                  tlsConfig
 	Language             string
 	SM3                  string
 	TimestampPolicy      string
@@ -95,6 +96,7 @@ func newConfig() *config {
 	c.settings = append(c.settings, bucketSettings("anchor.s3.", "of the anchor s3; without one of its own the store is that of blobs.s3", &c.AnchorS3)...)
 	c.settings = append(c.settings, logKeySettings(&c.LogKey)...)
 	c.settings = append(c.settings, kmsSettings(&c.KMS)...)
+	c.settings = append(c.settings, tlsSettings(&c.TLS)...)
 	c.settings = append(c.settings, factsSettings(&c.Facts)...)
 	c.settings = append(c.settings,
 		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},

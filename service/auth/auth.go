@@ -1,5 +1,6 @@
-// Package auth tells who is calling: by an API key, or by a token of an OpenID Connect
-// provider that the operator trusts. What it yields is a notary.Principal.
+// Package auth tells who is calling: by an API key, by a token of an OpenID Connect provider
+// that the operator trusts, or by the client certificate of the connection. What it yields is
+// a notary.Principal.
 //
 // An API key is 256 random bits. The depository keeps its SHA-256 alone, which is
 // enough: what nobody can guess needs no slow hash, and a look-up by hash gives
@@ -28,11 +29,19 @@ const (
 	cacheMax = 1024
 )
 
-// An Authenticator knows callers by the one Authorization header of a request. It is safe
-// for concurrent use.
+// Config is who is believed.
+type Config struct {
+	Accounts notary.Accounts      // tenants, and API keys
+	Issuers  []Issuer             // of tokens
+	Bearers  map[string]Certified // of client certificates, by name as of NamesOf
+}
+
+// An Authenticator knows callers by the one Authorization header of a request, and, where it
+// has none, by the certificate of its connection. It is safe for concurrent use.
 type Authenticator struct {
-	accounts notary.Accounts
-	issuers  map[string]*issuer
+	accounts  notary.Accounts
+	issuers   map[string]*issuer
+	certified map[string]Certified
 
 	mu    sync.Mutex
 	known map[[32]byte]known // by SHA-256 of the credential
@@ -44,10 +53,10 @@ type known struct {
 	until     time.Time
 }
 
-// New returns an authenticator over accounts that believes the issuers' tokens too.
-func New(accounts notary.Accounts, issuers ...Issuer) *Authenticator {
-	a := &Authenticator{accounts: accounts, issuers: map[string]*issuer{}, known: map[[32]byte]known{}}
-	for _, i := range issuers {
+// New returns an authenticator.
+func New(c Config) *Authenticator {
+	a := &Authenticator{accounts: c.Accounts, issuers: map[string]*issuer{}, certified: c.Bearers, known: map[[32]byte]known{}}
+	for _, i := range c.Issuers {
 		a.issuers[i.URL] = newIssuer(i)
 	}
 	return a
@@ -57,34 +66,53 @@ func New(accounts notary.Accounts, issuers ...Issuer) *Authenticator {
 // Its errors are ErrUnauthenticated, and notary.ErrUnavailable when the accounts, or an
 // issuer whose keys are not known yet, could not be asked.
 func (a *Authenticator) Authenticate(r *http.Request) (notary.Principal, error) {
-	text, ok := bearer(r.Header)
+	c, ok := a.credential(r)
 	if !ok {
 		return notary.Principal{}, ErrUnauthenticated
 	}
-	hash := sha256.Sum256([]byte(text))
-	if p, ok := a.recall(hash); ok {
+	if p, ok := a.recall(c.hash); ok {
 		return p, nil
 	}
-	by := a.byKey
-	if !isKey(text) {
-		by = a.byToken
-	}
-	p, ends, err := by(r.Context(), text)
+	p, ends, err := c.judge(r.Context())
 	if err != nil {
 		return notary.Principal{}, err
 	}
-	a.remember(hash, p, ends)
+	a.remember(c.hash, p, ends)
 	return p, nil
 }
 
 // Known returns the principal whose credential the request bears, if it was found good a
 // moment ago.
 func (a *Authenticator) Known(r *http.Request) (notary.Principal, bool) {
-	text, ok := bearer(r.Header)
+	c, ok := a.credential(r)
 	if !ok {
 		return notary.Principal{}, false
 	}
-	return a.recall(sha256.Sum256([]byte(text)))
+	return a.recall(c.hash)
+}
+
+// A credential is what a request bears, and how it is judged.
+type credential struct {
+	hash  [32]byte
+	judge func(ctx context.Context) (p notary.Principal, ends time.Time, err error)
+}
+
+// credential finds it. A header that is there decides, good or bad: who means to be someone
+// is not taken for whoever holds the connection.
+func (a *Authenticator) credential(r *http.Request) (credential, bool) {
+	if len(r.Header.Values("Authorization")) == 0 {
+		c := certificate(r)
+		if c == nil {
+			return credential{}, false
+		}
+		return credential{sha256.Sum256(c.Raw), func(ctx context.Context) (notary.Principal, time.Time, error) { return a.byCertificate(ctx, c) }}, true
+	}
+	text, ok := bearer(r.Header)
+	by := a.byKey
+	if !isKey(text) {
+		by = a.byToken
+	}
+	return credential{sha256.Sum256([]byte(text)), func(ctx context.Context) (notary.Principal, time.Time, error) { return by(ctx, text) }}, ok
 }
 
 // bearer returns the credential of the one Authorization header, if it has the form of an

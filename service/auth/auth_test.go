@@ -26,7 +26,7 @@ func TestNewKey(t *testing.T) {
 
 func TestAuthenticate(t *testing.T) {
 	ledger := notarytest.NewLedger(nil)
-	keys := New(ledger)
+	keys := New(Config{Accounts: ledger})
 	tenant := notary.Tenant{ID: notary.ID{1}, Name: "Bank"}
 	text, hash := NewKey()
 	ask := func() (notary.Principal, error) {
@@ -61,7 +61,7 @@ func TestAuthenticate(t *testing.T) {
 func TestKeysEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger := notarytest.NewLedger(nil)
-		keys := New(ledger)
+		keys := New(Config{Accounts: ledger})
 		must(t, ledger.CreateTenant(t.Context(), notary.Tenant{ID: notary.ID{1}}))
 		ends, hash := NewKey()
 		must(t, ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: hash, Tenant: notary.ID{1}, Role: notary.Compliance, Expires: time.Now().Add(time.Hour)}))
@@ -92,7 +92,7 @@ func TestKeysEnd(t *testing.T) {
 // TestCacheIsBounded: strangers' keys take no room, and known ones little.
 func TestCacheIsBounded(t *testing.T) {
 	ledger := notarytest.NewLedger(nil)
-	keys := New(ledger)
+	keys := New(Config{Accounts: ledger})
 	must(t, ledger.CreateTenant(t.Context(), notary.Tenant{ID: notary.ID{1}}))
 	for i := range 2 * cacheMax {
 		text, hash := NewKey()

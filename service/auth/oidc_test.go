@@ -36,7 +36,7 @@ func newBeliever(t *testing.T) *believer {
 	for _, id := range []byte{1, 2} {
 		must(t, b.ledger.CreateTenant(t.Context(), notary.Tenant{ID: notary.ID{id}, Name: fmt.Sprint("Bank ", id)}))
 	}
-	b.Authenticator = New(b.ledger, b.issuer(b.p))
+	b.Authenticator = New(Config{Accounts: b.ledger, Issuers: []Issuer{b.issuer(b.p)}})
 	return b
 }
 
@@ -87,7 +87,7 @@ func TestToken(t *testing.T) {
 	}
 	ps, ec, ed := rsaPair(t, 2048, "ps", "PS256"), ecPair(t, "ec"), edPair(t, "ed")
 	b.p.set(b.rsa.public, ps.public, ec.public, ed.public)
-	b.Authenticator = New(b.ledger, b.issuer(b.p))
+	b.Authenticator = New(Config{Accounts: b.ledger, Issuers: []Issuer{b.issuer(b.p)}})
 	for _, c := range []struct {
 		key pair
 		alg string
@@ -238,7 +238,7 @@ func TestTenantsOfTokens(t *testing.T) {
 	b := newBeliever(t)
 	i := b.issuer(b.p)
 	i.Tenant, i.TenantClaim, i.Tenants = notary.ID{}, "org", map[string]notary.ID{"one": {1}, "gone": {9}}
-	b.Authenticator = New(b.ledger, i)
+	b.Authenticator = New(Config{Accounts: b.ledger, Issuers: []Issuer{i}})
 	if p, err := b.ask(b.rsa.sign(t, "RS256", rs256, b.claimsWith(`{"org":"one"}`))); err != nil || p.Tenant.ID != (notary.ID{1}) {
 		t.Errorf("%+v, %v", p, err)
 	}
