@@ -57,6 +57,9 @@ type Keys interface {
 	// ResealWebhook replaces Sealed of a webhook if it is old still, durable on return. If
 	// it is not, or there is none, nothing is done and that is no error.
 	ResealWebhook(ctx context.Context, tenant, id ID, old, sealed []byte) error
+	// Scour makes what Reseal and ResealWebhook replaced unreadable to who has the store's
+	// files, as far as the driver's own documentation says: on a nil return that is durable.
+	Scour(ctx context.Context) error
 	// Attend says that a process runs, for that long from now on by the ledger's clock, and
 	// what it holds.
 	Attend(ctx context.Context, a Attendant, lease time.Duration) error

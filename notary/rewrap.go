@@ -14,7 +14,7 @@ import (
 //	settled      five seconds after, and once the lock of the head was taken: nothing is
 //	             committed under another generation any more
 //	full pass    rows, webhooks, keys beside segments, from the first to the last; one that
-//	             finds nothing left makes the rotation clean
+//	             finds nothing left has the store's files scoured, and makes the rotation clean
 //
 // Each step can be done again, by another process too, and none changes a document, a
 // record, an entry or a seed: the data key stays what it was.
@@ -142,6 +142,9 @@ func (n *Notary) rotate(ctx context.Context, r Rotation, alone bool) error {
 	}
 	found, err := n.resealAll(ctx, r, size)
 	if err != nil || found > 0 {
+		return err
+	}
+	if err := n.config.Keys.Scour(ctx); err != nil {
 		return err
 	}
 	r.Clean, r.Through, r.Size = true, size, size

@@ -77,7 +77,7 @@ var ledgerCalls = []string{
 	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Usage", "Deposits",
 	"Erase", "Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "DeleteAPIKey", "APIKey", "APIKeys",
 	"CreateWebhook", "Webhooks", "SaveWebhook", "DeleteWebhook",
-	"KeyStates", "SaveKeyState", "Reseal", "ResealWebhook", "Attend", "Attending", "Leave",
+	"KeyStates", "SaveKeyState", "Reseal", "ResealWebhook", "Scour", "Attend", "Attending", "Leave",
 }
 
 // NewLedger returns an empty ledger with that clock; nil is time.Now.

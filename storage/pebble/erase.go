@@ -84,7 +84,42 @@ func (l *Ledger) wipe(ctx context.Context, keys [][]byte) error {
 			return fmt.Errorf("erasing: %w", damage(err))
 		}
 	}
+	if err := l.wipeLogs(); err != nil {
+		return err
+	}
+	// The log that is written now may be in the file of an old one, and hold what that held
+	// behind what was written since. The next is in a file that was overwritten.
+	if err := l.db.Flush(); err != nil {
+		return fmt.Errorf("erasing: %w", damage(err))
+	}
 	return l.wipeLogs()
+}
+
+// Scour implements notary.Keys. What Reseal and ResealWebhook replaced is then where what was
+// erased is (Erase). Both tables are written anew beside commits, which wait only while the
+// logs are overwritten.
+func (l *Ledger) Scour(ctx context.Context) error {
+	l.snapshots.Lock()
+	defer l.snapshots.Unlock()
+	err := l.guarded(func() error {
+		if err := l.db.Flush(); err != nil {
+			return damage(err)
+		}
+		for _, table := range []byte{tableSecrets, tableWebhooks} {
+			if err := l.db.Compact(ctx, []byte{table}, []byte{table + 1}, false); err != nil {
+				return damage(err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("erasing what was replaced: %w", err)
+	}
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	return l.guarded(func() error { return l.wipe(ctx, nil) })
 }
 
 // wipeLogs overwrites every write-ahead log but the newest: after a flush no other is read

@@ -78,6 +78,15 @@ func TestErasedBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	erase(3)
+	// From a log whose file is used again for the one that is written when it is erased.
+	add(300)
+	last := log.Head.Size - 1
+	for range 2 {
+		if err := l.guarded(l.db.Flush); err != nil {
+			t.Fatal(err)
+		}
+	}
+	erase(last)
 	add(200) // into a log that may be one that was overwritten
 	killed := t.TempDir()
 	if err := os.CopyFS(filepath.Join(killed, "copy"), os.DirFS(dir)); err != nil {
@@ -87,7 +96,7 @@ func TestErasedBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, index := range []uint64{3, 250, 700} {
+	for _, index := range []uint64{3, 250, 700, last} {
 		if row, err := again.Row(t.Context(), index); err != nil || len(row.Secrets)+len(row.Body) > 0 {
 			t.Errorf("after a crash entry %d has %d and %d bytes, %v", index, len(row.Secrets), len(row.Body), err)
 		}
