@@ -158,6 +158,7 @@ func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagn
 	e.witnesses(ctx)
 	e.trillian(ctx)
 	e.issuers(ctx)
+	e.tlsFiles()
 	e.clock()
 	e.disks()
 	e.limits()

@@ -175,6 +175,29 @@ func (f *tlsFiles) now() *tls.Config {
 	return f.config
 }
 
+// tlsFiles looks whether serve could speak TLS with what is there.
+func (e *examination) tlsFiles() {
+	if e.config.TLS.Certificate == "" {
+		return
+	}
+	f, err := openTLS(e.config.TLS, slog.New(slog.DiscardHandler))
+	if err != nil {
+		e.add("tls", wrong, "put the files right: serve does not start with these", "%v", err)
+		return
+	}
+	leaf, err := x509.ParseCertificate(f.config.Certificates[0].Certificate[0])
+	switch left := time.Until(leaf.NotAfter); {
+	case err != nil:
+		e.add("tls", wrong, "put another certificate in its place", "%s: %v", f.Certificate, err)
+	case left <= 0:
+		e.add("tls", wrong, "renew it; serve reads it again by itself", "the certificate in %s ended %s", f.Certificate, leaf.NotAfter.UTC().Format(time.DateOnly))
+	case left < 14*24*time.Hour:
+		e.add("tls", doubtful, "renew it; serve reads it again by itself", "the certificate in %s ends %s", f.Certificate, leaf.NotAfter.UTC().Format(time.DateOnly))
+	default:
+		e.add("tls", sound, "", "the certificate in %s is good until %s", f.Certificate, leaf.NotAfter.UTC().Format(time.DateOnly))
+	}
+}
+
 // listen speaks TLS on a listener.
 func (f *tlsFiles) listen(l net.Listener) net.Listener {
 	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return f.now(), nil }})

@@ -135,6 +135,18 @@ func TestTLS(t *testing.T) {
 	p.stop(t)
 	d.clean(t)
 
+	for file, want := range map[string]string{"loans.key": "ends ", "stranger.key": "does not start with these"} {
+		settings := fmt.Sprintf("tls: {certificate: %s, key: %s}\n", k.path("loans.pem"), k.path(file))
+		if err := os.WriteFile(filepath.Join(d.Dir, configName), []byte(settings), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, _ := d.tool("doctor", "--dir", d.Dir); !strings.Contains(out, want) {
+			t.Errorf("doctor says %s", out)
+		}
+	}
+	if err := os.Remove(filepath.Join(d.Dir, configName)); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		want string

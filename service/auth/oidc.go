@@ -65,7 +65,11 @@ func newIssuer(i Issuer) *issuer {
 		TLSClientConfig:       &tls.Config{RootCAs: i.Roots, MinVersion: tls.VersionTLS12},
 		ResponseHeaderTimeout: askTimeout, TLSHandshakeTimeout: askTimeout, IdleConnTimeout: time.Minute, MaxIdleConns: 2,
 	}
-	keys := &keySet{issuer: i.URL, client: &http.Client{Transport: bounded{transport}, Timeout: askTimeout}}
+	keys := &keySet{issuer: i.URL, client: &http.Client{
+		Transport: bounded{transport}, Timeout: askTimeout,
+		// Where it leads nobody has looked at: keys might come over a plain line.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("the issuer sends elsewhere") },
+	}}
 	return &issuer{i, keys, oidc.NewVerifier(i.URL, keys, &oidc.Config{
 		ClientID: i.Audience,
 		// The algorithm is the key's: what the header says is held against it.

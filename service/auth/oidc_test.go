@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -153,6 +154,10 @@ func confusions(t *testing.T, b *believer) map[string]string {
 		"an issuer that is not believed":    stranger.sign(t, "RS256", rs256, b.claimsWith(fmt.Sprintf(`{"iss":%q}`, other.URL))),
 		"issuer twice":                      sign(rs256, doubled(b.claimsWith(""), fmt.Sprintf(`"iss":%q`, b.p.URL))),
 		"audience in other letters":         with(`{"aud":null,"AUD":"muniment"}`),
+		"subject in other letters":          sign(rs256, doubled(b.claimsWith(""), `"\u017fub":"bob"`)),
+		"subject in other letters alone":    with(`{"sub":null,"\u017fub":"bob"}`),
+		"issuer in other letters alone":     with(fmt.Sprintf(`{"iss":null,"i\u017fs":%q}`, b.p.URL)),
+		"another issuer, ours in others":    sign(rs256, doubled(b.claimsWith(`{"iss":"https://other.example"}`), fmt.Sprintf(`"is\u017f":%q`, b.p.URL))),
 		"issuer in other letters beside it": with(`{"Iss":"https://other.example"}`),
 		"another audience":                  with(`{"aud":"another"}`),
 		"audience in capitals":              with(`{"aud":"Muniment"}`),
@@ -315,6 +320,14 @@ func TestDiscovery(t *testing.T) {
 	b.p.name = "https://another.example"
 	if _, err := Discover(t.Context(), b.issuer(b.p)); err == nil {
 		t.Error("another's name was taken")
+	}
+	elsewhere := httptest.NewServer(http.RedirectHandler(b.p.URL+"/.well-known/openid-configuration", http.StatusFound))
+	defer elsewhere.Close()
+	b.p.name = elsewhere.URL
+	moved := b.issuer(b.p)
+	moved.URL = elsewhere.URL
+	if _, err := Discover(t.Context(), moved); err == nil {
+		t.Error("a redirect was followed: keys might come over a plain line")
 	}
 	for _, bad := range []string{"", "http://idp.example", "https://", "ftp://127.0.0.1", "https://a@idp.example", "https://idp.example?x", "https://idp.example#x", "http://10.0.0.1"} {
 		if CheckURL(bad) == nil {

@@ -41,7 +41,8 @@ type claims struct {
 }
 
 // registered are the claims that decide whether a token is believed (RFC 7519 §4.1).
-// encoding/json takes other letters for them, and must not be asked to choose.
+// encoding/json takes other letters for them, the long s of Unicode among them, and must not
+// be asked to choose.
 var registered = []string{"iss", "sub", "aud", "exp", "nbf", "iat"}
 
 // isToken reports whether a text has a token's form: three parts of base64url.
@@ -86,7 +87,7 @@ func parseToken(text string) (*token, error) {
 		return nil, err
 	}
 	for name := range t.all {
-		if lower := strings.ToLower(name); lower != name && slices.Contains(registered, lower) {
+		if !slices.Contains(registered, name) && slices.ContainsFunc(registered, func(r string) bool { return strings.EqualFold(r, name) }) {
 			return nil, fmt.Errorf("%q is spelled otherwise", name)
 		}
 	}
