@@ -296,7 +296,7 @@ func TestBadValues(t *testing.T) {
 			v["settings"].(map[string]any)["ledger"].(map[string]any)["postgres"].(map[string]any)["url"] = "postgres://u:secret@h/d"
 		},
 		"TLS of its own, which no probe speaks": func(v map[string]any) { v["settings"].(map[string]any)["tls"] = map[string]any{"certificate": "/x"} },
-		"a file from nowhere": func(v map[string]any) { v["files"] = []any{map[string]any{"path": "/x", "key": "k"}} },
+		"a file from nowhere":                   func(v map[string]any) { v["files"] = []any{map[string]any{"path": "/x", "key": "k"}} },
 	} {
 		values := valuesOf(t, "small")
 		change(values)
