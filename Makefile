@@ -42,6 +42,9 @@ LITEWITNESS := $(CACHE)/litewitness-$(LITEWITNESS_VERSION)
 # The linters of openapi.yaml; a Redocly that runs on Debian 12's Node.js.
 REDOCLY  := $(CACHE)/redocly-1.34.20
 SPECTRAL := $(CACHE)/spectral-6.16.3
+
+# What makes TypeScript's types of openapi.yaml, and checks the example that uses them.
+TYPES := $(CACHE)/openapi-typescript-7.13.0-typescript-5.9.3-node-20.19.25
 NPM      := timeout 600 npm install --no-audit --no-fund --loglevel=error --prefix
 
 # What the programs are built with, everywhere: the same source gives the same bytes. The
@@ -86,14 +89,16 @@ check: generate openapi $(LINT) ## what a change must pass beside the tests
 	cd proofs/strangers && $(GO) vet ./...
 	cd helm/tests && $(GO) vet ./...
 	$(LINT) run ./...
-	@git diff --exit-code -- service/api go.mod go.sum || { echo "make generate changes the tree: commit what it makes"; exit 1; }
+	$(TYPES)/node_modules/.bin/tsc -p service/client/typescript --typeRoots $(TYPES)/node_modules/@types
+	@git diff --exit-code -- service/api service/client/typescript go.mod go.sum || { echo "make generate changes the tree: commit what it makes"; exit 1; }
 
 openapi: $(REDOCLY) $(SPECTRAL) ## openapi.yaml by two linters
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(REDOCLY)/node_modules/.bin/redocly lint --config .redocly.yaml openapi.yaml
 	$(SPECTRAL)/node_modules/.bin/spectral lint --fail-severity=hint openapi.yaml
 
-generate: ## code from openapi.yaml
+generate: $(TYPES) ## code from openapi.yaml
 	cd service/api && $(GO) run $(OAPI_CODEGEN) -config config.yaml ../../openapi.yaml
+	$(TYPES)/node_modules/.bin/openapi-typescript openapi.yaml -o service/client/typescript/api.d.ts
 	$(GO) mod tidy
 
 bench: build ## figures of sequencer, storage and proofs, and of the whole service; minutes
@@ -107,7 +112,7 @@ torture: deps ## the attacks at full size: hours
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
-deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) ## Debian's packages, and the servers, that the tests drive
+deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) node ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
 	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
@@ -118,7 +123,7 @@ deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) ## De
 		echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf && \
 		apt-get install -qq -y postgresql; } # without a cluster of Debian's own
 
-node: ## what the linters of openapi.yaml run on
+node: ## what the linters of openapi.yaml, and the example for lending systems, run on
 	@command -v npm >/dev/null || timeout 600 sh -c "apt-get update -qq && apt-get install -qq -y nodejs npm"
 
 $(REDOCLY): | node
@@ -130,6 +135,11 @@ $(SPECTRAL): | node
 	@mkdir -p $(CACHE)/build
 	$(NPM) $(CACHE)/build/spectral @stoplight/spectral-cli@$(subst spectral-,,$(notdir $@))
 	rm -rf $@ && mv $(CACHE)/build/spectral $@
+
+$(TYPES): | node
+	@mkdir -p $(CACHE)/build
+	$(NPM) $(CACHE)/build/types openapi-typescript@7.13.0 typescript@5.9.3 @types/node@20.19.25
+	rm -rf $@ && mv $(CACHE)/build/types $@
 
 $(LINT):
 	@mkdir -p $(CACHE)/build
