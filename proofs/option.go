@@ -18,6 +18,13 @@ func WithSM3(sm3 func() hash.Hash) Option {
 	return func(v *Verifier) { v.sm3 = sm3 }
 }
 
+// WithDepositorKeys demands that the depositor itself has signed what a receipt is about, with
+// one of the keys of these fingerprints. What is not signed so is refused, and what cannot be
+// checked is undecided.
+func WithDepositorKeys(fingerprints ...string) Option {
+	return func(v *Verifier) { v.depositors = append(v.depositors, fingerprints...) }
+}
+
 // An Algorithm checks the signatures of keys of one type that this package does not
 // know; proofs/mldsa has one.
 type Algorithm struct {

@@ -254,13 +254,16 @@ func checkReceiptVector(t *testing.T, v vector) (string, Reason) {
 		document = append(document, string(data))
 	}
 	e := verify(t, vectorPolicy(t, v), r, document...)
+	if want := v.field("depositor"); len(want) > 0 && string(e.Depositor.Check) != want[0] {
+		t.Errorf("the depositor's signature is %s, want %s", e.Depositor.Check, want[0])
+	}
 	return e.Outcome().String(), e.Reason
 }
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
 func allVectors() []vector {
-	return slices.Concat(entryVectors(), recordVectors(), noteVectors(), policyVectors(), checkpointVectors(), proofVectors(), receiptVectors())
+	return slices.Concat(entryVectors(), recordVectors(), noteVectors(), policyVectors(), checkpointVectors(), proofVectors(), receiptVectors(), depositorVectors())
 }
 
 func entryVectors() []vector {
@@ -533,5 +536,41 @@ func receiptVectors() []vector {
 	add("not-canonical", "malformed", "", "a space in the extra data", sealed, withExtra(strings.Replace(extra, `,"entry"`, `, "entry"`, 1)), "loan 1")
 	add("no-timestamps", "malformed", "", "timestamps left out", sealed, withExtra(strings.Replace(extra, `,"timestamps":[]`, ``, 1)), "loan 1")
 	add("index-leading-zero", "malformed", "", "index 01", sealed, []byte(strings.Replace(data, "index 1", "index 01", 1)), "loan 1")
+	return out
+}
+
+// depositorVectors are receipts with a signature of the depositor's own. Where they are
+// verified, they say what becomes of it.
+func depositorVectors() []vector {
+	var out []vector
+	add := func(name, expect string, reason Reason, check DepositorCheck, what string, record Record, hide ...string) {
+		r, policy := sealed(record)
+		r.Disclosures = Hide(r.Disclosures, func(n string) bool { return slices.Contains(hide, n) })
+		fields := [][2]string{{"policy", b64(policy.String())}}
+		if check != "" {
+			fields = append(fields, [2]string{"depositor", string(check)})
+		}
+		out = append(out, vector{"receipt", "depositor-" + name, expect, reason, what, fields, string(r.Marshal())})
+	}
+	good := signedLoan(private("lender"))
+	refused := func(name, what string, record Record, hide ...string) {
+		add(name, "refused", ReasonDepositorSignature, "", what, record, hide...)
+	}
+	add("ed25519", "verified", "", DepositorValid, "signed with Ed25519", good)
+	add("p256", "verified", "", DepositorValid, "signed with ECDSA on P-256", signedLoan(privateP256("lender")))
+	add("own-hidden", "verified", "", DepositorValid, "members hidden that are not signed", good, "tenant.name", "id", "case.seq")
+	add("hidden", "verified", "", DepositorUnchecked, "a signed member hidden", good, "terms.amount")
+	add("signature-hidden", "verified", "", DepositorUnchecked, "the signature hidden", good, "depositor.signature")
+	add("list-hidden", "verified", "", DepositorUnchecked, "the list of what is signed hidden", good, "depositor.signed")
+	add("unknown-algorithm", "verified", "", DepositorUnchecked, "a key of another algorithm", strangeKey())
+	refused("altered", "another amount than the one signed, fixed so in the log", with(good, "terms.amount", text("90000.00")))
+	refused("other-digest", "another document than the one signed, fixed so in the log", with(good, "content.sha256", text(digest("x"))))
+	refused("added", "a statement that the depositor did not sign", with(good, "label.more", text("x")))
+	refused("added-hidden", "such a statement, hidden together with a signed one", with(good, "label.more", text("x")), "label.more", "terms.amount")
+	refused("left-out", "a signed member left out", without(good, "label.branch"))
+	refused("no-key", "a signature without its key", without(good, "depositor.key"))
+	refused("no-list", "a signature without the list of what is signed", without(good, "depositor.signed"))
+	other, _ := NewDepositorKey(private("thief").Public())
+	refused("other-key", "another key than the one that signed", with(good, "depositor.key", text(other.String())))
 	return out
 }

@@ -45,6 +45,10 @@ const (
 	ReasonPolicyFound   Reason = "policy-found"   // undecided: all holds, under a policy that came with the evidence
 	ReasonGenesisPlaced Reason = "genesis-placed" // genesis stands at index 0 and nowhere else
 
+	ReasonDepositorSignature Reason = "depositor-signature" // the depositor's own signature and the record
+	ReasonDepositorKey       Reason = "depositor-key"       // the key that signed, and those that the verifier asks for
+	ReasonDepositorUnchecked Reason = "depositor-unchecked" // undecided: one is asked for, and cannot be checked
+
 	ReasonTimestampMalformed Reason = "timestamp-malformed" // bytes that are no time-stamp token
 	ReasonTimestampImprint   Reason = "timestamp-imprint"   // what the token is over, and the checkpoint
 	ReasonTimestampSignature Reason = "timestamp-signature" // a trusted authority's name, and the token
@@ -115,7 +119,8 @@ type Evidence struct {
 	Record      Record   // the disclosed members
 	Hidden      []string // names of the others
 	Signatures  []SignatureCheck
-	Unknown     int // signatures by keys the policy does not know: ignored
+	Depositor   DepositorSignature // the depositor's own signature in the record
+	Unknown     int                // signatures by keys the policy does not know: ignored
 	// Timestamps are the statements of authorities that the verifier trusts. Untrusted is how
 	// many tokens there are beside them, which were ignored: by other authorities, or not
 	// checked at all.
@@ -171,6 +176,7 @@ type Verifier struct {
 	timestamps  TimestampChecker // nil: none is plugged in
 	algorithms  algorithms
 	sm3         func() hash.Hash // nil: none is plugged in
+	depositors  []string // fingerprints of the keys of which one must have signed; none: any, or nobody
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]*checkedNote // by SHA-256 of the verbatim note
@@ -262,11 +268,24 @@ func (v *Verifier) verify(r Receipt, record *EvidenceRecord, now time.Time, docu
 			return e.refuse(reason), nil
 		}
 	}
+	depositor, sound := CheckDepositor(r.Disclosures)
+	if !sound {
+		return e.refuse(ReasonDepositorSignature), nil
+	}
+	signed, unsigned := v.demanded(depositor)
+	if signed == Refused {
+		return e.refuse(unsigned), nil
+	}
 	e.fill(r, leaf, note, v.policy.Witnessed())
+	e.Depositor = depositor
+	e.Depositor.Demanded = depositor.Check == DepositorValid && len(v.depositors) > 0
 	e.date(stamps, untrusted, kept)
 	e, err := e.compare(document, v.sm3)
 	if held != Verified && e.outcome == Verified {
 		e.outcome, e.Reason = held, reason
+	}
+	if signed != Verified && e.outcome == Verified {
+		e.outcome, e.Reason = signed, unsigned
 	}
 	if v.found && e.outcome == Verified {
 		e.outcome, e.Reason = Undecided, ReasonPolicyFound

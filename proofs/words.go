@@ -63,6 +63,9 @@ var reasons = map[Reason]phrase{
 	ReasonEvidenceRenewal:    {"A renewal in the evidence record does not belong to what stands before it.", "证据记录中的一次续期与其之前的内容不对应。"},
 	ReasonEvidenceAuthority:  {"A link of the evidence record was not made by any authority that you trust.", "证据记录中有一环并非出自您信任的时间戳机构。"},
 	ReasonEvidenceLapsed:     {"The evidence record was not renewed in time, or its last time-stamp has ended: ask the depository for a newer one.", "证据记录未及时续期，或其最后的时间戳已到期：请向存证机构索取更新的证据记录。"},
+	ReasonDepositorSignature: {"The depositor's own signature in the description does not hold over it: the description contradicts itself.", "描述中存证人自身的签名与描述不符：描述自相矛盾。"},
+	ReasonDepositorKey:       {"You ask for the depositor's own signature with a key that you named, and there is none in this receipt.", "您要求存证人以您指定的密钥签名，而该回执中没有这样的签名。"},
+	ReasonDepositorUnchecked: {"You ask for the depositor's own signature. There is one, and it cannot be checked: the receipt hides what it covers, or it is in an algorithm that this verifier does not have.", "您要求存证人自身的签名。回执中有签名，但无法检查：回执隐藏了签名所涵盖的内容，或其算法为本验证程序所不具备。"},
 	ReasonGenesisPlaced:      {"The entry's kind and its place in the log contradict each other.", "条目类型与其在日志中的位置相矛盾。"},
 }
 
@@ -96,6 +99,12 @@ var (
 	sayUntrusted   = phrase{"%d time-stamp(s) that no authority you named has made, or that could not be checked here: they were ignored.", "%d 个时间戳并非出自您指定的时间戳机构，或无法在此检查：已忽略。"}
 	sayPolicyFound = phrase{"Who signed: the policy, and with it the keys, came with the evidence or from the depository itself.", "签名者是谁：信任策略及其中的密钥随证据而来，或由存证机构自行提供。"}
 	sayHidden      = phrase{"The values of the members that this receipt hides: %s.", "该回执所隐藏字段的值：%s。"}
+	saySigned      = phrase{"The depositor's own signature over the document's SHA-256 and all its statements in the description holds (%s, key with the fingerprint %s).", "存证人自身对文件 SHA-256 及其在描述中全部陈述的签名有效（%s，密钥指纹 %s）。"}
+	sayRegistered  = phrase{"The depository states that the tenant had registered this key with it before.", "存证机构声明：该密钥事先已由租户在其处登记。"}
+	sayNamedKey    = phrase{"That is a key which you named.", "该密钥是您所指定的密钥之一。"}
+	sayWhoseKey    = phrase{"Whose key the depositor's signature was made with: compare the key's fingerprint with the one that the depositor gave you by another way.", "存证人的签名所用密钥属于何人：请将其指纹与存证人以其他途径告知您的指纹比对。"}
+	saySignHidden  = phrase{"The depositor's own signature: the receipt hides what it covers, or part of the signature (%s), so it was not checked.", "存证人自身的签名：回执隐藏了签名所涵盖的内容或签名的一部分（%s），因此未作检查。"}
+	saySignUnknown = phrase{"The depositor's own signature: it is in an algorithm that this verifier does not have, so it was not checked.", "存证人自身的签名：其算法为本验证程序所不具备，因此未作检查。"}
 	sayUnknown     = phrase{"%d signature(s) by keys your policy does not name, or in an algorithm this verifier does not have: they were ignored.", "%d 个签名来自信任策略未列出的密钥，或使用了本验证程序不具备的算法：已忽略。"}
 )
 
@@ -191,6 +200,7 @@ func (s SignatureCheck) called() string {
 }
 
 func (e Evidence) explainDeposit(proved, open func(phrase, ...any)) {
+	e.explainSignature(proved, open)
 	switch held, shown := e.Held(); {
 	case held:
 		proved(sayHeld)
@@ -205,6 +215,27 @@ func (e Evidence) explainDeposit(proved, open func(phrase, ...any)) {
 	open(sayWords)
 	open(sayBefore)
 	open(sayClaims)
+}
+
+// explainSignature says what there is to say of a depositor's own signature; of a record
+// without one, nothing.
+func (e Evidence) explainSignature(proved, open func(phrase, ...any)) {
+	switch s := e.Depositor; {
+	case s.Check == DepositorValid:
+		proved(saySigned, s.Algorithm, s.Key)
+		if s.Registered {
+			proved(sayRegistered)
+		}
+		if s.Demanded {
+			proved(sayNamedKey)
+		} else {
+			open(sayWhoseKey)
+		}
+	case s.Check == DepositorUnchecked && len(s.Hidden) > 0:
+		open(saySignHidden, strings.Join(s.Hidden, ", "))
+	case s.Check == DepositorUnchecked:
+		open(saySignUnknown)
+	}
 }
 
 func (e Evidence) verdict(lang Language) string {
