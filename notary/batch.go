@@ -169,6 +169,7 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, ter
 		if err != nil {
 			return nil, err
 		}
+		in.checks = n.config.Checks[who.Tenant.ID]
 		if i == 0 {
 			in.content = func(seed proofs.Seed) [16]byte { return batchMAC(seed, b.Lines) }
 		}
@@ -189,7 +190,7 @@ func batchMAC(seed proofs.Seed, lines []proofs.Record) [16]byte {
 	mac := hmac.New(sha256.New, seed[:])
 	io.WriteString(mac, "muniment/content@v1\nbatch "+strconv.Itoa(len(lines))+"\n")
 	for _, claims := range lines {
-		io.WriteString(mac, claims.JSON()+"\n")
+		io.WriteString(mac, intended(claims).JSON()+"\n")
 	}
 	return [16]byte(mac.Sum(nil)[:16])
 }

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/muniment/muniment/proofs"
 )
@@ -21,6 +22,9 @@ type Checks struct {
 	MaxSize int64
 	// Contract is what a contract.number must match as a whole; nil: anything.
 	Contract *regexp.Regexp
+	// SigningKeys are the fingerprints of the keys that the tenant signs deposits with; a
+	// signature by another is refused, and records name these as registered. Empty: any key.
+	SigningKeys []string
 	// Content is whether the original must come, or must stay; empty: either.
 	Content Content
 }
@@ -45,6 +49,7 @@ const (
 	CheckContract CheckCode = "contract-number-form"
 	CheckOriginal CheckCode = "original-required"
 	CheckKeep     CheckCode = "digest-only"
+	CheckSigner   CheckCode = "signing-key-unknown"
 )
 
 // CheckError refuses a deposit by a rule of its tenant's. Nothing was kept.
@@ -74,6 +79,9 @@ func (c Checks) claims(claims proofs.Record, held bool) error {
 			return &CheckError{CheckMember, name, fmt.Sprintf("by your rules %s is required", name)}
 		}
 	}
+	if _, signed := claims.Get("depositor.key"); signed && len(c.SigningKeys) > 0 && !c.registered(claims) {
+		return &CheckError{CheckSigner, "depositor.key", "by your rules a deposit is signed with a key that you have registered"}
+	}
 	if len(c.Types) > 0 {
 		kind, _, err := mime.ParseMediaType(text("content.type"))
 		if err != nil || !slices.Contains(c.Types, kind) {
@@ -100,6 +108,11 @@ func (c Checks) CheckNames() error {
 	for _, name := range c.Require {
 		if _, known := proofs.NameType(name); !known || !callerMaySet(name) {
 			return fmt.Errorf("%s is no member that a caller may set", name)
+		}
+	}
+	for _, k := range c.SigningKeys {
+		if len(k) != 64 || strings.Trim(k, "0123456789abcdef") != "" {
+			return fmt.Errorf("%q is no fingerprint of a key: 64 lower-case hex digits", k)
 		}
 	}
 	for _, t := range c.Types {

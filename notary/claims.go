@@ -30,7 +30,7 @@ func CheckClaims(claims proofs.Record, original bool) error {
 			return invalid("content.size", "must not be negative")
 		}
 	}
-	return nil
+	return checkSigner(claims)
 }
 
 // CheckDigest refuses, with an InvalidError, what a tenant cannot deposit as a line
@@ -60,7 +60,8 @@ func fits(disclosures []proofs.Disclosure) error {
 
 func callerMaySet(name string) bool {
 	switch name {
-	case "provenance.system", "provenance.generated", "content.sha256", "content.sm3", "content.size", "content.type", "content.name":
+	case "provenance.system", "provenance.generated", "content.sha256", "content.sm3", "content.size", "content.type", "content.name",
+		"depositor.key", "depositor.signature":
 		return true
 	}
 	family, _, _ := strings.Cut(name, ".")

@@ -97,6 +97,13 @@ func (in *intake) text(name string) (string, bool) {
 // take stores the document, checks the claims about it, and prepares the row: all
 // hashing and sealing that needs no place in the log.
 func (n *Notary) take(ctx context.Context, in *intake) (*prepared, error) {
+	// Nothing is stored of what is wrongly signed, if that can be known before.
+	_, announced := in.text("content.sha256")
+	if announced {
+		if err := in.checkSignature(); err != nil {
+			return nil, err
+		}
+	}
 	id, err := NewID(in.received, n.config.Rand)
 	if err != nil {
 		return nil, err
@@ -112,7 +119,13 @@ func (n *Notary) take(ctx context.Context, in *intake) (*prepared, error) {
 			return nil, err
 		}
 	}
-	if err := n.describe(r, in, key, held); err != nil {
+	if !announced {
+		err = in.checkSignature()
+	}
+	if err == nil {
+		err = n.describe(r, in, key, held)
+	}
+	if err != nil {
 		n.discard(r, in, err)
 		return nil, err
 	}
@@ -243,6 +256,7 @@ func (in *intake) record(id ID, held bool) (proofs.Record, error) {
 		text("tenant.verified", in.tenant.Verified)
 		text("tenant.verified.by", in.tenant.VerifiedBy)
 	}
+	members = append(members, in.signatureMembers()...)
 	text("content.sha256", hex.EncodeToString(in.digest[:]))
 	add("content.held", proofs.Boolean(held), nil)
 	if held {

@@ -155,12 +155,13 @@ func resealSecrets(tk TenantKey, row Row, random io.Reader) ([]byte, error) {
 	return sealSecrets(tk, row.Tenant, row.ID, key, random)
 }
 
-// contentMAC recognises the retry of a deposit: same claims, same document.
+// contentMAC recognises the retry of a deposit: same claims, whatever a signature's bytes, and
+// same document.
 func contentMAC(seed proofs.Seed, claims proofs.Record, digest proofs.Hash, held bool) [16]byte {
 	mac := hmac.New(sha256.New, seed[:])
 	fmt.Fprintf(mac, "muniment/content@v1\ndeposit\nheld %t\n", held)
 	mac.Write(digest[:])
-	io.WriteString(mac, claims.JSON())
+	io.WriteString(mac, intended(claims).JSON())
 	return [16]byte(mac.Sum(nil)[:16])
 }
 

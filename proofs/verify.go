@@ -176,7 +176,7 @@ type Verifier struct {
 	timestamps  TimestampChecker // nil: none is plugged in
 	algorithms  algorithms
 	sm3         func() hash.Hash // nil: none is plugged in
-	depositors  []string // fingerprints of the keys of which one must have signed; none: any, or nobody
+	depositors  []string         // fingerprints of the keys of which one must have signed; none: any, or nobody
 
 	mu         sync.Mutex
 	remembered map[[sha256.Size]byte]*checkedNote // by SHA-256 of the verbatim note

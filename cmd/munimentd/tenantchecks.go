@@ -20,6 +20,7 @@ func checkSettings(c *notary.Checks) []setting {
 		{"types", list(&c.Types), "[]", ""},
 		{"max-size", number(&c.MaxSize, 0, 1<<40), "0", ""},
 		{"contract", pattern(&c.Contract), "", ""},
+		{"signing-keys", list(&c.SigningKeys), "[]", ""},
 		{"content", choice((*string)(&c.Content), "", string(notary.ContentOriginal), string(notary.ContentDigest)), "", ""},
 	}
 }
