@@ -205,11 +205,14 @@ type DepositorSignature struct {
 // answers false if the record contradicts itself: the signature does not hold, its parts are
 // not all there, or it leaves a statement of the depositor's out.
 func CheckDepositor(disclosures []Disclosure) (DepositorSignature, bool) {
+	s := DepositorSignature{Check: DepositorUnsigned}
+	if !slices.ContainsFunc(disclosures, func(d Disclosure) bool { return d.Name == nameKey || d.Name == nameSignature || d.Name == nameSigned }) {
+		return s, true
+	}
 	members := map[string]Disclosure{}
 	for _, d := range disclosures {
 		members[d.Name] = d
 	}
-	s := DepositorSignature{Check: DepositorUnsigned}
 	found := 0
 	for _, name := range []string{nameKey, nameSignature, nameSigned} {
 		if d, ok := members[name]; ok {
@@ -219,11 +222,7 @@ func CheckDepositor(disclosures []Disclosure) (DepositorSignature, bool) {
 			}
 		}
 	}
-	switch found {
-	case 0:
-		return s, true
-	case 3:
-	default:
+	if found < 3 {
 		return s, false
 	}
 	s.Check = DepositorUnchecked

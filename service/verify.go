@@ -187,6 +187,10 @@ func verification(e proofs.Evidence, given bool) api.Verification {
 	v.Time, v.Leaf = proofs.FormatTime(e.Entry.Time), e.Leaf.String()
 	v.Size, v.Root = e.Size, e.Root.String()
 	v.Record, v.Hidden = []byte(e.Record.JSON()), e.Hidden
+	d := e.Depositor
+	v.Depositor = &api.DepositorSignature{
+		Check: string(d.Check), Algorithm: d.Algorithm, Key: d.Key, Registered: d.Registered, Members: d.Members, Hidden: d.Hidden,
+	}
 	for _, s := range e.Signatures {
 		check := api.SignatureCheck{Name: s.Name, Role: s.Role, Key: s.Key}
 		if !s.Time.IsZero() {

@@ -144,7 +144,8 @@ func (e CreateBatchParamsAssurance) Valid() bool {
 // BadLine What is wrong with one line of a batch.
 type BadLine struct {
 	// Code Which rule of the tenant's own it breaks: `member-required`, `type-not-allowed`,
-	// `size-over-limit`, `contract-number-form`, `original-required` or `digest-only`.
+	// `size-over-limit`, `contract-number-form`, `original-required`, `digest-only` or
+	// `signing-key-unknown`.
 	Code string `json:"code,omitempty"`
 
 	// Detail What, for people.
@@ -321,6 +322,34 @@ type DepositUpload struct {
 	// `content.name` or `content.type`, the document part's file name and Content-Type
 	// stand for them, if it has them. `content.sha256`, `content.sm3` and `content.size` are checked.
 	Record json.RawMessage `json:"record"`
+}
+
+// DepositorSignature The depositor's own signature in the record (SPEC.md, §9). One that does not hold refuses the receipt.
+type DepositorSignature struct {
+	// Algorithm The key's, as people know it.
+	//
+	// Example: Ed25519
+	Algorithm string `json:"algorithm,omitempty"`
+
+	// Check `unsigned`: there is none. `valid`: it holds over the members as they are shown.
+	// `unchecked`: members in `hidden` are in the way, or, where there is no `hidden`, its
+	// algorithm is not at hand.
+	//
+	//
+	// Example: valid
+	Check string `json:"check"`
+
+	// Hidden The names of the members that are in the way of a check.
+	Hidden []string `json:"hidden,omitempty"`
+
+	// Key The fingerprint of the key, hex SHA-256 of its SubjectPublicKeyInfo. Whose it is, no receipt proves.
+	Key string `json:"key,omitempty"`
+
+	// Members The names of the members that are signed.
+	Members []string `json:"members,omitempty"`
+
+	// Registered The depository states that the tenant had registered the key with it.
+	Registered bool `json:"registered,omitempty"`
 }
 
 // Explanation For people who decide by it.
@@ -678,6 +707,9 @@ type Usage struct {
 // Verification What a check came to. The members from `level` on are there only where the receipt itself
 // holds.
 type Verification struct {
+	// Depositor The depositor's own signature in the record (SPEC.md, §9). One that does not hold refuses the receipt.
+	Depositor *DepositorSignature `json:"depositor,omitempty"`
+
 	// Document What became of the document.
 	//
 	// Example: matches

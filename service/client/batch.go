@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,7 @@ type Batch struct {
 	Wait  time.Duration // as in [Deposit]
 	// Witnessed: as in [Deposit].
 	Witnessed bool
+	Signer    crypto.Signer // signs each line, as in [Deposit]
 }
 
 // DepositBatch deposits digests, one behind the other, and returns their receipts in
@@ -81,6 +83,9 @@ func (b Batch) lines() ([]proofs.Record, error) {
 		r, err := proofs.NewRecord(claims...)
 		if err == nil {
 			err = hasDigest(r)
+		}
+		if err == nil && b.Signer != nil {
+			r, err = proofs.SignDeposit(r, b.Signer)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)

@@ -63,7 +63,13 @@ func about(r proofs.Receipt, claims proofs.Record, held bool) error {
 	if r.Entry.Kind != proofs.KindDeposit {
 		return fmt.Errorf("%w: its entry is of the kind %s, not a deposit", ErrReceipt, r.Entry.Kind)
 	}
+	if err := signedAs(r, claims); err != nil {
+		return err
+	}
 	for _, m := range claims {
+		if m.Name == "depositor.signature" {
+			continue // of a retry the first one stands
+		}
 		if v, ok := r.Member(m.Name); !ok || v != m.Value {
 			return fmt.Errorf("%w: it does not say the %s that was sent", ErrReceipt, m.Name)
 		}
@@ -85,11 +91,22 @@ func about(r proofs.Receipt, claims proofs.Record, held bool) error {
 	return nil
 }
 
+// signedAs checks that a receipt has a good signature by the key of the claims, if they have one.
+func signedAs(r proofs.Receipt, claims proofs.Record) error {
+	s, sound := proofs.CheckDepositor(r.Disclosures)
+	_, signed := claims.Get("depositor.signature")
+	switch {
+	case !sound, signed && s.Check != proofs.DepositorValid:
+		return fmt.Errorf("%w: its depositor's signature does not hold", ErrReceipt)
+	}
+	return nil
+}
+
 // claimed reports whether a member is the depositor's alone to set. A server that
 // added one would put words in its mouth.
 func claimed(name string) bool {
 	switch name {
-	case "content.name", "content.type", "provenance.system", "provenance.generated":
+	case "content.name", "content.type", "provenance.system", "provenance.generated", "depositor.key", "depositor.signature":
 		return true
 	}
 	family, _, _ := strings.Cut(name, ".")

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -45,6 +46,9 @@ type Deposit struct {
 	Witnessed bool
 	// Name and Type stand for content.name and content.type where Claims have none.
 	Name, Type string
+	// Signer signs the digest and all claims with the depositor's own key, Ed25519 or ECDSA on
+	// P-256, which may be one in hardware; nil: as the Claims are. It is asked once.
+	Signer crypto.Signer
 }
 
 // Deposit deposits a document or a digest and returns its receipt, once it has been
@@ -114,7 +118,10 @@ func (d Deposit) claims() (proofs.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, hasDigest(r)
+	if err := hasDigest(r); err != nil || d.Signer == nil {
+		return r, err
+	}
+	return proofs.SignDeposit(r, d.Signer)
 }
 
 func hasDigest(r proofs.Record) error {
