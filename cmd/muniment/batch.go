@@ -72,7 +72,7 @@ func (o *batchOptions) run(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	b := batch{server: server, sheet: list, screen: s, folder: o.out}
+	b := batch{server: server, sheet: list, screen: s, folder: o.out, signer: o.signer}
 	if b.folder == "" {
 		b.folder = file + batchSuffix
 	}

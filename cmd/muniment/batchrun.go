@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,6 +22,7 @@ const (
 	maxBatchBytes = 32 << 20
 	lineEnvelope  = len(`{"record":}`) + 1
 	maxBatchLine  = 64 << 10
+	signatureRoom = len(`"depositor.signature":"",`) + 96 // base64 of the longest ECDSA signature
 )
 
 // Files of the folder of receipts that are not receipts.
@@ -46,6 +48,7 @@ type batch struct {
 	sheet  *sheet
 	screen *screen
 	folder string
+	signer crypto.Signer // nil: lines are not signed
 
 	nonce    string
 	progress *progress
@@ -92,6 +95,10 @@ func (b *batch) all(ctx context.Context) error {
 		return err
 	}
 	for _, next := range b.cut() {
+		// Before they are written down: what is sent again is signed as it was.
+		if next.Lines, err = b.signed(next.Lines); err != nil {
+			return err
+		}
 		if err := b.writePending(next); err != nil {
 			return err
 		}
@@ -140,17 +147,12 @@ func (b *batch) lineOf(r proofs.Receipt) (int, bool) {
 	if held, _ := r.Member("content.held"); held != proofs.Boolean(false) {
 		return 0, false
 	}
-	var claims proofs.Record
-	for _, d := range r.Disclosures {
-		if settable(d.Name) {
-			claims = append(claims, proofs.Member{Name: d.Name, Value: d.Value})
-		}
-	}
-	return b.lineSaying(claims)
+	return b.lineSaying(r.Record())
 }
 
-// lineSaying finds the line that makes these claims.
+// lineSaying finds the line that makes these claims, whatever else stands among them.
 func (b *batch) lineSaying(claims proofs.Record) (int, bool) {
+	claims = slices.DeleteFunc(slices.Clone(claims), func(m proofs.Member) bool { return !ours(m.Name) })
 	for _, without := range [][]string{nil, {"content.size", "content.type"}, {"content.size"}, {"content.type"}} {
 		said := slices.DeleteFunc(slices.Clone(claims), func(m proofs.Member) bool { return slices.Contains(without, m.Name) })
 		if i, ok := b.lines[said.JSON()]; ok {
@@ -180,6 +182,9 @@ func (b *batch) cut() []client.Batch {
 			continue
 		}
 		length := len(l.claims.JSON()) + lineEnvelope
+		if b.signer != nil {
+			length += signatureRoom
+		}
 		if len(now.Lines) == maxBatchLines || bytes+length > maxBatchBytes {
 			close()
 		}
@@ -189,6 +194,21 @@ func (b *batch) cut() []client.Batch {
 	}
 	close()
 	return out
+}
+
+// signed are lines with the depositor's signatures, where there is a key.
+func (b *batch) signed(lines []proofs.Record) ([]proofs.Record, error) {
+	if b.signer == nil {
+		return lines, nil
+	}
+	out := make([]proofs.Record, len(lines))
+	for i, claims := range lines {
+		var err error
+		if out[i], err = proofs.SignDeposit(claims, b.signer); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // send deposits a batch and keeps all its receipts, durably, before it is forgotten.

@@ -10,6 +10,7 @@
 //	muniment log checkpoint|entry|consistency   look into the public log
 //	muniment audit --log URL                    mirror a public log, check all of it, and watch it
 //	muniment policy --server URL                show the policy a depository publishes
+//	muniment key new|show                       the key that you sign deposits with
 //	muniment witness init|key|serve             cosign the logs of others
 package main
 
@@ -73,7 +74,7 @@ func rootCommand(lang proofs.Language) *cobra.Command {
 	root.AddCommand(
 		depositCommand(lang), batchCommand(lang), receiptCommand(lang), verifyCommand(lang),
 		caseCommand(lang), listCommand(lang), logCommand(lang), auditCommand(lang), policyCommand(lang),
-		witnessCommand(lang), completionCommand(lang), versionCommand(lang),
+		keyCommand(lang), witnessCommand(lang), completionCommand(lang), versionCommand(lang),
 	)
 	root.AddCommand(keepingCommands(lang)...)
 	return root

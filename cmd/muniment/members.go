@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"slices"
 	"strings"
 
@@ -13,6 +14,8 @@ import (
 type description struct {
 	contract     string
 	labels, sets []string
+	signKey      string
+	signer       crypto.Signer // with the key in signKey; nil: nothing is signed
 }
 
 func (d *description) flags(c *cobra.Command, lang proofs.Language) {
@@ -20,6 +23,7 @@ func (d *description) flags(c *cobra.Command, lang proofs.Language) {
 	f.StringVar(&d.contract, "contract", "", sayFlagContract.in(lang))
 	f.StringArrayVar(&d.labels, "label", nil, sayFlagLabel.in(lang))
 	f.StringArrayVar(&d.sets, "set", nil, sayFlagSet.in(lang))
+	f.StringVar(&d.signKey, "sign-key", "", sayFlagSignKey.in(lang))
 	completes(c, "contract")
 	completes(c, "label")
 	completes(c, "set")
@@ -62,6 +66,22 @@ func (d *description) members() ([]proofs.Member, error) {
 		if err := add(name, v, nil); err != nil {
 			return nil, err
 		}
+	}
+	if d.signKey != "" {
+		signer, err := readSigner(d.signKey)
+		if err != nil {
+			return nil, err
+		}
+		key, err := proofs.NewDepositorKey(signer.Public())
+		if err != nil {
+			return nil, err
+		}
+		v, err := proofs.Text(key.String())
+		if err != nil {
+			return nil, err
+		}
+		d.signer = signer
+		out = append(out, proofs.Member{Name: "depositor.key", Value: v})
 	}
 	if len(out) == 0 {
 		return out, nil
@@ -113,6 +133,11 @@ func settable(name string) bool {
 	family, _, _ := strings.Cut(name, ".")
 	return slices.Contains([]string{"contract", "party", "terms", "label"}, family)
 }
+
+// ours reports whether a member tells one deposit of this program's from another: what the
+// depositor states, and the key that it signs with. The signature itself may be another one
+// each time.
+func ours(name string) bool { return settable(name) || name == "depositor.key" }
 
 // with adds a member, unless one of that name is there.
 func with(members []proofs.Member, name string, v proofs.Value) []proofs.Member {

@@ -205,12 +205,13 @@ The policy decides whose signatures count. Take it from whoever answers for the
 depository, never from the party that offers the evidence. Likewise --tsa-roots, the root
 certificates of the time-stamp authorities that you trust: without it no time-stamp is
 checked. --evidence names the evidence record of the one receipt, which carries the time
-beyond the end of the authorities' certificates.
+beyond the end of the authorities' certificates. A depositor's own signature in the record is
+always checked; --depositor-key demands one by a key that you know to be the depositor's.
 
 JSON: outcome (verified, refused or undecided), missing (receipt or document), reason,
 document (matches, differs or unchecked), verdict, proved, not_proved, file, receipt,
 document_sha256, receipt_sha256, level, origin, index, time, size, root, leaf, policy,
-signatures, timestamps, untrusted, renewals, until, record, hidden, error.
+signatures, depositor, timestamps, untrusted, renewals, until, record, hidden, error.
 
 Exit code 0: all verified. 1: something is refused; do not rely on it. 2: not all could be
 decided, or the command could not do its work.`,
@@ -223,11 +224,12 @@ decided, or the command could not do its work.`,
 信任策略决定谁的签名有效。请向对存证机构负责的一方索取，切勿使用举证一方提供的策略。
 --tsa-roots 同理，为您所信任的时间戳机构之根证书：不提供则不检查任何时间戳。
 --evidence 指定单个回执的证据记录，它使时间在时间戳机构的证书到期之后仍可证明。
+描述中存证人自身的签名总会被检查；--depositor-key 则要求以您确知属于存证人的密钥签名。
 
 JSON 字段：outcome（verified、refused 或 undecided）、missing（receipt 或 document）、reason、
 document（matches、differs 或 unchecked）、verdict、proved、not_proved、file、receipt、
 document_sha256、receipt_sha256、level、origin、index、time、size、root、leaf、policy、
-signatures、timestamps、untrusted、renewals、until、record、hidden、error。
+signatures、depositor、timestamps、untrusted、renewals、until、record、hidden、error。
 
 退出码 0：全部通过。1：有内容不予采信，请勿依赖。2：部分无法判定，或命令未能完成。`,
 	}

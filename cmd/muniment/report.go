@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,28 +18,29 @@ type report struct {
 	Reason   proofs.Reason        `json:"reason,omitempty"`
 	Document proofs.DocumentCheck `json:"document"`
 	proofs.Explanation
-	File           string                  `json:"file,omitempty"`
-	Receipt        string                  `json:"receipt,omitempty"`
-	DocumentSHA256 string                  `json:"document_sha256,omitempty"`
-	DocumentSM3    string                  `json:"document_sm3,omitempty"`
-	ReceiptSHA256  string                  `json:"receipt_sha256,omitempty"` // of the document the receipt is about
-	Level          proofs.Level            `json:"level,omitempty"`
-	Origin         string                  `json:"origin,omitempty"`
-	Index          *uint64                 `json:"index,omitempty"`
-	Time           string                  `json:"time,omitempty"`
-	Size           uint64                  `json:"size,omitempty"`
-	Root           string                  `json:"root,omitempty"`
-	Leaf           string                  `json:"leaf,omitempty"`
-	Policy         string                  `json:"policy"`
-	Signatures     []proofs.SignatureCheck `json:"signatures,omitempty"`
-	Quorum         *quorum                 `json:"quorum,omitempty"` // where the policy demands one
-	Timestamps     []proofs.Timestamp      `json:"timestamps,omitempty"`
-	Untrusted      int                     `json:"untrusted,omitempty"` // time-stamps that were ignored
-	Renewals       []proofs.Timestamp      `json:"renewals,omitempty"`
-	Until          time.Time               `json:"until,omitzero"` // of an evidence record
-	Record         map[string]proofs.Value `json:"record,omitempty"`
-	Hidden         []string                `json:"hidden,omitempty"`
-	Error          string                  `json:"error,omitempty"`
+	File           string                     `json:"file,omitempty"`
+	Receipt        string                     `json:"receipt,omitempty"`
+	DocumentSHA256 string                     `json:"document_sha256,omitempty"`
+	DocumentSM3    string                     `json:"document_sm3,omitempty"`
+	ReceiptSHA256  string                     `json:"receipt_sha256,omitempty"` // of the document the receipt is about
+	Level          proofs.Level               `json:"level,omitempty"`
+	Origin         string                     `json:"origin,omitempty"`
+	Index          *uint64                    `json:"index,omitempty"`
+	Time           string                     `json:"time,omitempty"`
+	Size           uint64                     `json:"size,omitempty"`
+	Root           string                     `json:"root,omitempty"`
+	Leaf           string                     `json:"leaf,omitempty"`
+	Policy         string                     `json:"policy"`
+	Signatures     []proofs.SignatureCheck    `json:"signatures,omitempty"`
+	Depositor      *proofs.DepositorSignature `json:"depositor,omitempty"` // of a deposit
+	Quorum         *quorum                    `json:"quorum,omitempty"`    // where the policy demands one
+	Timestamps     []proofs.Timestamp         `json:"timestamps,omitempty"`
+	Untrusted      int                        `json:"untrusted,omitempty"` // time-stamps that were ignored
+	Renewals       []proofs.Timestamp         `json:"renewals,omitempty"`
+	Until          time.Time                  `json:"until,omitzero"` // of an evidence record
+	Record         map[string]proofs.Value    `json:"record,omitempty"`
+	Hidden         []string                   `json:"hidden,omitempty"`
+	Error          string                     `json:"error,omitempty"`
 
 	evidence proofs.Evidence
 	members  proofs.Record
@@ -66,6 +68,9 @@ func newReport(e proofs.Evidence, file, receipt string, lang proofs.Language) re
 	r.Index, r.Time, r.Size = &e.Index, proofs.FormatTime(e.Entry.Time), e.Size
 	r.Root, r.Leaf = e.Root.String(), e.Leaf.String()
 	r.Signatures, r.members, r.Hidden = e.Signatures, e.Record, e.Hidden
+	if e.Entry.Kind == proofs.KindDeposit {
+		r.Depositor = &e.Depositor
+	}
 	r.Timestamps, r.Untrusted, r.Renewals, r.Until = e.Timestamps, e.Untrusted, e.Renewals, e.Until
 	r.Record = map[string]proofs.Value{}
 	for _, m := range e.Record {
@@ -93,7 +98,7 @@ func (r report) print(s *screen) error {
 	bullets(&b, headProved.in(s.lang), r.Proved)
 	bullets(&b, headOpen.in(s.lang), r.NotProved)
 	fmt.Fprintf(&b, "\n%s\n", headFacts.in(s.lang))
-	table(&b, inLanguage(append(r.facts(), r.dated(s.lang)...), s.lang))
+	table(&b, inLanguage(slices.Concat(r.facts(), r.depositor(s.lang), r.dated(s.lang)), s.lang))
 	if len(r.members) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", headRecord.in(s.lang))
 		var rows [][2]string
@@ -137,6 +142,23 @@ func (r report) facts() []fact {
 		rows = append(rows, signed(s))
 	}
 	return rows
+}
+
+// depositor is what became of the depositor's own signature.
+func (r report) depositor(lang proofs.Language) []fact {
+	if r.Depositor == nil {
+		return nil
+	}
+	said := sayNotSigned.in(lang)
+	switch d := r.Depositor; {
+	case d.Check == proofs.DepositorValid:
+		said = saySignedBy.in(lang, d.Algorithm, d.Key)
+	case len(d.Hidden) > 0:
+		said = saySignedHidden.in(lang, strings.Join(d.Hidden, ", "))
+	case d.Check == proofs.DepositorUnchecked:
+		said = saySignedOther.in(lang, d.Key)
+	}
+	return []fact{{headDepositor, said}}
 }
 
 // dated are the time-stamps, each with who made it, when, and under which rules.

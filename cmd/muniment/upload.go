@@ -154,6 +154,7 @@ func (u *upload) deposit(ctx context.Context, f found, t *task, r *outcome) erro
 	}
 	path := receiptPath(f, u.options.out)
 	request := doc.request(stable, all, u.options.digestOnly)
+	request.Signer = u.options.signer
 	if u.options.again {
 		request.Key = rand.Text()
 	} else if kept, receipt, ok := u.kept(path, stable); ok {
@@ -228,7 +229,7 @@ func sameDeposit(r proofs.Receipt, stable proofs.Record, held bool) bool {
 		switch found := d.Name == "content.size" || d.Name == "content.type"; {
 		case said && (d.Hidden || d.Value != want):
 			return false
-		case !said && settable(d.Name) && !found:
+		case !said && ours(d.Name) && !found:
 			return false
 		}
 	}

@@ -18,6 +18,7 @@ type verifyOptions struct {
 	lang            proofs.Language
 	receipt, policy string
 	roots, evidence string
+	depositors      []string
 	json            bool
 }
 
@@ -45,6 +46,7 @@ func verifyCommand(lang proofs.Language) *cobra.Command {
 	f.StringVar(&o.receipt, "receipt", "", sayFlagReceipt.in(lang))
 	f.StringVar(&o.policy, "policy", "", sayFlagPolicy.in(lang))
 	f.StringVar(&o.roots, "tsa-roots", "", sayFlagTSARoots.in(lang))
+	f.StringArrayVar(&o.depositors, "depositor-key", nil, sayFlagDepositorKey.in(lang))
 	f.StringVar(&o.evidence, "evidence", "", sayFlagEvidence.in(lang))
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
 	return c
@@ -60,6 +62,11 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
+	demanded, err := depositorKeys(o.depositors)
+	if err != nil {
+		return err
+	}
+	options = append(options, demanded...)
 	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, append(options, mldsa.Plugged(), sm.Plugged())...)}
 	info, err := os.Stat(paths[0])
 	if err == nil && info.IsDir() && o.receipt == "" || len(paths) > 1 {

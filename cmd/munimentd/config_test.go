@@ -63,7 +63,7 @@ var samples = map[string][3]string{
 	"timestamp.authorities":   {"['http://a']", "['http://b']", "['http://c', 'http://d']"},
 	"timestamp.roots":         {"/a", "/b", "/c"},
 	"timestamp.every":         {"1h0m0s", "2h0m0s", "0s"},
-	"checks.tenants":          {"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {require: [provenance.system], content: digest}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {types: [application/pdf], max-size: 5}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {contract: 'HT-[0-9]+'}}"},
+	"checks.tenants":          {"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {require: [provenance.system], content: digest}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {types: [application/pdf], max-size: 5, signing-keys: [bf5851811b6c2d7a2d024d2d1a8297f9a405779b1e919a6584d2d5f8eccdde1c]}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {contract: 'HT-[0-9]+'}}"},
 	"limits.deposits":         {"1", "2", "0"},
 	"limits.burst":            {"1", "2", "3"},
 	"oidc.issuers": {
