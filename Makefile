@@ -108,7 +108,7 @@ bench: build ## figures of sequencer, storage and proofs, and of the whole servi
 torture: deps ## the attacks at full size: hours
 	MUNIMENT_TORTURE=1 $(GO) test -timeout 12h -v ./...
 	cd proofs/strangers && MUNIMENT_TORTURE=1 $(GO) test -timeout 3h ./...
-	for p in ./proofs ./proofs/mldsa ./proofs/rfc3161 ./notary/witness ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	for p in ./proofs ./proofs/mldsa ./proofs/rfc3161 ./notary/esignature ./notary/witness ./service; do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
@@ -117,6 +117,9 @@ deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) node 
 	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
 	@command -v sqlite3 >/dev/null || { apt-get update -qq && apt-get install -qq -y sqlite3; }
+	@command -v pdfsig >/dev/null || { apt-get update -qq && apt-get install -qq -y poppler-utils; }
+	@command -v qpdf >/dev/null || { apt-get update -qq && apt-get install -qq -y qpdf; }
+	@command -v certutil >/dev/null || { apt-get update -qq && apt-get install -qq -y libnss3-tools; }
 	@command -v softhsm2-util >/dev/null || { apt-get update -qq && apt-get install -qq -y softhsm2; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
 		apt-get update -qq && apt-get install -qq -y postgresql-common && \
