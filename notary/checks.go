@@ -25,6 +25,8 @@ type Checks struct {
 	// SigningKeys are the fingerprints of the keys that the tenant signs deposits with; a
 	// signature by another is refused, and records name these as registered. Empty: any key.
 	SigningKeys []string
+	// Signature is what is demanded of electronic signatures inside documents; empty: nothing.
+	Signature SignatureRule
 	// Content is whether the original must come, or must stay; empty: either.
 	Content Content
 }
@@ -50,6 +52,8 @@ const (
 	CheckOriginal CheckCode = "original-required"
 	CheckKeep     CheckCode = "digest-only"
 	CheckSigner   CheckCode = "signing-key-unknown"
+	CheckUnsigned CheckCode = "signature-missing"
+	CheckAltered  CheckCode = "signature-altered"
 )
 
 // CheckError refuses a deposit by a rule of its tenant's. Nothing was kept.
@@ -69,6 +73,8 @@ func (c Checks) claims(claims proofs.Record, held bool) error {
 		return s
 	}
 	switch {
+	case c.Signature != "" && !held:
+		return &CheckError{CheckUnsigned, "", "by your rules the document carries an electronic signature, so it is deposited itself, and not its digest alone"}
 	case c.Content == ContentOriginal && !held:
 		return &CheckError{CheckOriginal, "", "by your rules the document itself is deposited, and not its digest alone"}
 	case c.Content == ContentDigest && held:

@@ -39,7 +39,7 @@ func CheckDigest(tenant Tenant, claims proofs.Record) error {
 	if err := CheckClaims(claims, false); err != nil {
 		return err
 	}
-	record, err := (&intake{tenant: tenant, claims: claims}).record(ID{}, false)
+	record, err := (&intake{tenant: tenant, claims: claims}).record(ID{}, false, false)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,8 @@ type intake struct {
 	digest    proofs.Hash
 	sm3       []byte // of the document, where the record is to have it; nil: it is not
 	size      int64
+	// signatures is what was found of electronic signatures inside the document; nil: it is no PDF.
+	signatures *signatureFindings
 	// content recognises a retry: the MAC of what the operation deposits, under the
 	// seed of its first deposit; nil for the others. It is asked once digest and size
 	// are known.
@@ -145,7 +147,7 @@ func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey
 		second = sm.New()
 		hashing = io.MultiWriter(h, second)
 	}
-	plain := &counter{r: io.TeeReader(in.document, hashing), most: in.checks.MaxSize, over: in.checks.tooLarge}
+	plain := &counter{r: io.TeeReader(in.document, hashing), most: in.checks.MaxSize, over: in.checks.tooLarge, start: make([]byte, 0, startSize)}
 	sealed, err := key.sealDocument(plain)
 	if err != nil {
 		return err
@@ -159,11 +161,14 @@ func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey
 	if second != nil {
 		in.sm3 = second.Sum(nil)
 	}
-	if err := in.read(h.Sum(nil), plain.n); err != nil {
-		n.remove(name)
-		return err
+	err = in.read(h.Sum(nil), plain.n)
+	if err == nil {
+		err = n.examine(ctx, in, plain.start, name, key)
 	}
-	return nil
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		n.remove(name)
+	}
+	return err
 }
 
 // read takes note of what the document turned out to be, and holds the claims
@@ -187,17 +192,24 @@ func (in *intake) read(sum []byte, size int64) error {
 	return nil
 }
 
-// counter counts what is read and remembers how reading failed: also that it is too much.
+// startSize is how much of a document is kept to find out what it is, in bytes.
+const startSize = 1024
+
+// counter counts what is read, keeps its start, and remembers how reading failed: also that it
+// is too much.
 type counter struct {
 	r    io.Reader
 	n    int64
 	most int64 // bytes; 0: no bound
 	over func() error
 	err  error
+	// start are the first bytes, as many as it has room for.
+	start []byte
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
+	c.start = append(c.start, p[:min(n, cap(c.start)-len(c.start))]...)
 	if c.n += int64(n); c.most > 0 && c.n > c.most {
 		err = c.over()
 	}
@@ -209,19 +221,28 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // describe makes the record, its disclosures and look-up terms, and seals it.
 func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error {
-	record, err := in.record(r.row.ID, held)
-	if err != nil {
-		return err
-	}
 	if held {
 		r.bytes = uint64(in.size)
 	}
 	keys := key.rowKeys()
 	r.discloser = proofs.NewDiscloser(keys.seed)
-	r.disclosures = r.discloser.Append(make([]proofs.Disclosure, 0, len(record)), record)
-	if err := fits(r.disclosures); err != nil {
-		return err
+	var record proofs.Record
+	for _, brief := range []bool{false, true} {
+		var err error
+		if record, err = in.record(r.row.ID, held, brief); err != nil {
+			return err
+		}
+		r.disclosures = r.discloser.Append(make([]proofs.Disclosure, 0, len(record)), record)
+		switch err := fits(r.disclosures); {
+		case err == nil:
+		case brief || in.signatures == nil:
+			return err
+		default:
+			continue
+		}
+		break
 	}
+	var err error
 	r.terms, r.contract = in.terms.terms(record)
 	b := body{record: record}
 	if in.content != nil {
@@ -233,8 +254,8 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 }
 
 // record is what the deposit says, the caller's claims and ours, without the place
-// in the case.
-func (in *intake) record(id ID, held bool) (proofs.Record, error) {
+// in the case; brief where what was found in the document has no room.
+func (in *intake) record(id ID, held, brief bool) (proofs.Record, error) {
 	members := slices.DeleteFunc(slices.Clone(in.claims), func(m proofs.Member) bool {
 		return m.Name == "content.sha256" || held && (m.Name == "content.size" || m.Name == "content.sm3")
 	})
@@ -257,6 +278,8 @@ func (in *intake) record(id ID, held bool) (proofs.Record, error) {
 		text("tenant.verified.by", in.tenant.VerifiedBy)
 	}
 	members = append(members, in.signatureMembers()...)
+	found, e := in.signatures.members(brief)
+	members, err = append(members, found...), errors.Join(err, e)
 	text("content.sha256", hex.EncodeToString(in.digest[:]))
 	add("content.held", proofs.Boolean(held), nil)
 	if held {

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -82,6 +83,9 @@ type Config struct {
 	SM3 bool
 	// Quotas are what tenants may deposit in a month.
 	Quotas Quotas
+	// SignatureRoots are the authorities by whom certificates of electronic signatures inside
+	// documents are judged. nil: they are not.
+	SignatureRoots *x509.CertPool
 	// Facts are the members of the public fact sheet, ascending by name, which who seals
 	// keeps in force. nil: there is none.
 	Facts proofs.Record
@@ -113,6 +117,8 @@ type Notary struct {
 	lines *places // of batches, between intake and answer
 	// underWay counts the deposits between intake and answer, batches left out.
 	underWay *places
+	// examining has a place for each PDF that is being looked into.
+	examining chan struct{}
 	// roomAsked is when the disk was last found to have room; nil: never.
 	roomAsked atomic.Pointer[time.Time]
 	wake      chan struct{} // the sealer's: a batch was committed
@@ -322,6 +328,7 @@ func prepare(c Config) (*Notary, error) {
 	n.config.TenantKey = n.underRotation(c.TenantKey)
 	n.ready.required = n.required()
 	n.tiles = newTileCache(c.Ledger)
+	n.examining = make(chan struct{}, maxExamined)
 	n.lines, n.underWay = newPlaces(maxLines), newPlaces(n.config.Pool)
 	n.metrics = newMetrics(n)
 	n.pool = make(chan *pending, n.config.Pool)

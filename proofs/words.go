@@ -105,6 +105,14 @@ var (
 	sayWhoseKey    = phrase{"Whose key the depositor's signature was made with: compare the key's fingerprint with the one that the depositor gave you by another way.", "存证人的签名所用密钥属于何人：请将其指纹与存证人以其他途径告知您的指纹比对。"}
 	saySignHidden  = phrase{"The depositor's own signature: the receipt hides what it covers, or part of the signature (%s), so it was not checked.", "存证人自身的签名：回执隐藏了签名所涵盖的内容或签名的一部分（%s），因此未作检查。"}
 	saySignUnknown = phrase{"The depositor's own signature: it is in an algorithm that this verifier does not have, so it was not checked.", "存证人自身的签名：其算法为本验证程序所不具备，因此未作检查。"}
+	sayInside      = phrase{"The depository states what it found of electronic signatures inside the PDF when it received it: %s.", "存证机构声明其在收到该 PDF 时对其中电子签名的检查结果：%s。"}
+	sayIntact      = phrase{"%s intact", "%s 个完好"}
+	sayAltered     = phrase{"%s altered", "%s 个已被改动"}
+	sayStrange     = phrase{"%s not understood", "%s 个无法识别"}
+	sayNoneInside  = phrase{"The depository states that it found no electronic signature inside the PDF when it received it.", "存证机构声明其在收到该 PDF 时未发现其中有电子签名。"}
+	sayAddedTo     = phrase{"It also states that something was added to the PDF after the last of these signatures.", "存证机构还声明：在最后一个签名之后，该 PDF 又有内容添加。"}
+	sayUnexamined  = phrase{"Electronic signatures inside the PDF: it was too large, and the depository did not look into it.", "该 PDF 中的电子签名：文件过大，存证机构未作检查。"}
+	sayUnjudged    = phrase{"Who made the electronic signatures inside the PDF: the depository did not find, or did not judge, that their certificates are to be trusted.", "该 PDF 中电子签名由何人作出：存证机构未认定或未判断其证书是否可信。"}
 	sayUnknown     = phrase{"%d signature(s) by keys your policy does not name, or in an algorithm this verifier does not have: they were ignored.", "%d 个签名来自信任策略未列出的密钥，或使用了本验证程序不具备的算法：已忽略。"}
 )
 
@@ -154,7 +162,7 @@ func (e Evidence) Explain(lang Language) Explanation {
 		proved(sayUntil, FormatTime(e.Until))
 	}
 	if e.Entry.Kind == KindDeposit {
-		e.explainDeposit(proved, open)
+		e.explainDeposit(lang, proved, open)
 	}
 	if !e.witnessed {
 		open(sayUnwitness)
@@ -199,7 +207,7 @@ func (s SignatureCheck) called() string {
 	return s.Name + " [" + s.Witness + "]"
 }
 
-func (e Evidence) explainDeposit(proved, open func(phrase, ...any)) {
+func (e Evidence) explainDeposit(lang Language, proved, open func(phrase, ...any)) {
 	e.explainSignature(proved, open)
 	switch held, shown := e.Held(); {
 	case held:
@@ -209,6 +217,7 @@ func (e Evidence) explainDeposit(proved, open func(phrase, ...any)) {
 	default:
 		open(sayHeldHidden)
 	}
+	e.explainDocumentSignatures(lang, proved, open)
 	if e.Document == DocumentUnchecked {
 		open(sayUnchecked)
 	}

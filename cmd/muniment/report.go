@@ -98,7 +98,7 @@ func (r report) print(s *screen) error {
 	bullets(&b, headProved.in(s.lang), r.Proved)
 	bullets(&b, headOpen.in(s.lang), r.NotProved)
 	fmt.Fprintf(&b, "\n%s\n", headFacts.in(s.lang))
-	table(&b, inLanguage(slices.Concat(r.facts(), r.depositor(s.lang), r.dated(s.lang)), s.lang))
+	table(&b, inLanguage(slices.Concat(r.facts(), r.depositor(s.lang), r.inside(s.lang), r.dated(s.lang)), s.lang))
 	if len(r.members) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", headRecord.in(s.lang))
 		var rows [][2]string
@@ -159,6 +159,39 @@ func (r report) depositor(lang proofs.Language) []fact {
 		said = saySignedOther.in(lang, d.Key)
 	}
 	return []fact{{headDepositor, said}}
+}
+
+// inside is what the depository states of each electronic signature inside the document.
+func (r report) inside(lang proofs.Language) (rows []fact) {
+	found, _ := r.evidence.DocumentSignatures()
+	for _, f := range found {
+		state, ok := insideStates[f.State]
+		if !ok {
+			state = sayInsideStrange
+		}
+		said := []string{state.in(lang)}
+		add := func(p phrase, value string) {
+			if value != "" {
+				said = append(said, p.in(lang, value))
+			}
+		}
+		add(sayInsideReason, f.Reason)
+		switch {
+		case f.Whole:
+			said = append(said, sayInsideWhole.in(lang))
+		case f.State == "intact":
+			said = append(said, sayInsidePart.in(lang, f.Covers))
+		}
+		add(sayInsideBy, f.Subject)
+		add(sayInsideIssuer, f.Issuer)
+		add(sayInsideClaimed, f.Claimed)
+		add(sayInsideStamped, f.Stamped)
+		if f.Trusted != nil && *f.Trusted {
+			said = append(said, sayInsideTrusted.in(lang))
+		}
+		rows = append(rows, fact{headInside, strings.Join(said, sayInsideComma.in(lang))})
+	}
+	return rows
 }
 
 // dated are the time-stamps, each with who made it, when, and under which rules.

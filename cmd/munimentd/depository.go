@@ -146,6 +146,10 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 	if err != nil {
 		return nil, err
 	}
+	signatureRoots, err := cfg.signatureRoots()
+	if err != nil {
+		return nil, err
+	}
 	store, err := storage.Open(ctx, cfg.storage(logger, fatal))
 	if err != nil {
 		return nil, &storeError{err}
@@ -166,8 +170,10 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Checks:     cfg.Checks,
 		Quotas:     cfg.Quotas,
 		SM3:        cfg.SM3 == "on" || cfg.SM3 == "" && cfg.Language == "zh",
-		Room:       store.Room,
-		Logger:     logger,
-		Fatal:      fatal,
+
+		SignatureRoots: signatureRoots,
+		Room:           store.Room,
+		Logger:         logger,
+		Fatal:          fatal,
 	}}, nil
 }

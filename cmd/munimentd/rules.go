@@ -42,6 +42,11 @@ func (c *config) check() error {
 	if len(c.TimestampAuthorities) > 0 && c.TimestampRoots == "" {
 		return errors.New("timestamp.authorities is set, so timestamp.roots must be: the PEM file of the root certificates that their time-stamps lead to")
 	}
+	for id, rules := range c.Checks {
+		if rules.Signature == notary.SignatureTrusted && c.SignatureRoots == "" {
+			return fmt.Errorf("checks.tenants of %s demands trusted signatures, so signatures.roots must be set: the PEM file of the authorities that are to be believed", id)
+		}
+	}
 	if err := c.checkTrillian(); err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type config struct {
 	TLS                  tlsConfig
 	Language             string
 	SM3                  string
+	SignatureRoots       string
 	TimestampPolicy      string
 
 	WebhookNetworks []netip.Prefix
@@ -107,7 +108,8 @@ func newConfig() *config {
 		setting{"timestamp.roots", text(&c.TimestampRoots), "", "PEM file of the root certificates that their time-stamps must lead to; required with timestamp.authorities. Keep the roots of former authorities in it"},
 		setting{"webhooks.networks", networks(&c.WebhookNetworks), "", "networks beside the public ones that tenants' webhooks may lead to, as in [10.0.0.0/8]; there http:// is allowed"},
 		setting{"timestamp.every", interval(&c.TimestampEvery), "1h0m0s", "how often a new checkpoint is dated, 1s or more; 0: on demand alone (munimentd timestamp)"},
-		setting{"checks.tenants", tenantChecks(&c.Checks), "", "rules that tenants have set for what they deposit, by tenant id: {ID: {require: [provenance.system], types: [application/pdf], max-size: 20971520, contract: 'HT-[0-9]+', content: original}}; what breaks one is refused before anything is kept"},
+		setting{"checks.tenants", tenantChecks(&c.Checks), "", "rules that tenants have set for what they deposit, by tenant id: {ID: {require: [provenance.system], types: [application/pdf], max-size: 20971520, contract: 'HT-[0-9]+', content: original, signing-keys: [FINGERPRINT], signature: intact}}; what breaks one is refused before anything is kept"},
+		setting{"signatures.roots", text(&c.SignatureRoots), "", "PEM file of the authorities by whom certificates of electronic signatures inside deposited PDFs are judged, as records then say; empty: they are not judged"},
 		setting{"limits.deposits", number(&c.Limits.Rate, 0, 1_000_000), "0", "deposits a second that each tenant may make at this process, on the average; a line of a batch is one; 0: as many as it likes"},
 		setting{"limits.burst", number(&c.Limits.Burst, 1, 10_000_000), "10000", "deposits that a tenant may make at once after a rest, where limits.deposits bounds them"},
 		setting{"limits.tenants", tenantRates(&c.Limits.Tenants), "", "limits.deposits of tenants that have another, by tenant id, as in {ID: 500}"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"regexp"
@@ -21,6 +22,7 @@ func checkSettings(c *notary.Checks) []setting {
 		{"max-size", number(&c.MaxSize, 0, 1<<40), "0", ""},
 		{"contract", pattern(&c.Contract), "", ""},
 		{"signing-keys", list(&c.SigningKeys), "[]", ""},
+		{"signature", choice((*string)(&c.Signature), "", string(notary.SignatureIntact), string(notary.SignatureTrusted)), "", ""},
 		{"content", choice((*string)(&c.Content), "", string(notary.ContentOriginal), string(notary.ContentDigest)), "", ""},
 	}
 }
@@ -70,6 +72,23 @@ func tenantChecks(p *map[notary.ID]notary.Checks) value {
 			return out
 		},
 	}
+}
+
+// signatureRoots are the authorities by whom certificates of electronic signatures are judged;
+// nil: they are not.
+func (c *config) signatureRoots() (*x509.CertPool, error) {
+	if c.SignatureRoots == "" {
+		return nil, nil
+	}
+	data, err := readRoots(c.SignatureRoots)
+	if err != nil {
+		return nil, fmt.Errorf("signatures.roots: %w", err)
+	}
+	roots, err := notary.ParseSignatureRoots(data)
+	if err != nil {
+		return nil, fmt.Errorf("signatures.roots: %s: %w", c.SignatureRoots, err)
+	}
+	return roots, nil
 }
 
 func parseChecks(text string) (map[notary.ID]notary.Checks, error) {

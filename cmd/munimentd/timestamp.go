@@ -25,12 +25,7 @@ func (c *config) timestamps() (*notary.Timestamps, error) {
 	if len(c.TimestampAuthorities) == 0 {
 		return nil, nil
 	}
-	f, err := os.Open(c.TimestampRoots)
-	if err != nil {
-		return nil, fmt.Errorf("timestamp.roots: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxRootsFile))
+	data, err := readRoots(c.TimestampRoots)
 	if err != nil {
 		return nil, fmt.Errorf("timestamp.roots: %w", err)
 	}
@@ -53,6 +48,16 @@ func (c *config) timestamps() (*notary.Timestamps, error) {
 		t.Authorities = append(t.Authorities, a)
 	}
 	return t, nil
+}
+
+// readRoots reads a file of certificates.
+func readRoots(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxRootsFile))
 }
 
 func timestampCommand() *cobra.Command {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muniment/muniment/notary/esignature/esignaturetest"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/rfc3161/rfc3161test"
 )
@@ -60,8 +61,8 @@ func TestAlgorithms(t *testing.T) {
 		{[]string{"-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"}, nil, NotUnderstood, ReasonWeak, "RSA SHA-256"},
 		{rsa2048, []string{"-nodetach"}, NotUnderstood, ReasonForm, ""},
 	} {
-		s := openssl(t, "/CN=张三/O=Test Bank", c.key...)
-		pdf := signedBy(blank, func(covered []byte) []byte { return s.cms(covered, c.options...) })
+		s := esignaturetest.New(t, "/CN=张三/O=Test Bank", c.key...)
+		pdf := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte { return s.CMS(covered, c.options...) })
 		f := one(t, pdf)
 		if f.State != c.state || f.Reason != c.reason || f.Algorithm != c.algorithm || f.State == Intact != (f.Whole && f.State == Intact) {
 			t.Errorf("%v: %+v", c.options, f)
@@ -81,7 +82,7 @@ func TestAlgorithms(t *testing.T) {
 			t.Errorf("%v, altered: %+v", c.options, f)
 		}
 		// Of another file: everything is in order but the bytes.
-		other := signedBy(blank, func([]byte) []byte { return s.cms([]byte("other"), c.options...) })
+		other := esignaturetest.SignedBy(esignaturetest.Blank, func([]byte) []byte { return s.CMS([]byte("other"), c.options...) })
 		if f := one(t, other); f.State != Altered {
 			t.Errorf("%v, of another file: %+v", c.options, f)
 		}
@@ -90,9 +91,9 @@ func TestAlgorithms(t *testing.T) {
 
 // TestIndefiniteLengths: signers that stream write BER, whose lengths come at the end.
 func TestIndefiniteLengths(t *testing.T) {
-	s := openssl(t, "/CN=A", rsa2048...)
-	pdf := signedBy(blank, func(covered []byte) []byte {
-		cms := s.cms(covered)
+	s := esignaturetest.New(t, "/CN=A")
+	pdf := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte {
+		cms := s.CMS(covered)
 		var begins, ends []byte
 		for range 3 { // ContentInfo, its content, SignedData
 			_, head, _, err := berLength(cms)
@@ -129,8 +130,8 @@ func TestIndefiniteLengths(t *testing.T) {
 // TestEveryByteCovered: of a file that is signed whole, no other byte than those of the
 // signature itself can change and leave it intact and whole.
 func TestEveryByteCovered(t *testing.T) {
-	s := openssl(t, "/CN=A", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-	pdf := signedBy(blank, func(covered []byte) []byte { return s.cms(covered, "-cades") })
+	s := esignaturetest.New(t, "/CN=A", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+	pdf := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte { return s.CMS(covered, "-cades") })
 	p, _ := places(pdf)
 	if f := one(t, pdf); f.State != Intact || !f.Whole {
 		t.Fatalf("%+v", f)
@@ -180,8 +181,8 @@ func TestEveryByteCovered(t *testing.T) {
 
 // TestGapHoldsNothingElse: what would be in the file and not be signed is never passed over.
 func TestGapHoldsNothingElse(t *testing.T) {
-	s := openssl(t, "/CN=A", rsa2048...)
-	pdf := signedBy(blank, func(covered []byte) []byte { return s.cms(covered) })
+	s := esignaturetest.New(t, "/CN=A")
+	pdf := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte { return s.CMS(covered) })
 	p, _ := places(pdf)
 	ranges := func(pdf []byte, gap, rest, length int64) []byte {
 		return bytes.Replace(pdf, fmt.Appendf(nil, "[0 %-10d %-10d %-10d]", p[0].gap, p[0].rest, p[0].end-p[0].rest), fmt.Appendf(nil, "[0 %-10d %-10d %-10d]", gap, rest, length), 1)
@@ -213,13 +214,13 @@ func TestGapHoldsNothingElse(t *testing.T) {
 // TestRevisions: what was added after a signature is told; each of two signatures is judged by
 // what it covers.
 func TestRevisions(t *testing.T) {
-	s, second := openssl(t, "/CN=First", rsa2048...), openssl(t, "/CN=Second", rsa2048...)
-	pdf := signedBy(blank, func(covered []byte) []byte { return s.cms(covered) })
+	s, second := esignaturetest.New(t, "/CN=First"), esignaturetest.New(t, "/CN=Second")
+	pdf := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte { return s.CMS(covered) })
 	updated := append(bytes.Clone(pdf), "8 0 obj\n<</Annot true>>\nendobj\ntrailer\n<<>>\nstartxref\n0\n%%EOF\n"...)
 	if f := one(t, updated); f.State != Intact || f.Whole || f.Covers != int64(len(pdf)) {
 		t.Errorf("updated: %+v", f)
 	}
-	both := signedBy(string(updated), func(covered []byte) []byte { return second.cms(covered) })
+	both := esignaturetest.SignedBy(string(updated), func(covered []byte) []byte { return second.CMS(covered) })
 	found := Examine(both, nil)
 	if len(found) != 2 || found[0].Subject != "CN=First" || found[0].State != Intact || found[0].Whole || found[1].Subject != "CN=Second" || found[1].State != Intact || !found[1].Whole {
 		t.Errorf("two: %+v", found)
@@ -231,7 +232,7 @@ func TestRevisions(t *testing.T) {
 	}
 	many := pdf
 	for range MaxFindings + 2 {
-		many = signedBy(string(many), func(covered []byte) []byte { return s.cms(covered) })
+		many = esignaturetest.SignedBy(string(many), func(covered []byte) []byte { return s.CMS(covered) })
 	}
 	if found = Examine(many, nil); len(found) != MaxFindings+1 || found[MaxFindings].Reason != ReasonMore {
 		t.Errorf("%d findings", len(found))
@@ -242,10 +243,10 @@ func TestRevisions(t *testing.T) {
 func TestStamps(t *testing.T) {
 	at := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 	authority := rfc3161test.New("TSA", func() time.Time { return at }, 1000*time.Hour, 1000*time.Hour)
-	s := openssl(t, "/CN=A", rsa2048...)
+	s := esignaturetest.New(t, "/CN=A")
 	stamped := func(message func(signature []byte) []byte) []byte {
-		return signedBy(blank, func(covered []byte) []byte {
-			return withStamp(t, s.cms(covered), func(signature []byte) []byte {
+		return esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte {
+			return withStamp(t, s.CMS(covered), func(signature []byte) []byte {
 				return authority.Token(rfc3161test.Statement{Message: message(signature)})
 			})
 		})
@@ -256,7 +257,7 @@ func TestStamps(t *testing.T) {
 	if f := one(t, stamped(func([]byte) []byte { return []byte("other") })); f.State != Intact || f.Stamp != Altered || f.Stamped != "" {
 		t.Errorf("stamped elsewhere: %+v", f)
 	}
-	document := signedBy(blank, func(covered []byte) []byte {
+	document := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte {
 		return authority.Token(rfc3161test.Statement{Imprint: digestOf(crypto.SHA256, covered)})
 	})
 	if f := one(t, document); f.State != Intact || f.Kind != "timestamp" || f.Claimed != "2026-03-01T08:00:00Z" || !f.Whole || !strings.Contains(f.Subject, "TSA") {
@@ -270,9 +271,9 @@ func TestStamps(t *testing.T) {
 
 // TestRoots: a certificate is judged where roots are given, and not otherwise.
 func TestRoots(t *testing.T) {
-	s := openssl(t, "/CN=A", rsa2048...)
-	pdf := signedBy(blank, func(covered []byte) []byte { return s.cms(covered) })
-	data, err := os.ReadFile(filepath.Join(s.dir, "cert.pem"))
+	s := esignaturetest.New(t, "/CN=A")
+	pdf := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte { return s.CMS(covered) })
+	data, err := os.ReadFile(filepath.Join(s.Dir, "cert.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +385,7 @@ func TestOtherFiles(t *testing.T) {
 		"%PDF-/ByteRange[0 -1 2 3]", "%PDF-/ByteRange[0 99999999999999999999 1 1]", strings.Repeat("/ByteRange[0 1 2 3]", 100_000), strings.Repeat("/ByteRange", 100_000),
 	}
 	for _, cms := range [][]byte{bytes.Repeat([]byte{0x30, 0x80}, 6000), bytes.Repeat([]byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff}, 1000), {0x30, 0x80}, {0x24, 0x80, 0x30, 0, 0, 0}, {0x1f}, {}} {
-		hostile = append(hostile, string(signedBy(blank, func([]byte) []byte { return cms })))
+		hostile = append(hostile, string(esignaturetest.SignedBy(esignaturetest.Blank, func([]byte) []byte { return cms })))
 	}
 	for _, pdf := range hostile {
 		begun := time.Now()
@@ -402,8 +403,8 @@ func TestOtherFiles(t *testing.T) {
 // TestTextsAreHarmless: what a certificate says is bounded and steers nothing, and findings are
 // values that a record may have.
 func TestTextsAreHarmless(t *testing.T) {
-	s := openssl(t, "/CN="+strings.Repeat("a", 60)+"\u202e\x07/O="+strings.Repeat("张", 60)+"/OU="+strings.Repeat("b", 60), rsa2048...)
-	pdf := signedBy(blank, func(covered []byte) []byte { return s.cms(covered) })
+	s := esignaturetest.New(t, "/CN="+strings.Repeat("a", 60)+"\u202e\x07/O="+strings.Repeat("张", 60)+"/OU="+strings.Repeat("b", 60))
+	pdf := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte { return s.CMS(covered) })
 	f := one(t, pdf)
 	if f.State != Intact || len(f.Subject) > maxText+3 || strings.ContainsAny(f.Subject, "\u202e\x07") || !strings.Contains(f.Subject, "张") {
 		t.Errorf("%q", f.Subject)
@@ -424,10 +425,10 @@ func TestTextsAreHarmless(t *testing.T) {
 
 // FuzzExamine: no bytes make it panic, or say anything that a record could not hold.
 func FuzzExamine(f *testing.F) {
-	s := openssl(f, "/CN=A", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-	f.Add(signedBy(blank, func(covered []byte) []byte { return s.cms(covered, "-cades") }))
-	f.Add(signedBy(blank, func(covered []byte) []byte { return s.cms(covered, "-stream") }))
-	f.Add([]byte(blank))
+	s := esignaturetest.New(f, "/CN=A", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+	f.Add(esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte { return s.CMS(covered, "-cades") }))
+	f.Add(esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte { return s.CMS(covered, "-stream") }))
+	f.Add([]byte(esignaturetest.Blank))
 	f.Fuzz(func(t *testing.T, pdf []byte) {
 		found := Examine(pdf, nil)
 		for _, f := range found {

@@ -1,10 +1,7 @@
 package esignature
 
 import (
-	"bytes"
 	"crypto"
-	"encoding/hex"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,70 +10,9 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	asn "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/muniment/muniment/notary/esignature/esignaturetest"
 )
-
-// A signer is a key and certificate that openssl made, in a directory of its own.
-type opensslSigner struct {
-	t   testing.TB
-	dir string
-}
-
-// openssl makes a key as genpkey has it and a certificate for it.
-func openssl(t testing.TB, subject string, genpkey ...string) opensslSigner {
-	t.Helper()
-	s := opensslSigner{t, t.TempDir()}
-	s.run(append([]string{"genpkey", "-out", "key.pem"}, genpkey...)...)
-	s.run("req", "-x509", "-new", "-key", "key.pem", "-out", "cert.pem", "-days", "30", "-utf8", "-subj", subject)
-	return s
-}
-
-func (s opensslSigner) run(args ...string) {
-	s.t.Helper()
-	c := exec.Command("openssl", args...)
-	c.Dir = s.dir
-	if out, err := c.CombinedOutput(); err != nil {
-		s.t.Fatalf("openssl %v: %v\n%s", args, err, out)
-	}
-}
-
-// cms signs data, which is not in it.
-func (s opensslSigner) cms(data []byte, options ...string) []byte {
-	s.t.Helper()
-	if err := os.WriteFile(filepath.Join(s.dir, "data"), data, 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	s.run(append([]string{"cms", "-sign", "-binary", "-in", "data", "-signer", "cert.pem", "-inkey", "key.pem", "-outform", "DER", "-out", "sig"}, options...)...)
-	out, err := os.ReadFile(filepath.Join(s.dir, "sig"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return out
-}
-
-const blank = "%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[]/Count 0>>\nendobj\n" +
-	"trailer\n<</Root 1 0 R/Size 3>>\nstartxref\n0\n%%EOF\n"
-
-// unsigned appends to a PDF a revision with a signature that is still empty, of that many bytes,
-// and returns what it will cover.
-func unsigned(pdf string, entries string, room int) (file []byte, gap, rest int) {
-	const width = "          "
-	head := pdf + "9 0 obj\n<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/adbe.pkcs7.detached" + entries +
-		"/ByteRange [0 " + width + " " + width + " " + width + "]/Contents "
-	gap = len(head)
-	rest = gap + 2 + 2*room
-	tail := ">>\nendobj\ntrailer\n<</Root 1 0 R/Size 10/Prev 0>>\nstartxref\n0\n%%EOF\n"
-	ranges := fmt.Sprintf("[0 %-10d %-10d %-10d]", gap, rest, len(tail))
-	head = strings.Replace(head, "[0 "+width+" "+width+" "+width+"]", ranges, 1)
-	return []byte(head + "<" + strings.Repeat("0", 2*room) + ">" + tail), gap, rest
-}
-
-// signedBy appends a signature that sign makes of what it covers.
-func signedBy(pdf string, sign func(covered []byte) []byte) []byte {
-	file, gap, rest := unsigned(pdf, "/M(D:20260301160000+08'00')", 12000)
-	cms := sign(append(bytes.Clone(file[:gap]), file[rest:]...))
-	copy(file[gap+1:], hex.EncodeToString(cms))
-	return file
-}
 
 // withStamp adds to a CMS signature a time-stamp on it, as an unsigned attribute.
 func withStamp(t testing.TB, cms []byte, stamp func(signature []byte) []byte) []byte {
@@ -132,9 +68,9 @@ type poppler struct {
 
 func newPoppler(t testing.TB) poppler {
 	t.Helper()
-	key := openssl(t, "/CN=张三/O=Test Bank", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
-	key.run("pkcs12", "-export", "-inkey", "key.pem", "-in", "cert.pem", "-name", "signer", "-passout", "pass:", "-out", "key.p12")
-	p := poppler{t, key.dir}
+	key := esignaturetest.New(t, "/CN=张三/O=Test Bank")
+	key.Run("pkcs12", "-export", "-inkey", "key.pem", "-in", "cert.pem", "-name", "signer", "-passout", "pass:", "-out", "key.p12")
+	p := poppler{t, key.Dir}
 	if err := os.Mkdir(filepath.Join(p.dir, "nss"), 0o700); err != nil {
 		t.Fatal(err)
 	}

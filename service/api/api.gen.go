@@ -144,8 +144,8 @@ func (e CreateBatchParamsAssurance) Valid() bool {
 // BadLine What is wrong with one line of a batch.
 type BadLine struct {
 	// Code Which rule of the tenant's own it breaks: `member-required`, `type-not-allowed`,
-	// `size-over-limit`, `contract-number-form`, `original-required`, `digest-only` or
-	// `signing-key-unknown`.
+	// `size-over-limit`, `contract-number-form`, `original-required`, `digest-only`,
+	// `signing-key-unknown`, `signature-missing` or `signature-altered`.
 	Code string `json:"code,omitempty"`
 
 	// Detail What, for people.
