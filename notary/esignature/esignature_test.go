@@ -179,6 +179,39 @@ func TestEveryByteCovered(t *testing.T) {
 	}
 }
 
+// TestExchangedCertificate: another certificate of the same key, with the same issuer and number,
+// is noticed where the signer signed which one it was.
+func TestExchangedCertificate(t *testing.T) {
+	s := esignaturetest.New(t, "/CN=A")
+	certificate := func(days string) []byte {
+		s.Run("req", "-x509", "-new", "-key", "key.pem", "-out", "cert.pem", "-set_serial", "77", "-days", days, "-subj", "/CN=A")
+		data, err := os.ReadFile(filepath.Join(s.Dir, "cert.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode(data)
+		return block.Bytes
+	}
+	mine := certificate("30")
+	for options, want := range map[string]State{"-cades": Altered, "-nosmimecap": Intact} {
+		pdf := esignaturetest.SignedBy(esignaturetest.Blank, func(covered []byte) []byte {
+			cms := s.CMS(covered, options)
+			if !bytes.Contains(cms, mine) {
+				t.Fatal("the certificate is not in it")
+			}
+			exchanged := bytes.Replace(cms, mine, certificate("40"), 1)
+			if len(exchanged) != len(cms) {
+				t.Fatal("of another length")
+			}
+			return exchanged
+		})
+		if f := one(t, pdf); f.State != want || want == Altered && f.Reason != ReasonCertificate {
+			t.Errorf("%s: %+v", options, f)
+		}
+		mine = certificate("30")
+	}
+}
+
 // TestGapHoldsNothingElse: what would be in the file and not be signed is never passed over.
 func TestGapHoldsNothingElse(t *testing.T) {
 	s := esignaturetest.New(t, "/CN=A")
@@ -205,6 +238,20 @@ func TestGapHoldsNothingElse(t *testing.T) {
 				t.Errorf("%s: %+v", what, f)
 			}
 		}
+	}
+	// Rightly signed, but up to a place where no revision ends: what follows is not said to be
+	// an addition to something whole.
+	half := ranges(pdf, p[0].gap, p[0].rest, p[0].end-p[0].rest-7)
+	copy(half[p[0].gap+1:], hex.EncodeToString(s.CMS(slices.Concat(half[:p[0].gap], half[p[0].rest:p[0].end-7]))))
+	if f := one(t, half); f.State != NotUnderstood || f.Reason != ReasonByteRange {
+		t.Errorf("up to the middle: %+v", f)
+	}
+	// Rightly signed, but what it covers is said where nothing is signed.
+	outside := bytes.Replace(pdf, []byte("/ByteRange"), []byte("/ByteStran"), 1)
+	copy(outside[p[0].gap+1:], hex.EncodeToString(s.CMS(slices.Concat(outside[:p[0].gap], outside[p[0].rest:]))))
+	outside = fmt.Appendf(outside, "/ByteRange[0 %d %d %d]\n%%%%EOF\n", p[0].gap, p[0].rest, p[0].end-p[0].rest)
+	if f := one(t, outside); f.State != NotUnderstood || f.Reason != ReasonByteRange {
+		t.Errorf("said outside: %+v", f)
 	}
 	if f := one(t, pdf[:len(pdf)-1]); f.State != Altered || f.Reason != ReasonTruncated {
 		t.Errorf("cut off: %+v", f)
