@@ -117,7 +117,7 @@ func (s *signatureFindings) members(brief bool) (proofs.Record, error) {
 type SignatureRule string
 
 // The rules. Intact: the document is a PDF, one signature is intact and covers all of it, and
-// none is altered. Trusted: besides, the certificate of such a one leads to Config.SignatureRoots.
+// none is altered; a time-stamp of the document is no signature. Trusted: besides, the certificate of such a one leads to Config.SignatureRoots.
 const (
 	SignatureIntact  SignatureRule = "intact"
 	SignatureTrusted SignatureRule = "trusted"
@@ -136,7 +136,7 @@ func (c Checks) signatures(s *signatureFindings) error {
 		return refuse(CheckUnsigned, "this is no PDF")
 	case s.unexamined != "":
 		return refuse(CheckUnsigned, fmt.Sprintf("this PDF is larger than %d bytes, and was not looked into", esignature.MaxSize))
-	case len(s.found) == 0:
+	case !slices.ContainsFunc(s.found, func(f esignature.Finding) bool { return f.Kind != esignature.KindTimestamp }):
 		return refuse(CheckUnsigned, "this PDF has none")
 	}
 	whole := false
@@ -144,7 +144,7 @@ func (c Checks) signatures(s *signatureFindings) error {
 		switch {
 		case f.State == esignature.Altered:
 			return refuse(CheckAltered, fmt.Sprintf("signature %d of this PDF is altered (%s)", i+1, f.Reason))
-		case f.State == esignature.Intact && f.Whole && (c.Signature != SignatureTrusted || f.Trusted != nil && *f.Trusted):
+		case f.State == esignature.Intact && f.Kind == esignature.KindSignature && f.Whole && (c.Signature != SignatureTrusted || f.Trusted != nil && *f.Trusted):
 			whole = true
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/muniment/muniment/notary/esignature/esignaturetest"
 	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/rfc3161/rfc3161test"
 )
 
 func findings(t testing.TB, r proofs.Receipt) []esignature.Finding {
@@ -157,6 +158,13 @@ func TestSignatureRules(t *testing.T) {
 		t.Error("no roots are some")
 	}
 	twice := string(other.Sign(signed))
+	authority := rfc3161test.New("TSA", time.Now, time.Hour, time.Hour)
+	stamped := func(pdf string) string {
+		return string(esignaturetest.SignedBy(pdf, func(covered []byte) []byte {
+			sum := sha256.Sum256(covered)
+			return authority.Token(rfc3161test.Statement{Imprint: sum[:]})
+		}))
+	}
 	weak := string(s.Sign(esignaturetest.Blank, "-md", "sha1"))
 	for rule, cases := range map[notary.SignatureRule]map[string]notary.CheckCode{
 		notary.SignatureIntact: {
@@ -165,6 +173,9 @@ func TestSignatureRules(t *testing.T) {
 			strings.Replace(signed, "/Count 0", "/Count 1", 1): notary.CheckAltered,
 			signed + "8 0 obj\n1\nendobj\n%%EOF\n":             notary.CheckAltered,
 			weak:                                               notary.CheckAltered,
+			stamped(esignaturetest.Blank):                      notary.CheckUnsigned,
+			stamped(signed):                                    notary.CheckAltered, // anyone could have added it
+			string(s.Sign(stamped(signed))):                    "",
 			signed[:len(signed)-3]:                             notary.CheckAltered,
 		},
 		notary.SignatureTrusted: {signed: "", twice: notary.CheckAltered, string(other.Sign(esignaturetest.Blank)): notary.CheckAltered},
@@ -282,6 +293,53 @@ func TestFewPDFsAtOnce(t *testing.T) {
 	if *in.most != 2 || *in.open != 0 {
 		t.Errorf("%d at once, %d still open", *in.most, *in.open)
 	}
+	closeNotary(t, n)
+	d.check()
+}
+
+// stuck is a store whose documents do not open before the test says so.
+type stuck struct {
+	notary.Blobs
+	opens, release chan struct{}
+}
+
+func (s stuck) Open(ctx context.Context, name string) (notary.Blob, error) {
+	s.opens <- struct{}{}
+	<-s.release
+	return s.Blobs.Open(ctx, name)
+}
+
+// TestPDFWaitsNoLonger: a deposit whose time runs out while others are looked into keeps
+// nothing, and the others come to their end.
+func TestPDFWaitsNoLonger(t *testing.T) {
+	d := newDepository(t)
+	c := d.config()
+	blobs := stuck{d.blobs, make(chan struct{}, 8), make(chan struct{})}
+	c.Blobs = blobs
+	n, err := notary.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others sync.WaitGroup
+	for i := range 2 {
+		others.Go(func() {
+			if _, err := n.Deposit(t.Context(), d.principal(), original(t, fmt.Sprint(i), esignaturetest.Blank)); err != nil {
+				t.Error(err)
+			}
+		})
+		<-blobs.opens
+	}
+	size := d.ledger.Snapshot().Head.Size
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := n.Deposit(ctx, d.principal(), original(t, "third", esignaturetest.Blank)); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, notary.ErrUnavailable) {
+		t.Errorf("waited too long: %v", err)
+	}
+	if got := d.ledger.Snapshot().Head.Size; got != size || len(d.blobs.Snapshot()) != 2 {
+		t.Errorf("%d entries, %d documents", got-size, len(d.blobs.Snapshot()))
+	}
+	close(blobs.release)
+	others.Wait()
 	closeNotary(t, n)
 	d.check()
 }

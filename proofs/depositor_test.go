@@ -179,11 +179,8 @@ func TestNoAlteredDepositVerifies(t *testing.T) {
 			refused("words put into the depositor's mouth", with(good, name, text("x")))
 		}
 		// The list itself.
-		var names []string
 		v, _ = good.Get("depositor.signed")
-		for _, quoted := range strings.Split(strings.Trim(v.JSON(), "[]"), ",") {
-			names = append(names, quoted)
-		}
+		names := strings.Split(strings.Trim(v.JSON(), "[]"), ",")
 		list := func(names ...string) Record {
 			return with(good, "depositor.signed", must(ParseValue("["+strings.Join(names, ",")+"]")))
 		}

@@ -98,7 +98,7 @@ func TestSignedDeposits(t *testing.T) {
 	must(t, err)
 	request.Key = "unregistered"
 	_, err = c.Deposit(t.Context(), request)
-	if p, ok := err.(*client.Problem); !ok || !p.Named("pre-check") || p.Member != "depositor.key" { //nolint:errorlint // it is returned bare
+	if p, ok := err.(*client.Problem); !ok || !p.Named("pre-check") || p.Member != "depositor.key" {
 		t.Errorf("another key: %v", err)
 	}
 }

@@ -37,12 +37,18 @@ const (
 	ReasonFault       Reason = "fault"       // reading it went wrong
 )
 
+// The kinds.
+const (
+	KindSignature = "signature"
+	KindTimestamp = "timestamp" // of the document
+)
+
 // A Finding is what was found of one signature. As JSON its names are stable; absent is what is
 // not known. Texts are what certificates say, bounded, without control characters.
 type Finding struct {
 	State  State  `json:"state"`
 	Reason Reason `json:"reason,omitempty"`
-	Kind   string `json:"kind,omitempty"` // signature, or timestamp of the document
+	Kind   string `json:"kind,omitempty"`
 	// Covers is the length of the revision that was signed, in bytes; Whole: that is the file.
 	Covers      int64  `json:"covers,omitempty"`
 	Whole       bool   `json:"whole,omitempty"`
@@ -113,10 +119,10 @@ func examine(data []byte, p place, roots *Roots) (f Finding) {
 	var c *x509.Certificate
 	switch {
 	case s.kind == oidData && s.content == nil:
-		f.Kind = "signature"
+		f.Kind = KindSignature
 		c, f.Algorithm, f.State, f.Reason = s.verify(covered)
 	case s.kind == oidTSTInfo && s.content != nil:
-		f.Kind = "timestamp"
+		f.Kind = KindTimestamp
 		var at time.Time
 		c, f.Algorithm, at, f.State, f.Reason = s.stamped(covered)
 		f.Claimed = when(at)
@@ -124,7 +130,7 @@ func examine(data []byte, p place, roots *Roots) (f Finding) {
 		return f
 	}
 	f.describe(c)
-	if f.Kind == "signature" {
+	if f.Kind == KindSignature {
 		f.Claimed = when(s.signer.signingTime())
 		if f.Claimed == "" {
 			f.Claimed = when(claimedTime(data, p))
