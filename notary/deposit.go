@@ -2,7 +2,6 @@ package notary
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -270,12 +269,12 @@ func (n *Notary) replay(ctx context.Context, who Principal, d Deposit, in *intak
 	}
 	held := in.document != nil
 	if held && !in.taken {
-		h := sha256.New()
+		h := in.hashing(false)
 		size, err := io.Copy(h, in.document)
 		if err != nil {
 			return proofs.Receipt{}, err
 		}
-		if err := in.read(h.Sum(nil), size); err != nil {
+		if err := in.read(h, size); err != nil {
 			return proofs.Receipt{}, err
 		}
 	}

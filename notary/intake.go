@@ -140,14 +140,8 @@ func blobName(tenant, id ID) string { return tenant.String() + "/" + id.String()
 // it returns nil, and then what was announced.
 func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey) error {
 	defer n.metrics.since(stageStore, time.Now())
-	h := sha256.New()
-	hashing := io.Writer(h)
-	var second hash.Hash
-	if _, claimed := in.text("content.sm3"); claimed || n.config.SM3 {
-		second = sm.New()
-		hashing = io.MultiWriter(h, second)
-	}
-	plain := &counter{r: io.TeeReader(in.document, hashing), most: in.checks.MaxSize, over: in.checks.tooLarge, start: make([]byte, 0, startSize)}
+	h := in.hashing(n.config.SM3)
+	plain := &counter{r: io.TeeReader(in.document, h), most: in.checks.MaxSize, over: in.checks.tooLarge, start: make([]byte, 0, startSize)}
 	sealed, err := key.sealDocument(plain)
 	if err != nil {
 		return err
@@ -158,10 +152,7 @@ func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey
 		}
 		return n.unavailable(err)
 	}
-	if second != nil {
-		in.sm3 = second.Sum(nil)
-	}
-	err = in.read(h.Sum(nil), plain.n)
+	err = in.read(h, plain.n)
 	if err == nil {
 		err = n.examine(ctx, in, plain.start, name, key)
 	}
@@ -171,9 +162,33 @@ func (n *Notary) store(ctx context.Context, in *intake, name string, key dataKey
 	return err
 }
 
+// hashing are the hashes of a document while it is read.
+type hashing struct{ sha256, sm3 hash.Hash } // sm3 nil: it is not asked for
+
+// hashing begins with those that the record is to have, and those that the caller announced.
+func (in *intake) hashing(sm3 bool) hashing {
+	h := hashing{sha256: sha256.New()}
+	if _, claimed := in.text("content.sm3"); claimed || sm3 {
+		h.sm3 = sm.New()
+	}
+	return h
+}
+
+// Write implements io.Writer.
+func (h hashing) Write(p []byte) (int, error) {
+	if h.sm3 != nil {
+		_, _ = h.sm3.Write(p)
+	}
+	return h.sha256.Write(p)
+}
+
 // read takes note of what the document turned out to be, and holds the claims
 // against it.
-func (in *intake) read(sum []byte, size int64) error {
+func (in *intake) read(h hashing, size int64) error {
+	sum := h.sha256.Sum(nil)
+	if h.sm3 != nil {
+		in.sm3 = h.sm3.Sum(nil)
+	}
 	if claimed, ok := in.text("content.sha256"); ok && claimed != hex.EncodeToString(sum) {
 		return fmt.Errorf("%w: its SHA-256 is %x, announced was %s", ErrDigest, sum, claimed)
 	}
@@ -226,23 +241,13 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 	}
 	keys := key.rowKeys()
 	r.discloser = proofs.NewDiscloser(keys.seed)
-	var record proofs.Record
-	for _, brief := range []bool{false, true} {
-		var err error
-		if record, err = in.record(r.row.ID, held, brief); err != nil {
-			return err
-		}
-		r.disclosures = r.discloser.Append(make([]proofs.Disclosure, 0, len(record)), record)
-		switch err := fits(r.disclosures); {
-		case err == nil:
-		case brief || in.signatures == nil:
-			return err
-		default:
-			continue
-		}
-		break
+	record, err := r.disclose(in, held, false)
+	if err != nil && in.signatures != nil { // what was found in the document may be said shorter
+		record, err = r.disclose(in, held, true)
 	}
-	var err error
+	if err != nil {
+		return err
+	}
 	r.terms, r.contract = in.terms.terms(record)
 	b := body{record: record}
 	if in.content != nil {
@@ -251,6 +256,16 @@ func (n *Notary) describe(r *prepared, in *intake, key dataKey, held bool) error
 	r.row.Body = b.seal(keys, in.tenant.ID, r.row.ID)
 	r.row.Secrets, err = sealSecrets(in.tenantKey, in.tenant.ID, r.row.ID, key, n.config.Rand)
 	return err
+}
+
+// disclose makes the record and its disclosures, if they fit into a receipt.
+func (r *prepared) disclose(in *intake, held, brief bool) (proofs.Record, error) {
+	record, err := in.record(r.row.ID, held, brief)
+	if err != nil {
+		return nil, err
+	}
+	r.disclosures = r.discloser.Append(make([]proofs.Disclosure, 0, len(record)), record)
+	return record, fits(r.disclosures)
 }
 
 // record is what the deposit says, the caller's claims and ours, without the place

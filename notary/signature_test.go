@@ -15,6 +15,7 @@ import (
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/sm"
 )
 
 func signingKeys(t testing.TB) map[string]crypto.Signer {
@@ -74,6 +75,8 @@ func TestSignedDeposits(t *testing.T) {
 	d := newDepository(t)
 	n := d.open()
 	var receipts []proofs.Receipt
+	sm3 := sm.New()
+	sm3.Write([]byte("loan"))
 	for algorithm, signer := range signingKeys(t) {
 		key, err := proofs.NewDepositorKey(signer.Public())
 		if err != nil {
@@ -98,7 +101,7 @@ func TestSignedDeposits(t *testing.T) {
 			}
 			return r
 		}
-		more := []string{"contract.number", "HT-1", "label.a", "借", "content.name", "x.pdf"}
+		more := []string{"contract.number", "HT-1", "label.a", "借", "content.name", "x.pdf", "content.sm3", hex.EncodeToString(sm3.Sum(nil))}
 		digest := signed(t, digestOnly(t, "digest "+algorithm, "loan", more...), "loan", signer)
 		first := deposit(digest)
 		valid(first, false)

@@ -44,7 +44,10 @@ func TestSM3(t *testing.T) {
 	if err != nil || e.Outcome() != proofs.Verified || e.DocumentSM3 != sm3Of("合同") {
 		t.Errorf("%v, %v", e.Outcome(), err)
 	}
-	deposit(original(t, "2", "claimed", "content.sm3", sm3Of("claimed")))
+	first := deposit(original(t, "2", "claimed", "content.sm3", sm3Of("claimed")))
+	if again := deposit(original(t, "2", "claimed", "content.sm3", sm3Of("claimed"))); again.Index != first.Index {
+		t.Error("its retry is another deposit")
+	}
 	blobs := len(d.blobs.Snapshot())
 	if _, err := n.Deposit(t.Context(), d.principal(), original(t, "3", "another", "content.sm3", sm3Of("claimed"))); !errors.Is(err, notary.ErrDigest) {
 		t.Errorf("a claim of another document's: %v", err)
