@@ -2,6 +2,7 @@ package esignature
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
@@ -144,51 +145,11 @@ func examine(data []byte, p place, roots *Roots) (f Finding) {
 	return f
 }
 
-// stamped checks a time-stamp token over what covered gives the digest of.
-func (s *signedData) stamped(covered func(crypto.Hash) []byte) (c *x509.Certificate, algorithm string, at time.Time, state State, reason Reason) {
-	info, ok := parseStamp(s.content)
-	switch {
-	case !ok:
-		return nil, "", at, NotUnderstood, ReasonForm
-	case info.hash == 0:
-		return nil, "", at, NotUnderstood, ReasonAlgorithm
-	case string(info.imprint) != string(covered(info.hash)):
-		return nil, "", at, Altered, ReasonDigest
-	}
-	c, algorithm, state, reason = s.verify(func(h crypto.Hash) []byte {
-		sum := h.New()
-		sum.Write(s.content)
-		return sum.Sum(nil)
-	})
-	return c, algorithm, info.time, state, reason
-}
-
-// stamp looks at the time-stamp on a signature, an attribute beside it.
-func (f *Finding) stamp(of signer) {
-	token, there := of.unsigned[oidTimeStamp]
-	if !there {
-		return
-	}
-	f.Stamp = NotUnderstood
-	s, ok := parseSigned(token)
-	if !ok || s.kind != oidTSTInfo || s.content == nil {
-		return
-	}
-	_, _, at, state, _ := s.stamped(func(h crypto.Hash) []byte {
-		sum := h.New()
-		sum.Write(of.signature)
-		return sum.Sum(nil)
-	})
-	if f.Stamp = state; state == Intact {
-		f.Stamped = when(at)
-	}
-}
-
 func (f *Finding) describe(c *x509.Certificate) {
 	if c == nil {
 		return
 	}
-	sum := certificateSum(c)
+	sum := sha256.Sum256(c.Raw)
 	f.Subject, f.Issuer = plain(c.Subject.String()), plain(c.Issuer.String())
 	f.Serial, f.Certificate = bounded(c.SerialNumber.Text(16), maxSerial), hex.EncodeToString(sum[:])
 	f.From, f.Until = when(c.NotBefore), when(c.NotAfter)
