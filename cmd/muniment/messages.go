@@ -562,6 +562,7 @@ var problemTitles = map[string]phrase{
 	"pre-check":                {"The deposit breaks a rule of its tenant's", "该存证不符合贵方自定的规则"},
 	"digest-mismatch":          {"The document is not the one that was announced", "文件与所声明的不一致"},
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},
+	"quota-exceeded":           {"Your tenant has used up its quota of the month", "贵方本月的存证配额已用完"},
 	"rate-limited":             {"Too many deposits of your tenant for now", "贵方目前的存证过多"},
 	"internal":                 {"Internal error of the depository", "存证机构内部错误"},
 	"damaged":                  {"Stored data of the depository is damaged", "存证机构存储的数据已损坏"},

@@ -12,6 +12,7 @@ const (
 	ProblemUnauthorized           = "/problems/unauthorized"
 	ProblemForbidden              = "/problems/forbidden"
 	ProblemNotFound               = "/problems/not-found"
+	ProblemQuotaExceeded          = "/problems/quota-exceeded"
 	ProblemNotHeld                = "/problems/not-held"
 	ProblemNotStamped             = "/problems/not-stamped"
 	ProblemMethodNotAllowed       = "/problems/method-not-allowed"
