@@ -14,7 +14,7 @@ import (
 //
 //	keys/log.pem              the log's Ed25519 key, PKCS#8, unless it is kept elsewhere
 //	keys/log-next.pem         in a rotation, the one that follows it
-//	keys/tenants/<id>.key     one tenant's wrap and index keys (tenantkeys.go); the depository's own is the zero id
+//	keys/tenants/<id>.key     one tenant's wrap and index keys (tenantkeyfiles.go); the depository's own is the zero id
 //	keys/canary.key           the API key of the depository's deposits with itself
 
 func logKeyPath(dir string) string { return filepath.Join(dir, "keys", "log.pem") }
