@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -60,34 +61,74 @@ type Tenant struct {
 	Created              time.Time
 }
 
-// Role is what a principal may do for its tenant.
+// Role is what a principal may do.
 type Role string
 
 const (
-	Depositor  Role = "depositor"  // deposits and reads
-	Compliance Role = "compliance" // reads, holds and erases
-	Auditor    Role = "auditor"    // reads what it supervises
-	Court      Role = "court"      // reads the cases that were opened to it
-	Operator   Role = "operator"   // runs the depository, and reads no deposit
+	Depositor  Role = "depositor"  // deposits, and reads its tenant's deposits
+	Compliance Role = "compliance" // reads, holds and erases its tenant's deposits, and opens them to courts
+	Auditor    Role = "auditor"    // reads the deposits of the tenants that it supervises
+	Court      Role = "court"      // reads what was opened to it
+	Operator   Role = "operator"   // keeps tenants and keys, and reads no deposit
 )
+
+// Roles are all that there are.
+var Roles = []Role{Depositor, Compliance, Auditor, Court, Operator}
 
 // MayDeposit reports whether the role may add entries for its tenant.
 func (r Role) MayDeposit() bool { return r == Depositor }
 
-// MayRead reports whether the role may read its tenant's deposits.
-func (r Role) MayRead() bool { return r == Depositor || r == Compliance || r == Auditor }
+// MayRead reports whether the role may read all that is its own tenant's.
+func (r Role) MayRead() bool { return r == Depositor || r == Compliance }
 
-// MayKeep reports whether the role may hold, release and erase its tenant's deposits.
+// MayKeep reports whether the role may hold, release and erase its tenant's deposits, and
+// open them to courts.
 func (r Role) MayKeep() bool { return r == Compliance }
+
+// MayOperate reports whether the role may keep tenants and keys.
+func (r Role) MayOperate() bool { return r == Operator }
 
 // Principal is an authenticated caller.
 type Principal struct {
-	Tenant Tenant
+	Tenant Tenant // its own; zero of an operator, and of who came by a link
 	Role   Role
 	// Caller names who it is among the tenant's callers, by the means it used: "key:" and
-	// 16 hex digits of the hash of an API key. It tells two callers apart, and gives no
-	// secret away.
+	// 16 hex digits of the hash of an API key, "link:" and the id of a grant. It tells two
+	// callers apart, and gives no secret away.
 	Caller string
+	// At is the tenant whose deposits the call is about; zero: its own.
+	At ID
+	// Supervises are the tenants whose deposits an auditor reads.
+	Supervises []ID
+	// Grant is the one by whose link a court came, which then reads what that opened and
+	// nothing else; zero: it came by itself.
+	Grant ID
+}
+
+// reads returns the tenant whose deposits the call reads. It is the one rule of who reads
+// whose: everything of a tenant is read through it. To a tenant that is not the caller's to
+// read it is ErrNotFound, as to one that never was. A court may look at any, and finds
+// there what Notary.admits lets it.
+func (p Principal) reads() (ID, error) {
+	at := p.At
+	if at == (ID{}) {
+		at = p.Tenant.ID
+	}
+	allowed := false
+	switch p.Role {
+	case Depositor, Compliance:
+		allowed = at == p.Tenant.ID
+	case Auditor:
+		allowed = slices.Contains(p.Supervises, at)
+	case Court:
+		allowed = true
+	default:
+		return ID{}, ErrForbidden
+	}
+	if !allowed || at == (ID{}) { // the depository's own entries are nobody's to read
+		return ID{}, ErrNotFound
+	}
+	return at, nil
 }
 
 // APIKey is what the ledger keeps of an API key: never the key itself.

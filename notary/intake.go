@@ -316,6 +316,12 @@ func (in *intake) record(id ID, held, brief bool) (proofs.Record, error) {
 
 // terms returns the look-up terms of a record, and that of its contract number.
 func (t termer) terms(record proofs.Record) (terms []Term, contract *Term) {
+	if opened := openedBy(record); opened != "" {
+		terms = append(terms, t.term(termGrant, opened))
+		if _, revokes := record.Get("grant.revokes"); !revokes {
+			terms = append(terms, t.term(termGrants, ""))
+		}
+	}
 	for _, m := range record {
 		text, _ := m.Value.Text()
 		switch {

@@ -102,14 +102,21 @@ const (
 	termTurn   = "turn"   // of a deposit's id and the number of the notice
 )
 
-// Notices returns how one of the principal's deposits stands.
+// Notices returns how a deposit stands that is the principal's to read.
 func (n *Notary) Notices(ctx context.Context, who Principal, id ID) (Standing, error) {
-	if !who.Role.MayRead() {
-		return Standing{}, ErrForbidden
-	}
-	row, err := n.deposited(ctx, who.Tenant.ID, id)
+	tenant, err := who.reads()
 	if err != nil {
 		return Standing{}, err
+	}
+	row, err := n.deposited(ctx, tenant, id)
+	if err != nil {
+		return Standing{}, err
+	}
+	if who.Role == Court {
+		o, _ := n.unseal(row) // nil: what it is of is not known any more
+		if err := n.admits(ctx, who, row, o); err != nil {
+			return Standing{}, err
+		}
 	}
 	return n.standing(ctx, row)
 }
@@ -167,10 +174,7 @@ func (n *Notary) standing(ctx context.Context, row Row) (Standing, error) {
 
 // add takes one more notice into account.
 func (s *Standing) add(o *opened) {
-	noted := Noted{
-		ID: o.row.ID, Index: o.row.Index, Time: o.entry.Time, Act: Act(o.text("notice.act")),
-		Matter: o.text("notice.matter"), Reason: o.text("notice.reason"), By: o.text("notice.by"),
-	}
+	noted := o.noted()
 	s.Notices = append(s.Notices, noted)
 	switch noted.Act {
 	case ActHold:
@@ -302,6 +306,22 @@ func (want Notice) check() error {
 
 // notice prepares the entry of a notice.
 func (n *Notary) notice(who Principal, tk TenantKey, want Notice, act Act, row Row, s *Standing) (*prepared, error) {
+	texts := map[string]string{
+		"notice.act": string(act), "notice.deposit": row.ID.String(), "notice.leaf": proofs.LeafHash(row.Entry).String(), "notice.reason": want.Reason,
+	}
+	if want.Matter != "" {
+		texts["notice.matter"] = want.Matter
+	}
+	if act == ActErase {
+		texts["notice.asked"] = s.Asked.ID.String()
+	}
+	key := tk.termer().term(termKey, want.Key)
+	return n.noticeOf(who, tk, texts, "notice.index", row.Index, func(seed proofs.Seed) *intent { return &intent{key, want.content(seed)} })
+}
+
+// noticeOf prepares an entry of kind notice by the principal: these texts, one integer, and
+// what stands in all of them.
+func (n *Notary) noticeOf(who Principal, tk TenantKey, texts map[string]string, name string, number uint64, intended func(proofs.Seed) *intent) (*prepared, error) {
 	received := n.clock.now()
 	id, err := NewID(received, n.config.Rand)
 	if err != nil {
@@ -311,19 +331,9 @@ func (n *Notary) notice(who Principal, tk TenantKey, want Notice, act Act, row R
 	if _, err := io.ReadFull(n.config.Rand, key[:]); err != nil {
 		return nil, err
 	}
-	leaf := proofs.LeafHash(row.Entry)
-	texts := map[string]string{
-		"id": id.String(), "tenant.name": who.Tenant.Name, "notice.act": string(act), "notice.deposit": row.ID.String(),
-		"notice.leaf": leaf.String(), "notice.reason": want.Reason, "notice.by": who.Caller, "provenance.received": proofs.FormatTime(received),
-	}
-	if want.Matter != "" {
-		texts["notice.matter"] = want.Matter
-	}
-	if act == ActErase {
-		texts["notice.asked"] = s.Asked.ID.String()
-	}
-	index, err := proofs.Integer(int64(row.Index))
-	members := []proofs.Member{{Name: "notice.index", Value: index}}
+	texts["id"], texts["tenant.name"], texts["notice.by"], texts["provenance.received"] = id.String(), who.Tenant.Name, who.Caller, proofs.FormatTime(received)
+	integer, err := proofs.Integer(int64(number))
+	members := []proofs.Member{{Name: name, Value: integer}}
 	for name, text := range texts {
 		v, bad := proofs.Text(text)
 		err = errors.Join(err, bad)
@@ -336,10 +346,10 @@ func (n *Notary) notice(who Principal, tk TenantKey, want Notice, act Act, row R
 	if err != nil {
 		return nil, err
 	}
-	keys, terms := key.rowKeys(), tk.termer()
+	keys := key.rowKeys()
 	r := &prepared{kind: proofs.KindNotice, row: Row{Tenant: who.Tenant.ID, ID: id}, disclosures: record.Disclose(keys.seed)}
-	r.terms, _ = terms.terms(record)
-	b := body{record: record, intent: &intent{terms.term(termKey, want.Key), want.content(keys.seed)}}
+	r.terms, _ = tk.termer().terms(record)
+	b := body{record: record, intent: intended(keys.seed)}
 	r.row.Body = b.seal(keys, who.Tenant.ID, id)
 	r.row.Secrets, err = sealSecrets(tk, who.Tenant.ID, id, key, n.config.Rand)
 	return r, err

@@ -85,12 +85,13 @@ func (n *Notary) prove(ctx context.Context, v *view, index uint64, entry proofs.
 	return r, nil
 }
 
-// find returns the tenant's own deposit of that id, opened.
+// find returns the deposit of that id, opened, if it is the principal's to read.
 func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error) {
-	if !who.Role.MayRead() {
-		return nil, ErrForbidden
+	tenant, err := who.reads()
+	if err != nil {
+		return nil, err
 	}
-	row, err := n.config.Ledger.Deposit(ctx, who.Tenant.ID, id)
+	row, err := n.config.Ledger.Deposit(ctx, tenant, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil, ErrNotFound
 	}
@@ -100,6 +101,10 @@ func (n *Notary) find(ctx context.Context, who Principal, id ID) (*opened, error
 	o, err := n.unseal(row)
 	if errors.Is(err, ErrDamaged) {
 		n.ready.damaged(err)
+	}
+	// Before a court is told so much as that it was erased.
+	if shut := n.admits(ctx, who, row, o); shut != nil {
+		return nil, shut
 	}
 	return o, err
 }

@@ -35,16 +35,28 @@ type Found struct {
 	Record proofs.Record
 }
 
-// Search returns the principal's deposits that are published and match, in the
-// order of the log, and the cursor to go on from, 0 at the end.
+// Search returns the deposits of the tenant that the principal reads that are published and
+// match, in the order of the log, and the cursor to go on from, 0 at the end. A court must
+// ask for a case, and one that is not open to it is one that has no deposits.
 func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []Found, next uint64, err error) {
-	if !who.Role.MayRead() {
-		return nil, 0, ErrForbidden
+	tenant, err := who.reads()
+	if err != nil {
+		return nil, 0, err
 	}
 	if s.Limit < 1 || s.Limit > MaxFound {
 		return nil, 0, invalid("limit", "must be 1 to %d", MaxFound)
 	}
-	q, err := n.query(who, s)
+	if who.Role == Court {
+		if s.Contract == "" {
+			return nil, 0, ErrForbidden // it looks for nothing but what was opened to it
+		}
+		if err := n.admitsCase(ctx, who, tenant, s.Contract); errors.Is(err, ErrNotFound) {
+			return nil, 0, nil
+		} else if err != nil {
+			return nil, 0, err
+		}
+	}
+	q, err := n.query(tenant, s)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -107,9 +119,9 @@ func (n *Notary) openFound(ctx context.Context, rows []Row, due time.Time) (foun
 }
 
 // query puts a search into the ledger's words.
-func (n *Notary) query(who Principal, s Search) (Query, error) {
-	q := Query{Tenant: who.Tenant.ID, From: s.From, Since: s.Since, Until: s.Until, Limit: s.Limit}
-	tk, err := n.config.TenantKey(who.Tenant.ID)
+func (n *Notary) query(tenant ID, s Search) (Query, error) {
+	q := Query{Tenant: tenant, From: s.From, Since: s.Since, Until: s.Until, Limit: s.Limit}
+	tk, err := n.config.TenantKey(tenant)
 	if err != nil {
 		return q, n.unavailable(err)
 	}
@@ -126,17 +138,21 @@ func (n *Notary) query(who Principal, s Search) (Query, error) {
 	return q, nil
 }
 
-// Case returns the state of one of the principal's cases, once everything that it
-// counts is published; ErrNotFound if there is no such case.
+// Case returns the state of a case that is the principal's to read, once everything that
+// it counts is published; ErrNotFound if there is no such case.
 func (n *Notary) Case(ctx context.Context, who Principal, contract string) (Case, error) {
-	if !who.Role.MayRead() {
-		return Case{}, ErrForbidden
+	tenant, err := who.reads()
+	if err == nil {
+		err = n.admitsCase(ctx, who, tenant, contract)
 	}
-	tk, err := n.config.TenantKey(who.Tenant.ID)
+	if err != nil {
+		return Case{}, err
+	}
+	tk, err := n.config.TenantKey(tenant)
 	if err != nil {
 		return Case{}, n.unavailable(err)
 	}
-	c, err := n.config.Ledger.Case(ctx, who.Tenant.ID, tk.termer().term(termContract, contract))
+	c, err := n.config.Ledger.Case(ctx, tenant, tk.termer().term(termContract, contract))
 	if errors.Is(err, ErrNotFound) {
 		return Case{}, ErrNotFound
 	}

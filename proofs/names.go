@@ -68,6 +68,14 @@ var names = map[string]Type{
 	"notice.by":      TypeText,
 	"notice.asked":   TypeUUID,
 
+	"grant.case":    TypeText,
+	"grant.deposit": TypeUUID,
+	"grant.index":   TypeInteger,
+	"grant.leaf":    TypeDigest,
+	"grant.to":      TypeUUID,
+	"grant.until":   TypeTime,
+	"grant.revokes": TypeUUID,
+
 	"facts.operator":              TypeText,
 	"facts.operator.registration": TypeText,
 	"facts.operator.address":      TypeText,

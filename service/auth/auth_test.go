@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,7 +48,7 @@ func TestAuthenticate(t *testing.T) {
 		t.Errorf("accounts that do not answer: %v", err)
 	}
 	for range 3 {
-		if p, err := ask(); err != nil || p != (notary.Principal{Tenant: tenant, Role: notary.Compliance, Caller: fmt.Sprintf("key:%x", hash[:8])}) {
+		if p, err := ask(); err != nil || !reflect.DeepEqual(p, notary.Principal{Tenant: tenant, Role: notary.Compliance, Caller: fmt.Sprintf("key:%x", hash[:8])}) {
 			t.Errorf("%+v, %v", p, err)
 		}
 	}
