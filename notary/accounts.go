@@ -39,13 +39,38 @@ func (k *KeptAccounts) CreateTenant(ctx context.Context, t Tenant) error {
 	return k.accounts.CreateTenant(ctx, t)
 }
 
-// CreateAPIKey implements Accounts.
+// CreateAPIKey implements Accounts. Of a key that waits to be confirmed there is no copy: it
+// is none yet.
 func (k *KeptAccounts) CreateAPIKey(ctx context.Context, a APIKey) error {
-	copied := keptKeyOf(a)
-	if err := k.keep(ctx, copied.name(), copied); err != nil {
-		return err
+	if !a.Pending() {
+		copied := keptKeyOf(a)
+		if err := k.keep(ctx, copied.name(), copied); err != nil {
+			return err
+		}
 	}
 	return k.accounts.CreateAPIKey(ctx, a)
+}
+
+// ConfirmAPIKey implements Accounts. The copy comes last: one that came first, of a key that
+// is taken away at the same moment, would bring that back.
+func (k *KeptAccounts) ConfirmAPIKey(ctx context.Context, hash [32]byte, by string, at time.Time) error {
+	done := k.accounts.ConfirmAPIKey(ctx, hash, by, at)
+	if done != nil && !errors.Is(done, ErrConflict) { // it may be confirmed without its copy
+		return done
+	}
+	a, err := k.accounts.APIKey(ctx, hash)
+	copied := keptKeyOf(APIKey{Hash: hash})
+	if err == nil && !a.Pending() {
+		copied = keptKeyOf(a)
+		err = k.keep(ctx, copied.name(), copied)
+	}
+	if err == nil {
+		_, err = k.accounts.APIKey(ctx, hash)
+	}
+	if errors.Is(err, ErrNotFound) { // taken away since
+		err = k.copies.DropAccount(ctx, k.origin, copied.name())
+	}
+	return errors.Join(done, err)
 }
 
 // DeleteAPIKey implements Accounts. The copy goes first: a recovery must not bring a key back
@@ -91,15 +116,16 @@ func CopyAccounts(ctx context.Context, accounts Accounts, copies Segments, origi
 	}
 	hashes, err := accounts.APIKeys(ctx)
 	for _, a := range hashes {
-		if err == nil {
+		if err == nil && !a.Pending() {
 			copied := keptKeyOf(a)
 			err = k.keep(ctx, copied.name(), copied)
+			keys++
 		}
 	}
 	if err == nil {
 		err = k.dropOthers(ctx, all, hashes)
 	}
-	return len(all), len(hashes), err
+	return len(all), keys, err
 }
 
 // dropOthers takes away the copies of accounts that are not among those.
@@ -145,10 +171,11 @@ type keptTenant struct {
 	Created      time.Time `json:"created"`
 	Verified     string    `json:"verified,omitempty"`
 	VerifiedBy   string    `json:"verified_by,omitempty"`
+	Request      string    `json:"request,omitempty"` // hex
 }
 
 func keptTenantOf(t Tenant) keptTenant {
-	return keptTenant{t.ID.String(), t.Name, t.Registration, t.Created, t.Verified, t.VerifiedBy}
+	return keptTenant{t.ID.String(), t.Name, t.Registration, t.Created, t.Verified, t.VerifiedBy, keptRequest(t.Request)}
 }
 
 type keptKey struct {
@@ -158,10 +185,39 @@ type keptKey struct {
 	Created time.Time `json:"created"`
 	Name    string    `json:"name,omitempty"`
 	Expires time.Time `json:"expires,omitzero"`
+
+	Supervises  []string  `json:"supervises,omitempty"`
+	Request     string    `json:"request,omitempty"` // hex
+	AskedBy     string    `json:"asked_by,omitempty"`
+	ConfirmedBy string    `json:"confirmed_by,omitempty"`
+	Confirmed   time.Time `json:"confirmed,omitzero"`
 }
 
 func keptKeyOf(a APIKey) keptKey {
-	return keptKey{hex.EncodeToString(a.Hash[:]), a.Tenant.String(), a.Role, a.Created, a.Name, a.Expires}
+	k := keptKey{
+		Hash: hex.EncodeToString(a.Hash[:]), Tenant: a.Tenant.String(), Role: a.Role, Created: a.Created, Name: a.Name, Expires: a.Expires,
+		Request: keptRequest(a.Request), AskedBy: a.AskedBy, ConfirmedBy: a.ConfirmedBy, Confirmed: a.Confirmed,
+	}
+	for _, id := range a.Supervises {
+		k.Supervises = append(k.Supervises, id.String())
+	}
+	return k
+}
+
+func keptRequest(digest [32]byte) string {
+	if digest == ([32]byte{}) {
+		return ""
+	}
+	return hex.EncodeToString(digest[:])
+}
+
+func parseRequest(text string) (digest [32]byte, err error) {
+	raw, err := hex.DecodeString(text)
+	if err == nil && len(raw) != 0 && len(raw) != len(digest) {
+		err = ErrDamaged
+	}
+	copy(digest[:], raw)
+	return digest, err
 }
 
 func (t keptTenant) name() string { return "tenant-" + t.ID }
@@ -200,10 +256,11 @@ func parseTenant(name string, body []byte) (Tenant, error) {
 	var t keptTenant
 	err := json.Unmarshal(body, &t)
 	id, bad := ParseID(t.ID)
-	if err != nil || bad != nil || name != t.name() {
+	request, wrong := parseRequest(t.Request)
+	if err != nil || bad != nil || wrong != nil || name != t.name() {
 		return Tenant{}, fmt.Errorf("%w: the copy of a tenant", ErrDamaged)
 	}
-	return Tenant{ID: id, Name: t.Name, Registration: t.Registration, Created: t.Created, Verified: t.Verified, VerifiedBy: t.VerifiedBy}, nil
+	return Tenant{ID: id, Name: t.Name, Registration: t.Registration, Created: t.Created, Verified: t.Verified, VerifiedBy: t.VerifiedBy, Request: request}, nil
 }
 
 func parseKey(name string, body []byte) (APIKey, error) {
@@ -211,7 +268,19 @@ func parseKey(name string, body []byte) (APIKey, error) {
 	err := json.Unmarshal(body, &k)
 	tenant, bad := ParseID(k.Tenant)
 	hash, wrong := hex.DecodeString(k.Hash)
-	a := APIKey{Tenant: tenant, Role: k.Role, Created: k.Created, Name: k.Name, Expires: k.Expires}
+	a := APIKey{
+		Tenant: tenant, Role: k.Role, Created: k.Created, Name: k.Name, Expires: k.Expires,
+		AskedBy: k.AskedBy, ConfirmedBy: k.ConfirmedBy, Confirmed: k.Confirmed,
+	}
+	for _, text := range k.Supervises {
+		id, unreadable := ParseID(text)
+		a.Supervises, bad = append(a.Supervises, id), errors.Join(bad, unreadable)
+	}
+	if request, unreadable := parseRequest(k.Request); unreadable == nil {
+		a.Request = request
+	} else {
+		bad = unreadable
+	}
 	if err != nil || bad != nil || wrong != nil || len(hash) != len(a.Hash) || name != k.name() {
 		return APIKey{}, fmt.Errorf("%w: the copy of an API key", ErrDamaged)
 	}

@@ -59,6 +59,9 @@ type Tenant struct {
 	// record beside the name. Both or neither.
 	Verified, VerifiedBy string
 	Created              time.Time
+	// Request is the digest of the Idempotency-Key under which it was asked for over HTTP;
+	// zero: it was made on the machine.
+	Request [32]byte
 }
 
 // Role is what a principal may do.
@@ -134,11 +137,37 @@ func (p Principal) reads() (ID, error) {
 // APIKey is what the ledger keeps of an API key: never the key itself.
 type APIKey struct {
 	Hash    [32]byte // SHA-256 of the key's text; the key has 256 random bits
-	Tenant  ID
+	Tenant  ID       // zero of an operator's
 	Role    Role
 	Created time.Time
 	Name    string    // what the operator calls it; may be empty
 	Expires time.Time // from when on it is refused; zero: never
+	// Supervises are the tenants that a key of the role auditor reads, at most MaxSupervised.
+	Supervises []ID
+
+	// Request is as in Tenant.
+	Request [32]byte
+	// AskedBy is the caller that asked for it over HTTP; empty: it was made on the machine,
+	// which takes nobody else.
+	AskedBy string
+	// ConfirmedBy is the other caller that confirmed it, Confirmed when.
+	ConfirmedBy string
+	Confirmed   time.Time
+}
+
+// MaxSupervised is how many tenants one key may supervise.
+const MaxSupervised = 100
+
+// TakesTwo reports whether a key of the role takes two callers, where it is asked for over
+// HTTP: such keys read or erase what others deposited, or make more keys.
+func (r Role) TakesTwo() bool { return r == Compliance || r == Auditor || r == Operator }
+
+// Pending reports whether the key waits for another caller to confirm it, and is none.
+func (k APIKey) Pending() bool { return k.AskedBy != "" && k.ConfirmedBy == "" && k.Role.TakesTwo() }
+
+// Lapsed reports whether the key was asked for so long ago that nobody can confirm it.
+func (k APIKey) Lapsed(now time.Time) bool {
+	return k.Pending() && !now.Before(k.Created.Add(AskedFor))
 }
 
 // Caller is how a principal with the key is called.

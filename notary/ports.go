@@ -270,14 +270,20 @@ type Ledger interface {
 // Accounts is who may call: tenants and the hashes of their API keys. The
 // drivers of Ledger implement it too.
 type Accounts interface {
-	// CreateTenant stores a tenant, durable on return. ErrExists if its id is taken.
+	// CreateTenant stores a tenant, durable on return. ErrExists if its id, or its Request
+	// unless that is zero, is taken.
 	CreateTenant(ctx context.Context, t Tenant) error
 	// Tenant returns the tenant of that id, or ErrNotFound.
 	Tenant(ctx context.Context, id ID) (Tenant, error)
 	// Tenants returns all tenants in ascending order of id.
 	Tenants(ctx context.Context) ([]Tenant, error)
-	// CreateAPIKey stores the hash of a key, durable on return. ErrExists if it is there.
+	// CreateAPIKey stores the hash of a key, durable on return. ErrExists if it is there, or
+	// a key with its Request unless that is zero. A program that knows nothing of keys that
+	// wait to be confirmed must take one that does for a key that has ended.
 	CreateAPIKey(ctx context.Context, k APIKey) error
+	// ConfirmAPIKey confirms a key that is Pending, durable on return; of two at once one
+	// does. ErrNotFound if it is not there, ErrConflict if it is not Pending.
+	ConfirmAPIKey(ctx context.Context, hash [32]byte, by string, at time.Time) error
 	// DeleteAPIKey takes a key away, durable on return. ErrNotFound if it is not there.
 	DeleteAPIKey(ctx context.Context, hash [32]byte) error
 	// APIKey returns the key of that hash, or ErrNotFound.

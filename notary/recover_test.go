@@ -753,12 +753,21 @@ func TestKeptAccounts(t *testing.T) {
 	}
 	keys := []notary.APIKey{
 		{Hash: [32]byte{1}, Tenant: tenants[0].ID, Role: notary.Depositor, Created: time.UnixMilli(3).UTC()},
-		{Hash: [32]byte{2}, Tenant: tenants[1].ID, Role: notary.Compliance, Created: time.UnixMilli(4).UTC()},
+		{
+			Hash: [32]byte{2}, Tenant: tenants[1].ID, Role: notary.Auditor, Created: time.UnixMilli(4).UTC(), Request: [32]byte{7},
+			AskedBy: "key:a", Supervises: []notary.ID{tenants[0].ID},
+		},
 	}
 	for i := range tenants {
 		if err := errors.Join(kept.CreateTenant(t.Context(), tenants[i]), kept.CreateAPIKey(t.Context(), keys[i])); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if made, madeKeys, err := notary.RestoreAccounts(t.Context(), notarytest.NewLedger(nil), copies, origin); made != 2 || madeKeys != 1 || err != nil {
+		t.Errorf("while a key waits: %d tenants, %d keys, %v", made, madeKeys, err)
+	}
+	if err := kept.ConfirmAPIKey(t.Context(), keys[1].Hash, "key:b", time.UnixMilli(5).UTC()); err != nil {
+		t.Fatal(err)
 	}
 	if err := kept.CreateTenant(t.Context(), tenants[0]); !errors.Is(err, notary.ErrExists) {
 		t.Errorf("a tenant twice: %v", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/muniment/muniment/notary"
 )
@@ -13,6 +14,11 @@ func (l *Ledger) CreateTenant(ctx context.Context, t notary.Tenant) error {
 	return l.call(ctx, "CreateTenant", func(s *LedgerState) error {
 		if _, taken := s.Tenants[t.ID]; taken {
 			return notary.ErrExists
+		}
+		for _, other := range s.Tenants {
+			if t.Request != ([32]byte{}) && other.Request == t.Request {
+				return notary.ErrExists
+			}
 		}
 		s.Tenants[t.ID] = t
 		return nil
@@ -42,7 +48,33 @@ func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
 		if _, taken := s.APIKeys[k.Hash]; taken {
 			return notary.ErrExists
 		}
-		s.APIKeys[k.Hash] = k
+		for _, other := range s.APIKeys {
+			if k.Request != ([32]byte{}) && other.Request == k.Request {
+				return notary.ErrExists
+			}
+		}
+		s.APIKeys[k.Hash] = cloneAPIKey(k)
+		return nil
+	})
+}
+
+func cloneAPIKey(k notary.APIKey) notary.APIKey {
+	k.Supervises = slices.Clone(k.Supervises)
+	return k
+}
+
+// ConfirmAPIKey implements notary.Accounts.
+func (l *Ledger) ConfirmAPIKey(ctx context.Context, hash [32]byte, by string, at time.Time) error {
+	return l.call(ctx, "ConfirmAPIKey", func(s *LedgerState) error {
+		k, err := found(s.APIKeys, hash)
+		if err == nil && !k.Pending() {
+			err = notary.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		k.ConfirmedBy, k.Confirmed = by, at
+		s.APIKeys[hash] = k
 		return nil
 	})
 }
@@ -68,7 +100,7 @@ func (l *Ledger) APIKeys(ctx context.Context) ([]notary.APIKey, error) {
 	return read(ctx, l, "APIKeys", func(s *LedgerState) ([]notary.APIKey, error) {
 		var keys []notary.APIKey
 		for _, k := range s.APIKeys {
-			keys = append(keys, k)
+			keys = append(keys, cloneAPIKey(k))
 		}
 		slices.SortFunc(keys, func(a, b notary.APIKey) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
 		return keys, nil

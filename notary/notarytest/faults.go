@@ -142,7 +142,7 @@ func (f *Faults) check(fault Fault) {
 
 // writes are the calls that can lie: they write, and return an error alone or a
 // count that the caller could know.
-var writes = []string{"Commit", "Publish", "Stamp", "Renew", "CreateTenant", "CreateAPIKey", "DeleteAPIKey", "Put", "Delete", "Hold", "Retain", "Erase", "Advance", "Lead", "Resign", "Announce", "EditKeys", "KeepAccount", "DropAccount", "Freeze"}
+var writes = []string{"Commit", "Publish", "Stamp", "Renew", "CreateTenant", "CreateAPIKey", "ConfirmAPIKey", "DeleteAPIKey", "Put", "Delete", "Hold", "Retain", "Erase", "Advance", "Lead", "Resign", "Announce", "EditKeys", "KeepAccount", "DropAccount", "Freeze"}
 
 // next counts a call and returns its fault.
 func (f *Faults) next(call string) Fault {

@@ -52,13 +52,16 @@ func (a *Authenticator) byKey(ctx context.Context, text string) (notary.Principa
 	if err != nil {
 		return notary.Principal{}, time.Time{}, fmt.Errorf("%w: looking up an API key: %w", notary.ErrUnavailable, err)
 	}
-	if key.Expired(time.Now()) {
+	if key.Expired(time.Now()) || key.Pending() {
 		return notary.Principal{}, time.Time{}, ErrUnauthenticated
 	}
-	tenant, err := a.accounts.Tenant(ctx, key.Tenant)
+	p := notary.Principal{Role: key.Role, Caller: key.Caller(), Supervises: key.Supervises}
+	if key.Role != notary.Operator || key.Tenant != (notary.ID{}) { // an operator is of no tenant
+		p.Tenant, err = a.accounts.Tenant(ctx, key.Tenant)
+	}
 	if err != nil {
 		// A key without its tenant is damage, not a stranger.
 		return notary.Principal{}, time.Time{}, fmt.Errorf("%w: looking up an API key's tenant: %w", notary.ErrUnavailable, err)
 	}
-	return notary.Principal{Tenant: tenant, Role: key.Role, Caller: key.Caller()}, key.Expires, nil
+	return p, key.Expires, nil
 }

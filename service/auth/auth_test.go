@@ -138,3 +138,66 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestRolesOfKeys: a key brings what it is for: an auditor's the tenants that it supervises,
+// an operator's no tenant; and one that waits to be confirmed is none.
+func TestRolesOfKeys(t *testing.T) {
+	ledger := notarytest.NewLedger(nil)
+	keys := New(Config{Accounts: ledger})
+	must(t, ledger.CreateTenant(t.Context(), notary.Tenant{ID: notary.ID{1}, Name: "Bank"}))
+	ask := func(k notary.APIKey) (notary.Principal, error) {
+		text, hash := NewKey()
+		k.Hash = hash
+		must(t, ledger.CreateAPIKey(t.Context(), k))
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+text)
+		p, err := keys.Authenticate(r)
+		if _, known := keys.Known(r); known != (err == nil) {
+			t.Errorf("%s: known %v, %v", k.Role, known, err)
+		}
+		return p, err
+	}
+	if p, err := ask(notary.APIKey{Tenant: notary.ID{1}, Role: notary.Auditor, Supervises: []notary.ID{{5}, {6}}}); err != nil || len(p.Supervises) != 2 || p.Supervises[1] != (notary.ID{6}) || p.At != (notary.ID{}) {
+		t.Errorf("auditor: %+v, %v", p, err)
+	}
+	if p, err := ask(notary.APIKey{Role: notary.Operator}); err != nil || p.Role != notary.Operator || p.Tenant != (notary.Tenant{}) {
+		t.Errorf("operator: %+v, %v", p, err)
+	}
+	if _, err := ask(notary.APIKey{Role: notary.Depositor}); !errors.Is(err, notary.ErrUnavailable) {
+		t.Errorf("depositor of no tenant: %v", err)
+	}
+	for _, role := range notary.Roles {
+		k := notary.APIKey{Tenant: notary.ID{1}, Role: role, AskedBy: "key:a"}
+		if _, err := ask(k); errors.Is(err, ErrUnauthenticated) != role.TakesTwo() {
+			t.Errorf("%s, asked for by one: %v", role, err)
+		}
+		k.ConfirmedBy = "key:b"
+		if _, err := ask(k); err != nil {
+			t.Errorf("%s, confirmed by another: %v", role, err)
+		}
+	}
+}
+
+// TestLinkText: one spelling a link, and none of a key's.
+func TestLinkText(t *testing.T) {
+	want := notary.Link{Tenant: notary.ID{1}, Grant: notary.ID{2}, Secret: [32]byte{3}}
+	text := LinkText(want)
+	key, _ := NewKey()
+	for header, e := range map[string]struct{ good, borne bool }{
+		"Bearer " + text: {true, true}, "bearer " + text: {true, true},
+		"Bearer " + text + "=": {false, true}, "Bearer " + text[:len(text)-1]: {false, true}, "Bearer " + text[:len(text)-1] + "B": {false, true}, "Bearer mnl_": {false, true},
+		"Bearer " + key: {}, "Basic " + text: {}, text: {}, "": {}, "Bearer MNL_" + text[4:]: {}, "Bearer  " + text: {},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", header)
+		got, borne, err := Link(r)
+		if borne != e.borne || (err == nil) != e.good || e.good && got != want {
+			t.Errorf("%q: %+v, %v, %v", header, got, borne, err)
+		}
+	}
+	twice := httptest.NewRequest("GET", "/", nil)
+	twice.Header["Authorization"] = []string{"Bearer " + text, "Bearer " + text}
+	if _, borne, err := Link(twice); borne || err == nil {
+		t.Error("two headers")
+	}
+}

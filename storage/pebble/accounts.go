@@ -13,7 +13,11 @@ import (
 
 // CreateTenant implements notary.Accounts.
 func (l *Ledger) CreateTenant(ctx context.Context, t notary.Tenant) error {
-	if err := l.insert(ctx, idKey(nil, tableTenants, t.ID), appendTenant(nil, &t)); err != nil {
+	values := []value{{idKey(nil, tableTenants, t.ID), appendTenant(nil, &t)}}
+	if t.Request != ([32]byte{}) {
+		values = append(values, value{hashKey32(tableRequests, t.Request), nil}, value{idKey(nil, tableTenantMore, t.ID), t.Request[:]})
+	}
+	if err := l.insert(ctx, values...); err != nil {
 		return fmt.Errorf("create tenant %v: %w", t.ID, err)
 	}
 	return nil
@@ -35,14 +39,39 @@ func (l *Ledger) Tenant(ctx context.Context, id notary.ID) (notary.Tenant, error
 		return notary.Tenant{}, corrupt("tenant %v: %v", id, err)
 	}
 	t.ID = id
-	return t, nil
+	return t, l.moreOfTenant(v.snapshot, &t)
+}
+
+// moreOfTenant reads what stands beside a tenant.
+func (l *Ledger) moreOfTenant(r engine.Reader, t *notary.Tenant) error {
+	request, err := l.get(r, idKey(nil, tableTenantMore, t.ID))
+	if errors.Is(err, notary.ErrNotFound) {
+		return nil
+	}
+	copy(t.Request[:], request)
+	return err
+}
+
+// moreOfKey reads what stands beside an API key.
+func (l *Ledger) moreOfKey(r engine.Reader, k *notary.APIKey) error {
+	fields, err := l.get(r, hashKey32(tableKeyMore, k.Hash))
+	if errors.Is(err, notary.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = decodeKeyMore(fields, k)
+	}
+	return err
 }
 
 // Tenants implements notary.Accounts.
 func (l *Ledger) Tenants(ctx context.Context) (tenants []notary.Tenant, err error) {
-	err = l.eachAccount(ctx, tableTenants, idKeySize, func(key, fields []byte) error {
+	err = l.eachAccount(ctx, tableTenants, idKeySize, func(r engine.Reader, key, fields []byte) error {
 		t, err := decodeTenant(fields)
 		t.ID = notary.ID(key)
+		if err == nil {
+			err = l.moreOfTenant(r, &t)
+		}
 		tenants = append(tenants, t)
 		return err
 	})
@@ -51,9 +80,12 @@ func (l *Ledger) Tenants(ctx context.Context) (tenants []notary.Tenant, err erro
 
 // APIKeys implements notary.Accounts.
 func (l *Ledger) APIKeys(ctx context.Context) (keys []notary.APIKey, err error) {
-	err = l.eachAccount(ctx, tableAPIKeys, 1+32, func(key, fields []byte) error {
+	err = l.eachAccount(ctx, tableAPIKeys, 1+32, func(r engine.Reader, key, fields []byte) error {
 		k, err := decodeAPIKey(fields)
 		k.Hash = [32]byte(key)
+		if err == nil {
+			err = l.moreOfKey(r, &k)
+		}
 		keys = append(keys, k)
 		return err
 	})
@@ -61,7 +93,7 @@ func (l *Ledger) APIKeys(ctx context.Context) (keys []notary.APIKey, err error) 
 }
 
 // eachAccount calls fn with every value of a table, and its key without the table.
-func (l *Ledger) eachAccount(ctx context.Context, table byte, size int, fn func(key, fields []byte) error) (err error) {
+func (l *Ledger) eachAccount(ctx context.Context, table byte, size int, fn func(r engine.Reader, key, fields []byte) error) (err error) {
 	v, err := l.begin(ctx)
 	if err != nil {
 		return err
@@ -83,7 +115,7 @@ func (l *Ledger) eachAccount(ctx context.Context, table byte, size int, fn func(
 			err = errors.New("its key has another length")
 		}
 		if err == nil {
-			err = fn(it.Key()[1:], fields)
+			err = fn(v.snapshot, it.Key()[1:], fields)
 		}
 		if err != nil {
 			return corrupt("account %x: %v", it.Key(), err)
@@ -94,10 +126,34 @@ func (l *Ledger) eachAccount(ctx context.Context, table byte, size int, fn func(
 
 // CreateAPIKey implements notary.Accounts.
 func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
-	if err := l.insert(ctx, apiKeyKey(k.Hash), appendAPIKey(nil, &k)); err != nil {
+	values := []value{{hashKey32(tableAPIKeys, k.Hash), appendAPIKey(nil, &k)}}
+	if more := appendKeyMore(nil, &k); more != nil {
+		values = append(values, value{hashKey32(tableKeyMore, k.Hash), more})
+	}
+	if k.Request != ([32]byte{}) {
+		values = append(values, value{hashKey32(tableRequests, k.Request), nil})
+	}
+	if err := l.insert(ctx, values...); err != nil {
 		return fmt.Errorf("create API key: %w", err)
 	}
 	return nil
+}
+
+// ConfirmAPIKey implements notary.Accounts.
+func (l *Ledger) ConfirmAPIKey(ctx context.Context, hash [32]byte, by string, at time.Time) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	k, err := l.apiKey(l.db, hash)
+	if err == nil && !k.Pending() {
+		err = fmt.Errorf("API key: %w", notary.ErrConflict)
+	}
+	if err != nil {
+		return err
+	}
+	k.ConfirmedBy, k.Confirmed = by, at
+	return l.writeAll([]value{{hashKey32(tableAPIKeys, hash), appendAPIKey(nil, &k)}, {hashKey32(tableKeyMore, hash), appendKeyMore(nil, &k)}})
 }
 
 // DeleteAPIKey implements notary.Accounts.
@@ -106,14 +162,11 @@ func (l *Ledger) DeleteAPIKey(ctx context.Context, hash [32]byte) error {
 		return err
 	}
 	defer l.unlock()
-	there, err := l.has(apiKeyKey(hash))
+	k, err := l.apiKey(l.db, hash)
 	if err != nil {
 		return err
 	}
-	if !there {
-		return fmt.Errorf("API key: %w", notary.ErrNotFound)
-	}
-	return l.remove(apiKeyKey(hash))
+	return l.remove(hashKey32(tableAPIKeys, hash), hashKey32(tableKeyMore, hash), hashKey32(tableRequests, k.Request))
 }
 
 // APIKey implements notary.Accounts.
@@ -123,35 +176,62 @@ func (l *Ledger) APIKey(ctx context.Context, hash [32]byte) (notary.APIKey, erro
 		return notary.APIKey{}, err
 	}
 	defer l.end(v)
-	fields, err := l.get(v.snapshot, apiKeyKey(hash))
+	return l.apiKey(v.snapshot, hash)
+}
+
+func (l *Ledger) apiKey(r engine.Reader, hash [32]byte) (notary.APIKey, error) {
+	fields, err := l.get(r, hashKey32(tableAPIKeys, hash))
 	if err != nil {
 		return notary.APIKey{}, fmt.Errorf("API key: %w", err)
 	}
 	k, err := decodeAPIKey(fields)
+	k.Hash = hash
+	if err == nil {
+		err = l.moreOfKey(r, &k)
+	}
 	if err != nil {
 		return notary.APIKey{}, corrupt("API key: %v", err)
 	}
-	k.Hash = hash
 	return k, nil
 }
 
-// insert stores a new value, durable on return, or ErrExists.
-func (l *Ledger) insert(ctx context.Context, key, fields []byte) error {
+// value is one to be stored.
+type value struct{ key, fields []byte }
+
+// insert stores new values at once, durable on return, or ErrExists if one is there.
+func (l *Ledger) insert(ctx context.Context, values ...value) error {
 	if err := l.lock(ctx); err != nil {
 		return err
 	}
 	defer l.unlock()
-	taken, err := l.has(key)
-	if err != nil {
+	for _, v := range values {
+		taken, err := l.has(v.key)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return notary.ErrExists
+		}
+	}
+	return l.writeAll(values)
+}
+
+// writeAll stores values at once, durable on return. The caller holds the lock of the head.
+func (l *Ledger) writeAll(values []value) error {
+	need := 0
+	for _, v := range values {
+		need += len(v.key) + len(v.fields)
+	}
+	if err := l.room(uint64(need)); err != nil {
 		return err
 	}
-	if taken {
-		return notary.ErrExists
+	b := l.db.NewBatch()
+	for _, v := range values {
+		if err := b.Set(v.key, sealed(v.key, v.fields), nil); err != nil {
+			return err
+		}
 	}
-	if err := l.room(uint64(len(key) + len(fields))); err != nil {
-		return err
-	}
-	return l.write(key, fields)
+	return l.commit(b)
 }
 
 func appendTenant(dst []byte, t *notary.Tenant) []byte {
@@ -184,12 +264,12 @@ func appendAPIKey(dst []byte, k *notary.APIKey) []byte {
 	dst = append(dst, k.Tenant[:]...)
 	dst = appendUint64(dst, uint64(k.Created.UnixMicro()))
 	dst = appendCounted(dst, []byte(k.Role))
-	if k.Name == "" && k.Expires.IsZero() { // as before keys had a name and an end
+	if k.Name == "" && k.Expires.IsZero() && !k.Pending() { // as before keys had a name and an end
 		return dst
 	}
-	var expires int64
-	if !k.Expires.IsZero() {
-		expires = k.Expires.UnixMicro()
+	expires := microOrZero(k.Expires)
+	if k.Pending() { // to a program that does not know of it, it has ended
+		expires = 1
 	}
 	return appendCounted(appendUint64(dst, uint64(expires)), []byte(k.Name))
 }
@@ -211,4 +291,46 @@ func decodeAPIKey(fields []byte) (notary.APIKey, error) {
 		return notary.APIKey{}, err
 	}
 	return k, nil
+}
+
+// microOrZero is a time in microseconds of Unix, 0 where it is zero.
+func microOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func timeOrZero(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// appendKeyMore is what stands beside an API key, nil if there is nothing.
+func appendKeyMore(dst []byte, k *notary.APIKey) []byte {
+	if len(k.Supervises) == 0 && k.Request == ([32]byte{}) && k.AskedBy == "" {
+		return nil
+	}
+	dst = append(dst, k.Request[:]...)
+	dst = appendUint64(dst, uint64(microOrZero(k.Expires)))
+	dst = appendUint64(dst, uint64(microOrZero(k.Confirmed)))
+	dst = appendCounted(dst, []byte(k.AskedBy))
+	dst = appendCounted(dst, []byte(k.ConfirmedBy))
+	for _, id := range k.Supervises {
+		dst = append(dst, id[:]...)
+	}
+	return dst
+}
+
+func decodeKeyMore(fields []byte, k *notary.APIKey) error {
+	d := decoder{rest: fields}
+	copy(k.Request[:], d.bytes(len(k.Request)))
+	k.Expires, k.Confirmed = timeOrZero(int64(d.uint64())), timeOrZero(int64(d.uint64()))
+	k.AskedBy, k.ConfirmedBy = string(d.counted()), string(d.counted())
+	for len(d.rest) > 0 && !d.short {
+		k.Supervises = append(k.Supervises, d.id())
+	}
+	return d.finish()
 }

@@ -380,11 +380,13 @@ func (l *Ledger) write(key, fields []byte) error {
 	return l.commit(b)
 }
 
-// remove deletes one value, durable on return. The caller holds the lock of the head.
-func (l *Ledger) remove(key []byte) error {
+// remove deletes values at once, durable on return. The caller holds the lock of the head.
+func (l *Ledger) remove(keys ...[]byte) error {
 	b := l.db.NewBatch()
-	if err := b.Delete(key, nil); err != nil {
-		return err
+	for _, key := range keys {
+		if err := b.Delete(key, nil); err != nil {
+			return err
+		}
 	}
 	return l.commit(b)
 }

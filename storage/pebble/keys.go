@@ -8,12 +8,14 @@ import (
 	"slices"
 	"time"
 
+	engine "github.com/cockroachdb/pebble/v2"
+
 	"github.com/muniment/muniment/notary"
 )
 
 // KeyStates implements notary.Keys.
 func (l *Ledger) KeyStates(ctx context.Context) (states []notary.KeyState, err error) {
-	err = l.eachAccount(ctx, tableKeyStates, idKeySize, func(key, fields []byte) error {
+	err = l.eachAccount(ctx, tableKeyStates, idKeySize, func(_ engine.Reader, key, fields []byte) error {
 		s := notary.KeyState{Tenant: notary.ID(key)}
 		d := decoder{rest: fields}
 		s.Version, s.State = d.uint64(), d.counted()

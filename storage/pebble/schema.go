@@ -37,6 +37,9 @@ import (
 //	y number                       renewal                   Renew
 //	n tenant                       tenant                    CreateTenant
 //	a hash                         API key                   CreateAPIKey, DeleteAPIKey
+//	b hash                         what else is of an API key    CreateAPIKey, ConfirmAPIKey, DeleteAPIKey
+//	o request                      nothing                   CreateTenant, CreateAPIKey; deleted by DeleteAPIKey
+//	x tenant                       request                   CreateTenant
 //	w tenant id                    webhook                   CreateWebhook, SaveWebhook, ResealWebhook
 //	g tenant                       state of a rotation       SaveKeyState
 //
@@ -76,6 +79,10 @@ const (
 	tableWebhooks   = 'w'
 	tableKeyStates  = 'g'
 	tableUsages     = 'u'
+	// What an older program need not know of accounts stands beside them.
+	tableKeyMore    = 'b'
+	tableRequests   = 'o'
+	tableTenantMore = 'x'
 )
 
 // schemaVersion is raised by a change that an older program would misread. A
@@ -132,6 +139,5 @@ func monthKey(dst []byte, tenant notary.ID, month notary.Month) []byte {
 	return binary.BigEndian.AppendUint32(idKey(dst, tableUsages, tenant), uint32(month))
 }
 
-func apiKeyKey(hash [32]byte) []byte {
-	return append([]byte{tableAPIKeys}, hash[:]...)
-}
+// hashKey32 is the key in the tables a, b and o.
+func hashKey32(table byte, hash [32]byte) []byte { return append([]byte{table}, hash[:]...) }

@@ -14,7 +14,7 @@ import (
 
 // Stamp implements notary.Ledger.
 func (l *Ledger) Stamp(ctx context.Context, s notary.Stamp) error {
-	if err := l.insert(ctx, indexKey(nil, tableStamps, s.Size), s.Record); err != nil {
+	if err := l.insert(ctx, value{indexKey(nil, tableStamps, s.Size), s.Record}); err != nil {
 		return fmt.Errorf("stamp at size %d: %w", s.Size, err)
 	}
 	return nil
@@ -38,7 +38,7 @@ func (l *Ledger) Stamps(ctx context.Context, from uint64, limit int) (stamps []n
 // Renew implements notary.Ledger.
 func (l *Ledger) Renew(ctx context.Context, r notary.Renewal) error {
 	fields := appendCounted(appendUint64(appendUint64(nil, r.First), r.Last), r.Data)
-	if err := l.insert(ctx, indexKey(nil, tableRenewals, r.Number), fields); err != nil {
+	if err := l.insert(ctx, value{indexKey(nil, tableRenewals, r.Number), fields}); err != nil {
 		return fmt.Errorf("renewal %d: %w", r.Number, err)
 	}
 	return nil

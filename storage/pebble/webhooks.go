@@ -22,7 +22,7 @@ func webhookKey(tenant, id notary.ID) []byte {
 // CreateWebhook implements notary.Webhooks.
 func (l *Ledger) CreateWebhook(ctx context.Context, w notary.Webhook) error {
 	w.Version = 0
-	if err := l.insert(ctx, webhookKey(w.Tenant, w.ID), appendWebhook(&w)); err != nil {
+	if err := l.insert(ctx, value{webhookKey(w.Tenant, w.ID), appendWebhook(&w)}); err != nil {
 		return fmt.Errorf("create webhook: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,21 +27,43 @@ func (l *Ledger) insert(ctx context.Context, sql string, args ...any) error {
 
 // CreateTenant implements notary.Accounts.
 func (l *Ledger) CreateTenant(ctx context.Context, t notary.Tenant) error {
-	err := l.insert(ctx, "INSERT INTO tenants (id, name, registration, created, verified, verified_by) VALUES ($1, $2, $3, $4, $5, $6)",
-		uuid(t.ID), t.Name, t.Registration, t.Created, t.Verified, t.VerifiedBy)
+	err := l.insert(ctx, "INSERT INTO tenants (id, name, registration, created, verified, verified_by, request) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		uuid(t.ID), t.Name, t.Registration, t.Created, t.Verified, t.VerifiedBy, requested(t.Request))
 	if err != nil {
 		return fmt.Errorf("create tenant %v: %w", t.ID, err)
 	}
 	return nil
 }
 
-const selectTenant = "SELECT id, name, registration, created, verified, verified_by FROM tenants"
+// requested is the digest of an idempotency key, NULL without one.
+func requested(digest [32]byte) []byte {
+	if digest == ([32]byte{}) {
+		return nil
+	}
+	return digest[:]
+}
+
+// timeOrNull is a time, NULL where it is zero.
+func timeOrNull(t time.Time) pgtype.Timestamptz {
+	return pgtype.Timestamptz{Time: t, Valid: !t.IsZero()}
+}
+
+func timeOrZero(t pgtype.Timestamptz) time.Time {
+	if !t.Valid {
+		return time.Time{}
+	}
+	return t.Time.UTC()
+}
+
+const selectTenant = "SELECT id, name, registration, created, verified, verified_by, request FROM tenants"
 
 func scanTenant(row pgx.Row) (t notary.Tenant, err error) {
 	var id pgtype.UUID
-	if err := row.Scan(&id, &t.Name, &t.Registration, &t.Created, &t.Verified, &t.VerifiedBy); err != nil {
+	var request []byte
+	if err := row.Scan(&id, &t.Name, &t.Registration, &t.Created, &t.Verified, &t.VerifiedBy, &request); err != nil {
 		return notary.Tenant{}, err
 	}
+	copy(t.Request[:], request)
 	t.ID, t.Created = id.Bytes, t.Created.UTC()
 	return t, nil
 }
@@ -66,12 +89,44 @@ func (l *Ledger) Tenants(ctx context.Context) ([]notary.Tenant, error) {
 
 // CreateAPIKey implements notary.Accounts.
 func (l *Ledger) CreateAPIKey(ctx context.Context, k notary.APIKey) error {
-	err := l.insert(ctx, "INSERT INTO api_keys (hash, tenant, role, created, name, expires) VALUES ($1, $2, $3, $4, $5, $6)",
-		k.Hash[:], uuid(k.Tenant), string(k.Role), k.Created, k.Name, pgtype.Timestamptz{Time: k.Expires, Valid: !k.Expires.IsZero()})
+	supervises := make([]pgtype.UUID, len(k.Supervises))
+	for i, id := range k.Supervises {
+		supervises[i] = uuid(id)
+	}
+	expires := timeOrNull(k.Expires)
+	if k.Pending() {
+		expires = timeOrNull(time.Unix(0, 0))
+	}
+	err := l.insert(ctx, `INSERT INTO api_keys (hash, tenant, role, created, name, expires, supervises, request, asked_by, confirmed_by, confirmed, ends)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		k.Hash[:], uuid(k.Tenant), string(k.Role), k.Created, k.Name, expires, supervises, requested(k.Request), k.AskedBy, k.ConfirmedBy, timeOrNull(k.Confirmed), timeOrNull(k.Expires))
 	if err != nil {
 		return fmt.Errorf("create API key: %w", err)
 	}
 	return nil
+}
+
+// ConfirmAPIKey implements notary.Accounts.
+func (l *Ledger) ConfirmAPIKey(ctx context.Context, hash [32]byte, by string, at time.Time) error {
+	k, err := l.APIKey(ctx, hash)
+	if err == nil && !k.Pending() {
+		err = fmt.Errorf("API key: %w", notary.ErrConflict)
+	}
+	if err != nil {
+		return err
+	}
+	var changed int64
+	err = durably(ctx, l.work, func(conn *pgx.Conn) error {
+		done, err := conn.Exec(ctx, "UPDATE api_keys SET expires = ends, confirmed_by = $2, confirmed = $3 WHERE hash = $1 AND confirmed_by = ''", hash[:], by, at)
+		changed = done.RowsAffected()
+		return err
+	})
+	if err == nil && changed == 0 { // confirmed, or taken away, meanwhile
+		if _, err = l.APIKey(ctx, hash); err == nil {
+			err = fmt.Errorf("API key: %w", notary.ErrConflict)
+		}
+	}
+	return err
 }
 
 // DeleteAPIKey implements notary.Accounts.
@@ -88,18 +143,24 @@ func (l *Ledger) DeleteAPIKey(ctx context.Context, hash [32]byte) error {
 	return err
 }
 
-const selectAPIKey = "SELECT hash, tenant, role, created, name, expires FROM api_keys"
+const selectAPIKey = "SELECT hash, tenant, role, created, name, expires, supervises, request, asked_by, confirmed_by, confirmed, ends FROM api_keys"
 
 func scanAPIKey(row pgx.Row) (k notary.APIKey, err error) {
-	var hash []byte
+	var hash, request []byte
 	var tenant pgtype.UUID
 	var role string
-	var expires pgtype.Timestamptz
-	err = row.Scan(&hash, &tenant, &role, &k.Created, &k.Name, &expires)
+	var supervises []pgtype.UUID
+	var expires, confirmed, ends pgtype.Timestamptz
+	err = row.Scan(&hash, &tenant, &role, &k.Created, &k.Name, &expires, &supervises, &request, &k.AskedBy, &k.ConfirmedBy, &confirmed, &ends)
 	copy(k.Hash[:], hash)
+	copy(k.Request[:], request)
 	k.Tenant, k.Role, k.Created = tenant.Bytes, notary.Role(role), k.Created.UTC()
-	if expires.Valid {
-		k.Expires = expires.Time.UTC()
+	k.Expires, k.Confirmed = timeOrZero(expires), timeOrZero(confirmed)
+	if k.Pending() {
+		k.Expires = timeOrZero(ends)
+	}
+	for _, id := range supervises {
+		k.Supervises = append(k.Supervises, id.Bytes)
 	}
 	return k, err
 }

@@ -59,3 +59,35 @@ func TestBackAndForth(t *testing.T) {
 		t.Errorf("a newer schema: %v", err)
 	}
 }
+
+// TestPendingKeyHasEnded: to the program of the version before, a key that waits to be
+// confirmed is one that has ended; and a downgrade leaves no key whose role it does not know.
+func TestPendingKeyHasEnded(t *testing.T) {
+	p := newDatabase(t)
+	l, c := openAs(t, p.AppURL()), Config{URL: p.URL()}
+	ends := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	pending := notary.APIKey{Hash: [32]byte{1}, Tenant: alice, Role: notary.Compliance, AskedBy: "key:a", Expires: ends}
+	for _, k := range []notary.APIKey{pending, {Hash: [32]byte{2}, Tenant: alice, Role: notary.Depositor}, {Hash: [32]byte{3}, Tenant: alice, Role: notary.Auditor, Supervises: []notary.ID{bob}}} {
+		must(t, l.CreateAPIKey(t.Context(), k))
+	}
+	expires := func() (at time.Time) {
+		must(t, l.work.QueryRow(t.Context(), "SELECT expires FROM api_keys WHERE hash = $1", pending.Hash[:]).Scan(&at))
+		return at.UTC()
+	}
+	if got := expires(); !got.Before(time.Now()) {
+		t.Errorf("before it is confirmed: %v", got)
+	}
+	must(t, l.ConfirmAPIKey(t.Context(), pending.Hash, "key:b", time.Now()))
+	if got := expires(); !got.Equal(ends) {
+		t.Errorf("once it is confirmed: %v, want %v", got, ends)
+	}
+	pending.Hash = [32]byte{4}
+	must(t, l.CreateAPIKey(t.Context(), pending))
+	must(t, MigrateTo(t.Context(), c, 9))
+	must(t, Migrate(t.Context(), c))
+	keys, err := openAs(t, p.AppURL()).APIKeys(t.Context())
+	must(t, err)
+	if len(keys) != 2 || keys[0].Hash != [32]byte{1} || keys[1].Hash != [32]byte{2} {
+		t.Errorf("after a downgrade: %+v", keys)
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/storage/storagetest"
@@ -175,4 +176,36 @@ func countAs(t *testing.T, conn *pgx.Conn, tenant, table string) (n int) {
 	}
 	must(t, tx.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&n))
 	return n
+}
+
+// TestSupervisedReadsAreFenced: whoever looks at a tenant, its own or one that it supervises,
+// names exactly that one for its transaction. A statement without the filter by tenant, and
+// one that asks for another's rows by name, see that tenant's alone.
+func TestSupervisedReadsAreFenced(t *testing.T) {
+	c := fresh(t)
+	log, l := storagetest.NewLog(), mustOpen(t, c)
+	appendFor(t, l, log, alice, bob)
+	for range 3 { // connections are shared among those who look at different tenants
+		for looking, other := range map[notary.ID]notary.ID{alice: bob, bob: alice} {
+			for _, table := range ofTenants {
+				for sql, want := range map[string]int{
+					"SELECT DISTINCT tenant FROM " + table:                                               1,
+					"SELECT tenant FROM " + table + " WHERE tenant = '" + other.String() + "'":           0,
+					"SELECT DISTINCT tenant FROM " + table + " WHERE tenant <> '" + other.String() + "'": 1,
+				} {
+					var seen []notary.ID
+					must(t, l.asTenant(t.Context(), looking, func(rows pgx.Rows) error {
+						found, err := pgx.CollectRows(rows, pgx.RowTo[pgtype.UUID])
+						for _, id := range found {
+							seen = append(seen, id.Bytes)
+						}
+						return err
+					}, sql))
+					if len(seen) != want || want == 1 && seen[0] != looking {
+						t.Errorf("looking at %v, %s: %v", looking, sql, seen)
+					}
+				}
+			}
+		}
+	}
 }

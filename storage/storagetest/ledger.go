@@ -1274,7 +1274,7 @@ func testAccounts(t *testing.T, h Harness) {
 	want := []notary.Tenant{
 		{ID: alice, Name: "Élan 贷款 Ltd", Registration: "91310000MA1FL0000X", Created: created},
 		{ID: bob, Name: "Court of Somewhere", Created: created.Add(time.Hour), Verified: "营业执照", VerifiedBy: "Notary Office"},
-		{ID: notary.ID{0: 0xff}, Name: "last", Created: created},
+		{ID: notary.ID{0: 0xff}, Name: "last", Created: created, Request: [32]byte{9}},
 	}
 	for _, i := range []int{2, 0, 1} {
 		must(t, h.Ledger.CreateTenant(ctx, want[i]))
@@ -1285,7 +1285,12 @@ func testAccounts(t *testing.T, h Harness) {
 		{Hash: [32]byte{31: 1}, Tenant: alice, Role: notary.Compliance, Created: created.Add(time.Second)},
 		{Hash: [32]byte{2}, Tenant: bob, Role: notary.Compliance, Created: created, Name: "柜台 7"},
 		{Hash: [32]byte{3}, Tenant: bob, Role: notary.Auditor, Created: created, Expires: created.Add(48 * time.Hour)},
-		{Hash: [32]byte{4}, Tenant: bob, Role: notary.Operator, Created: created, Name: "both", Expires: created.Add(time.Hour)},
+		{Hash: [32]byte{4}, Role: notary.Operator, Created: created, Name: "both", Expires: created.Add(time.Hour)},
+		{Hash: [32]byte{5}, Tenant: bob, Role: notary.Auditor, Created: created, Supervises: []notary.ID{alice, {0: 0xff}}},
+		{Hash: [32]byte{6}, Tenant: alice, Role: notary.Depositor, Created: created, Request: [32]byte{1}, AskedBy: "key:a"},
+		{Hash: [32]byte{7}, Tenant: alice, Role: notary.Auditor, Created: created, Supervises: []notary.ID{bob}, Request: [32]byte{2}, AskedBy: "key:a", ConfirmedBy: "key:b", Confirmed: created.Add(time.Minute), Expires: created.Add(time.Hour)},
+		{Hash: [32]byte{8}, Tenant: alice, Role: notary.Compliance, Created: created, AskedBy: "key:a"},
+		{Hash: [32]byte{9}, Tenant: alice, Role: notary.Compliance, Created: created, Request: [32]byte{3}, AskedBy: "key:a", Expires: created.Add(time.Hour)},
 	}
 	for _, k := range keys {
 		must(t, h.Ledger.CreateAPIKey(ctx, k))
@@ -1293,6 +1298,11 @@ func testAccounts(t *testing.T, h Harness) {
 	taken := keys[0]
 	taken.Tenant = bob
 	wantErr(t, "second key of one hash", h.Ledger.CreateAPIKey(ctx, taken), notary.ErrExists)
+	taken = notary.APIKey{Hash: [32]byte{10}, Tenant: bob, Role: notary.Depositor, Request: [32]byte{1}}
+	wantErr(t, "second key of one request", h.Ledger.CreateAPIKey(ctx, taken), notary.ErrExists)
+	wantErr(t, "second tenant of one request", h.Ledger.CreateTenant(ctx, notary.Tenant{ID: notary.ID{9}, Request: want[2].Request}), notary.ErrExists)
+	checkAccounts(t, h.Ledger, want, keys)
+	testConfirm(t, h.Ledger, keys)
 	checkAccounts(t, h.Ledger, want, keys)
 	must(t, h.Ledger.DeleteAPIKey(ctx, keys[0].Hash))
 	wantErr(t, "a key that was taken away", h.Ledger.DeleteAPIKey(ctx, keys[0].Hash), notary.ErrNotFound)
@@ -1300,15 +1310,58 @@ func testAccounts(t *testing.T, h Harness) {
 		t.Errorf("a key that was taken away: %v", err)
 	}
 	keys = keys[1:]
+	// A request stands for its key for as long as there is one.
+	again := keys[5]
+	if again.Request != [32]byte{1} {
+		t.Fatal("another key was meant")
+	}
+	must(t, h.Ledger.DeleteAPIKey(ctx, again.Hash))
+	must(t, h.Ledger.CreateAPIKey(ctx, again))
 	must(t, log.Append(ctx, h.Ledger, many(alice, 3)...))
 	must(t, log.Check(ctx, h.Ledger))
 	checkAccounts(t, h.Reopen(), want, keys)
 }
 
+// testConfirm confirms the last of the keys, which waits for it, and brings keys to that.
+func testConfirm(t *testing.T, l LedgerDriver, keys []notary.APIKey) {
+	t.Helper()
+	ctx, at := t.Context(), time.Date(2026, 11, 24, 1, 2, 3, 456e6, time.UTC)
+	for _, k := range keys {
+		if !k.Pending() {
+			wantErr(t, "a key that does not wait", l.ConfirmAPIKey(ctx, k.Hash, "key:b", at), notary.ErrConflict)
+		}
+	}
+	wantErr(t, "a key that is not there", l.ConfirmAPIKey(ctx, [32]byte{99}, "key:b", at), notary.ErrNotFound)
+	for i := range keys {
+		if !keys[i].Pending() {
+			continue
+		}
+		var group sync.WaitGroup
+		var confirmed atomic.Int32
+		var by atomic.Pointer[string]
+		for _, name := range []string{"key:b", "key:c", "key:d", "key:e"} {
+			group.Go(func() {
+				switch err := l.ConfirmAPIKey(ctx, keys[i].Hash, name, at); {
+				case err == nil:
+					confirmed.Add(1)
+					by.Store(&name)
+				case !errors.Is(err, notary.ErrConflict):
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if confirmed.Load() != 1 {
+			t.Fatalf("%d confirmed one key", confirmed.Load())
+		}
+		keys[i].ConfirmedBy, keys[i].Confirmed = *by.Load(), at
+	}
+}
+
 func checkAccounts(t *testing.T, accounts notary.Accounts, tenants []notary.Tenant, keys []notary.APIKey) {
 	t.Helper()
 	same := func(a, b notary.Tenant) bool {
-		return a.ID == b.ID && a.Name == b.Name && a.Registration == b.Registration && a.Verified == b.Verified && a.VerifiedBy == b.VerifiedBy && a.Created.Equal(b.Created)
+		return a.ID == b.ID && a.Name == b.Name && a.Registration == b.Registration && a.Verified == b.Verified && a.VerifiedBy == b.VerifiedBy && a.Created.Equal(b.Created) && a.Request == b.Request
 	}
 	all, err := accounts.Tenants(t.Context())
 	if err != nil || !slices.EqualFunc(all, tenants, same) {
@@ -1324,7 +1377,8 @@ func checkAccounts(t *testing.T, accounts notary.Accounts, tenants []notary.Tena
 	sorted := slices.SortedFunc(slices.Values(keys), func(a, b notary.APIKey) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
 	sameKey := func(a, b notary.APIKey) bool {
 		return a.Hash == b.Hash && a.Tenant == b.Tenant && a.Role == b.Role && a.Created.Equal(b.Created) && a.Name == b.Name &&
-			a.Expires.Equal(b.Expires) && a.Expires.IsZero() == b.Expires.IsZero()
+			a.Expires.Equal(b.Expires) && a.Expires.IsZero() == b.Expires.IsZero() && slices.Equal(a.Supervises, b.Supervises) && a.Request == b.Request &&
+			a.AskedBy == b.AskedBy && a.ConfirmedBy == b.ConfirmedBy && a.Confirmed.Equal(b.Confirmed) && a.Confirmed.IsZero() == b.Confirmed.IsZero()
 	}
 	if err != nil || !slices.EqualFunc(listed, sorted, sameKey) {
 		t.Errorf("API keys: %+v, %v", listed, err)
