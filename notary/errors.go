@@ -10,7 +10,7 @@ import (
 var (
 	// ErrForbidden: the principal's role does not allow it.
 	ErrForbidden = errors.New("the role does not allow this")
-	// ErrKeyReused: the idempotency key stands for a deposit of other content.
+	// ErrKeyReused: the idempotency key stands for other content.
 	ErrKeyReused = errors.New("the idempotency key was used for other content")
 	// ErrErased: the deposit was lawfully erased; its entry remains.
 	ErrErased = errors.New("the deposit was erased")

@@ -599,3 +599,30 @@ func (n *Notary) Link(ctx context.Context, l Link) (Principal, error) {
 	}
 	return who, nil
 }
+
+// GrantsOf returns all grants of one of the principal's cases, or of one deposit, in their
+// order; for the role compliance.
+func (n *Notary) GrantsOf(ctx context.Context, who Principal, contract string, deposit ID) ([]Grant, error) {
+	if !who.Role.MayKeep() {
+		return nil, ErrForbidden
+	}
+	tk, err := n.config.TenantKey(who.Tenant.ID)
+	if err != nil {
+		return nil, n.unavailable(err)
+	}
+	what := deposit.String()
+	if contract != "" {
+		what = tk.termer().openedCase(contract)
+		_, err = n.Case(ctx, who, contract)
+	} else {
+		_, err = n.deposited(ctx, who.Tenant.ID, deposit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	grants, _, err := n.grantsOf(ctx, who.Tenant.ID, what)
+	for i := range grants {
+		grants[i].Contract = contract
+	}
+	return grants, err
+}

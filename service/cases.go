@@ -13,7 +13,7 @@ import (
 // getCase implements GET /v1/cases/{contract}. It is routed by hand: a contract
 // number may hold any character, percent-encoded, and is decoded once.
 func (s *server) getCase(w http.ResponseWriter, r *http.Request) {
-	contract, err := contractOf(r.URL)
+	contract, err := contractOf(r.URL, "")
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -49,9 +49,11 @@ func place(f notary.Found) uint64 {
 	return uint64(n)
 }
 
-// contractOf returns the contract number in a path, which is one segment.
-func contractOf(u *url.URL) (string, error) {
+// contractOf returns the contract number in a path, which is one segment, with what stands
+// behind it.
+func contractOf(u *url.URL, behind string) (string, error) {
 	segment, _ := strings.CutPrefix(u.EscapedPath(), "/v1/cases/")
+	segment, _ = strings.CutSuffix(segment, behind)
 	contract, err := url.PathUnescape(segment)
 	if err != nil || contract == "" || strings.Contains(segment, "/") || !utf8.ValidString(contract) {
 		return "", notary.ErrNotFound

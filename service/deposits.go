@@ -114,7 +114,7 @@ func receipt[T ~string](s *server, r *http.Request, id string, assurance *T, tim
 }
 
 // GetEvidence implements GET /v1/deposits/{id}/evidence.
-func (s *server) GetEvidence(w http.ResponseWriter, r *http.Request, id api.DepositID) {
+func (s *server) GetEvidence(w http.ResponseWriter, r *http.Request, id api.DepositID, _ api.GetEvidenceParams) {
 	parsed, err := notary.ParseID(id)
 	if err != nil {
 		s.fail(w, r, err)

@@ -17,7 +17,7 @@ var remains = []string{
 }
 
 // GetNotices implements GET /v1/deposits/{id}/notices.
-func (s *server) GetNotices(w http.ResponseWriter, r *http.Request, id api.DepositID) {
+func (s *server) GetNotices(w http.ResponseWriter, r *http.Request, id api.DepositID, _ api.GetNoticesParams) {
 	parsed, err := notary.ParseID(id)
 	if err != nil {
 		s.fail(w, r, err)

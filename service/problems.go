@@ -43,6 +43,7 @@ var (
 	timeout                = &problem{name: "timeout", status: 408, title: "The body came too slowly", retry: true}
 	kept                   = &problem{name: "kept", status: 409, title: "The deposit must be kept"}
 	notHeldUnderMatter     = &problem{name: "not-held-under-matter", status: 409, title: "The deposit is not held under that matter"}
+	notConfirmable         = &problem{name: "not-confirmable", status: 409, title: "The key cannot be confirmed so"}
 	erased                 = &problem{name: "erased", status: 410, title: "The deposit was erased"}
 	tooLarge               = &problem{name: "too-large", status: 413, title: "The body is too large"}
 	unsupportedMediaType   = &problem{name: "unsupported-media-type", status: 415, title: "The body is of another kind than those accepted here"}
@@ -53,6 +54,8 @@ var (
 	invalidVerification    = &problem{name: "invalid-verification", status: 422, title: "The policy is not a policy"}
 	invalidAssurance       = &problem{name: "invalid-assurance", status: 422, title: "The assurance cannot be given"}
 	invalidWebhook         = &problem{name: "invalid-webhook", status: 422, title: "The webhook cannot be made so"}
+	invalidGrant           = &problem{name: "invalid-grant", status: 422, title: "It cannot be opened so"}
+	invalidAccount         = &problem{name: "invalid-account", status: 422, title: "The tenant or key cannot be made so"}
 	preCheck               = &problem{name: "pre-check", status: 422, title: "The deposit breaks a rule of its tenant's"}
 	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
 	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
@@ -81,7 +84,7 @@ var table = []struct {
 	{notary.ErrUnavailable, unavailable, "Storage did not answer in time. Whether a deposit was kept is not known; the same Idempotency-Key tells."},
 	{notary.ErrDamaged, damaged, "Something stored does not read back as it was written. The operator has been told."},
 	{notary.ErrForbidden, forbidden, "The role of this API key does not allow this."},
-	{notary.ErrKeyReused, idempotencyKeyReused, "This Idempotency-Key stands for a deposit of other content. Use a new key for a new deposit."},
+	{notary.ErrKeyReused, idempotencyKeyReused, "This Idempotency-Key stands for other content. Use a new key for new content."},
 	{notary.ErrErased, erased, "The deposit was lawfully erased. Its entry remains in the log."},
 	{notary.ErrHeld, kept, ""},
 	{notary.ErrNoHold, notHeldUnderMatter, ""},
@@ -97,7 +100,7 @@ var table = []struct {
 	{notary.ErrNoRoom, insufficientStorage, "Nothing was kept."},
 	{notary.ErrStopped, stopping, "Try again when the depository is back."},
 	{notary.ErrNotFound, notFound, "There is no such thing, or it is not yours."},
-	{auth.ErrUnauthenticated, unauthorized, "Send an API key of this depository, or a token of an issuer that it trusts, as Authorization: Bearer …"},
+	{auth.ErrUnauthenticated, unauthorized, "Send an API key of this depository, a token of an issuer that it trusts, or a link, as Authorization: Bearer …"},
 	// The request ran out of its time before anything was committed.
 	{context.DeadlineExceeded, unavailable, "There was no time left for the request. Nothing was kept."},
 	{context.Canceled, unavailable, "The request was abandoned. Nothing was kept."},

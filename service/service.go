@@ -25,7 +25,7 @@ import (
 )
 
 // Config is what the edge is made of. Notary, Accounts, Policy,
-// Webhooks and Caller are required.
+// Webhooks, Caller and NewTenantKey are required.
 type Config struct {
 	Notary   *notary.Notary
 	Accounts notary.Accounts
@@ -44,6 +44,9 @@ type Config struct {
 	// Bearers are known by the client certificates of their connections, by name.
 	Bearers map[string]auth.Certified
 	Caller  *webhook.Caller
+
+	// NewTenantKey makes the key of a tenant that is taken on, durable on return.
+	NewTenantKey func(ctx context.Context, tenant notary.ID) error
 
 	MaxDocument int64 // bytes; 0: 1 GiB
 	// Wait is how long a request may take in which no byte moves, either way; 0: 30 s.
@@ -121,6 +124,8 @@ func New(c Config) http.Handler {
 	r.MethodNotAllowed(s.methodNotAllowed)
 	r.Get("/log/tile/*", s.tile)
 	r.Get("/v1/cases/*", s.getCase)
+	r.Get("/v1/cases/{contract}/grants", s.listCaseGrants)
+	r.Post("/v1/cases/{contract}/grants", s.createCaseGrant)
 	api.HandlerWithOptions(s, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: s.badParameter})
 	s.metrics.know(r)
 	return s.shed(r)
@@ -134,7 +139,7 @@ func (s *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		open := r.URL.Path == "/v1/verify" && r.URL.RawPath == ""
 		if strings.HasPrefix(r.URL.Path, "/v1/") && !open {
-			p, err := s.callers.Authenticate(r)
+			p, err := s.principal(r)
 			if err != nil {
 				s.fail(w, r, err)
 				return

@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
@@ -95,7 +96,8 @@ func newHouseOn(t testing.TB, settle func(*notary.Config), change ...func(*Confi
 	config := Config{
 		Notary: h.notary, Accounts: h.ledger, Policy: h.policy, MaxDocument: 1 << 20,
 		Webhooks: h.ledger, Caller: webhook.NewCaller([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}),
-		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+		NewTenantKey: func(context.Context, notary.ID) error { return nil }, // they share one
+		Logger:       slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	for _, f := range change {
 		f(&config)

@@ -135,20 +135,21 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	}
 	caller := webhook.NewCaller(cfg.WebhookNetworks)
 	edge := service.Config{
-		Notary:      n,
-		Accounts:    d.store.Accounts,
-		Webhooks:    d.store.Webhooks,
-		Caller:      caller,
-		Policy:      d.config.Policy,
-		Earlier:     d.earlier,
-		MaxDocument: cfg.MaxDocument,
-		Logger:      logger,
-		Build:       d.build,
-		Metrics:     metrics,
-		SingleCopy:  d.store.SingleCopy,
-		Limits:      cfg.Limits,
-		Issuers:     d.issuers,
-		Bearers:     cfg.TLS.Callers,
+		Notary:       n,
+		Accounts:     d.store.Accounts,
+		Webhooks:     d.store.Webhooks,
+		Caller:       caller,
+		Policy:       d.config.Policy,
+		Earlier:      d.earlier,
+		MaxDocument:  cfg.MaxDocument,
+		Logger:       logger,
+		Build:        d.build,
+		Metrics:      metrics,
+		SingleCopy:   d.store.SingleCopy,
+		Limits:       cfg.Limits,
+		Issuers:      d.issuers,
+		Bearers:      cfg.TLS.Callers,
+		NewTenantKey: d.tenantKeys.create,
 	}
 	singing, hush := context.WithCancel(ctx)
 	var song sync.WaitGroup

@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/notary"
-	"github.com/muniment/muniment/proofs"
 )
 
 func tenantCommand() *cobra.Command {
@@ -40,7 +36,7 @@ Exit code 0: created. 2: it was not.`,
 			if err != nil {
 				return err
 			}
-			if err := checkTenant(t); err != nil {
+			if err := t.Check(); err != nil {
 				return err
 			}
 			if t, err = newTenant(c.Context(), cfg, t); err != nil {
@@ -64,25 +60,6 @@ Exit code 0: created. 2: it was not.`,
 	c.Flags().StringVar(&t.VerifiedBy, "verified-by", "", "by `whom`; goes with --verified")
 	c.Flags().Bool("json", false, "print one JSON object")
 	return c
-}
-
-// maxTenantText bounds what stands of a tenant in each record, in bytes.
-const maxTenantText = 1000
-
-// checkTenant refuses what should not stand in the records of decades.
-func checkTenant(t notary.Tenant) error {
-	if strings.TrimSpace(t.Name) == "" {
-		return errors.New("--name is the tenant's legal name, and required")
-	}
-	if (t.Verified == "") != (t.VerifiedBy == "") {
-		return errors.New("--verified and --verified-by go together")
-	}
-	for _, s := range []string{t.Name, t.Registration, t.Verified, t.VerifiedBy} {
-		if _, err := proofs.Text(s); err != nil || len(s) > maxTenantText || s != printable(s) {
-			return fmt.Errorf("%.40q cannot stand in a record: it has control characters, blanks around it, or more than %d bytes", s, maxTenantText)
-		}
-	}
-	return checkRegistration(t.Registration)
 }
 
 // newTenant makes the key file first: a tenant without one could not be served.

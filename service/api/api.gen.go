@@ -395,6 +395,127 @@ type FoundDeposit struct {
 	Time string `json:"time"`
 }
 
+// Grant That something is or was open, and how it stands.
+type Grant struct {
+	// By Which of the tenant's callers opened it.
+	//
+	// Example: key:0123456789abcdef
+	By string `json:"by"`
+
+	// Contract The case's number; absent for a deposit alone, and when all of the case was erased.
+	//
+	// Example: HT-2026-000117
+	Contract string `json:"contract,omitempty"`
+
+	// Deposit The deposit; of a case, its first that was there.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Deposit string `json:"deposit"`
+
+	// Id UUIDv7, lower-case; its receipt is at `/v1/deposits/{id}/receipt`.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Id string `json:"id"`
+
+	// Index Of its entry, in the log.
+	//
+	// Example: 812
+	Index uint64 `json:"index"`
+
+	// Matter As it was given; absent without one.
+	Matter string `json:"matter,omitempty"`
+
+	// Reason As it was given.
+	Reason string `json:"reason"`
+
+	// Revoked The entry that revoked a grant.
+	Revoked *Revocation `json:"revoked,omitempty"`
+
+	// Scope Whether the case or the deposit alone is open.
+	Scope string `json:"scope"`
+
+	// State How it stands now.
+	State string `json:"state"`
+
+	// Tenant Whose it is.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Tenant string `json:"tenant"`
+
+	// Time Of its entry, UTC.
+	//
+	// Example: 2026-11-23T05:14:07.123Z
+	Time string `json:"time"`
+
+	// To The court; absent: whoever has the link.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	To string `json:"to,omitempty"`
+
+	// Until When it ends.
+	//
+	// Example: 2026-12-31T16:00:00.000Z
+	Until string `json:"until"`
+}
+
+// GrantAnswer A grant, and the receipt of the entry that opened or revoked it.
+type GrantAnswer struct {
+	// Grant That something is or was open, and how it stands.
+	Grant Grant `json:"grant"`
+
+	// Link Of a grant without a court: what its bearer shows. It is a secret.
+	//
+	// Example: mnl_AZNvXkoAfD6NKltvenqbDgGTb15KAHw-jSpbb3p6mw5tb25pbWVudCBzZWNyZXQgb2YgdGhpcnR5LXR3byE
+	Link string `json:"link,omitempty"`
+
+	// Receipt The text of a C2SP `.tlog-proof` file: entry, disclosed record, inclusion path and
+	// checkpoint. Keep it byte for byte.
+	//
+	//
+	// Example: c2sp.org/tlog-proof@v1
+	// extra eyJkaXNjbG9zdXJlcyI6W…
+	// index 811
+	// …
+	Receipt Receipt `json:"receipt"`
+}
+
+// GrantList Grants.
+type GrantList struct {
+	// Grants In the order of the log.
+	Grants []Grant `json:"grants"`
+
+	// Next Where to go on; absent at the end.
+	//
+	// Example: 812
+	Next string `json:"next,omitempty"`
+}
+
+// GrantRequest To whom something is opened, until when and why. One of `to` and `link`.
+type GrantRequest struct {
+	// Link True: to whoever has the link that is made.
+	Link *bool `json:"link,omitempty"`
+
+	// Matter The proceedings, by name or number.
+	//
+	// Example: (2026)京0105民初12345号
+	Matter *string `json:"matter,omitempty"`
+
+	// Reason Why, in words that stand in the log's private record.
+	//
+	// Example: 案件审理
+	Reason string `json:"reason"`
+
+	// To The court's id as a tenant.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	To *string `json:"to,omitempty"`
+
+	// Until When it ends, in the form in which entries are dated.
+	//
+	// Example: 2026-12-31T16:00:00.000Z
+	Until string `json:"until"`
+}
+
 // Health The depository's word on its own health.
 type Health struct {
 	// CheckpointTime When this process published that checkpoint, UTC.
@@ -476,6 +597,90 @@ type InclusionProof struct {
 	//
 	// Example: 7
 	Size uint64 `json:"size"`
+}
+
+// Key An API key.
+type Key struct {
+	// ApiKey Its text, when it is made and never again.
+	//
+	// Example: mnt_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo
+	ApiKey string `json:"api_key,omitempty"`
+
+	// AskedBy Which caller asked for it; absent: it was made on the machine.
+	//
+	// Example: key:0123456789abcdef
+	AskedBy string `json:"asked_by,omitempty"`
+
+	// Confirmed When.
+	Confirmed *time.Time `json:"confirmed,omitempty"`
+
+	// ConfirmedBy Which caller confirmed it.
+	//
+	// Example: key:fedcba9876543210
+	ConfirmedBy string `json:"confirmed_by,omitempty"`
+
+	// Created When it was made or asked for.
+	Created time.Time `json:"created"`
+
+	// Expires When it ends; absent: it does not.
+	Expires *time.Time `json:"expires,omitempty"`
+
+	// Id As callers are named in notices.
+	//
+	// Example: key:0123456789abcdef
+	Id string `json:"id"`
+
+	// Name By which it is known.
+	Name string `json:"name,omitempty"`
+
+	// Role What it may do.
+	//
+	// Example: auditor
+	Role string `json:"role"`
+
+	// State `asked`: it waits for another caller to confirm it, and is none yet; `ended`: it has expired, or nobody confirmed it in time.
+	State string `json:"state"`
+
+	// Supervises Of an auditor, whose deposits it reads.
+	Supervises []string `json:"supervises,omitempty"`
+
+	// Tenant Whose it is; absent of an operator's.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Tenant string `json:"tenant,omitempty"`
+}
+
+// KeyList API keys.
+type KeyList struct {
+	// Keys In no order that means anything, and always in the same.
+	Keys []Key `json:"keys"`
+
+	// Next Where to go on; absent at the end.
+	Next string `json:"next,omitempty"`
+}
+
+// KeyRequest What a key is for.
+type KeyRequest struct {
+	// Expires When it ends, at most 36,500 days away; without it, it does not.
+	//
+	// Example: 2027-12-31T16:00:00.000Z
+	Expires *string `json:"expires,omitempty"`
+
+	// Name By which you will know it, such as the person's or the system's.
+	//
+	// Example: 柜台 7
+	Name *string `json:"name,omitempty"`
+
+	// Role What it may do.
+	Role string `json:"role"`
+
+	// Supervises Of an auditor, and required there: the tenants whose deposits it reads.
+	Supervises *[]string `json:"supervises,omitempty"`
+
+	// Tenant Whose it is. Required but for the role `operator`, which has none.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Tenant *string `json:"tenant,omitempty"`
 }
 
 // Notice An entry of kind `notice`.
@@ -625,6 +830,29 @@ type ReplayRequest struct {
 	From *uint64 `json:"from,omitempty"`
 }
 
+// Revocation The entry that revoked a grant.
+type Revocation struct {
+	// By Which of the tenant's callers revoked it.
+	//
+	// Example: key:0123456789abcdef
+	By string `json:"by"`
+
+	// Id UUIDv7, lower-case.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Id string `json:"id"`
+
+	// Index In the log.
+	//
+	// Example: 815
+	Index uint64 `json:"index"`
+
+	// Time Of the entry, UTC.
+	//
+	// Example: 2026-11-24T05:14:07.123Z
+	Time string `json:"time"`
+}
+
 // SignatureCheck One signature that holds.
 type SignatureCheck struct {
 	// Key The verifier key.
@@ -674,6 +902,61 @@ type Standing struct {
 	//
 	// Example: 2036-02-28T00:00:00.000Z
 	Until string `json:"until,omitempty"`
+}
+
+// Tenant A lender, a court or a supervisor.
+type Tenant struct {
+	// Created When it was taken on.
+	Created time.Time `json:"created"`
+
+	// Id UUIDv7, lower-case.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Id string `json:"id"`
+
+	// Name Its legal name.
+	Name string `json:"name"`
+
+	// Registration Its registered number.
+	Registration string `json:"registration,omitempty"`
+
+	// Verified How its identity was established.
+	Verified string `json:"verified,omitempty"`
+
+	// VerifiedBy By whom.
+	VerifiedBy string `json:"verified_by,omitempty"`
+}
+
+// TenantList Tenants.
+type TenantList struct {
+	// Next Where to go on; absent at the end.
+	Next string `json:"next,omitempty"`
+
+	// Tenants In ascending order of their ids.
+	Tenants []Tenant `json:"tenants"`
+}
+
+// TenantRequest Who the tenant is, as it will stand in each of its records.
+type TenantRequest struct {
+	// Name Its legal name.
+	//
+	// Example: 示例银行股份有限公司
+	Name string `json:"name"`
+
+	// Registration Its registered number. One of the form of a USCC (GB 32100) or an LEI (ISO 17442) is checked.
+	//
+	// Example: 91310000MA1FL0000X
+	Registration *string `json:"registration,omitempty"`
+
+	// Verified How its identity was established; goes with `verified_by`.
+	//
+	// Example: business licence seen
+	Verified *string `json:"verified,omitempty"`
+
+	// VerifiedBy By whom; goes with `verified`.
+	//
+	// Example: the operator's onboarding desk
+	VerifiedBy *string `json:"verified_by,omitempty"`
 }
 
 // Usage What a tenant has deposited in a calendar month, UTC, and what it may.
@@ -943,6 +1226,9 @@ type WebhookRequest struct {
 // WebhookRequestKinds defines model for WebhookRequest.Kinds.
 type WebhookRequestKinds string
 
+// AccountKey defines model for AccountKey.
+type AccountKey = string
+
 // Assurance defines model for Assurance.
 type Assurance string
 
@@ -952,11 +1238,32 @@ type ContentDigest = string
 // DepositID defines model for DepositID.
 type DepositID = string
 
+// GrantID defines model for GrantID.
+type GrantID = string
+
+// GrantKey defines model for GrantKey.
+type GrantKey = string
+
+// GrantsCursor defines model for GrantsCursor.
+type GrantsCursor = string
+
+// GrantsLimit defines model for GrantsLimit.
+type GrantsLimit = int
+
+// KeyID defines model for KeyID.
+type KeyID = string
+
 // PreferWait defines model for PreferWait.
 type PreferWait = string
 
 // Size defines model for Size.
 type Size = string
+
+// TenantAt defines model for TenantAt.
+type TenantAt = string
+
+// TenantID defines model for TenantID.
+type TenantID = string
 
 // TilePath defines model for TilePath.
 type TilePath = string
@@ -1017,6 +1324,11 @@ type GetFactsParams struct {
 
 // ListDepositsParams defines parameters for ListDeposits.
 type ListDepositsParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+
 	// Contract The contract number, byte for byte. The answer is then the case, in order.
 	Contract *string `form:"contract,omitempty" json:"contract,omitempty"`
 
@@ -1077,6 +1389,11 @@ type CreateDepositParamsAssurance string
 
 // GetDepositParams defines parameters for GetDeposit.
 type GetDepositParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+
 	// Assurance What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
 	// quorum of the policy's witnesses as well; it is waited for, like the seal, and what is
 	// committed when time runs out is answered 503 `witness-quorum`. A depository that requires
@@ -1090,6 +1407,11 @@ type GetDepositParamsAssurance string
 
 // GetDocumentParams defines parameters for GetDocument.
 type GetDocumentParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+
 	// Range The bytes wanted (RFC 9110 §14.2).
 	Range *string `json:"Range,omitempty"`
 }
@@ -1101,6 +1423,20 @@ type EraseDepositParams struct {
 	IdempotencyKey string `json:"Idempotency-Key"`
 }
 
+// GetEvidenceParams defines parameters for GetEvidence.
+type GetEvidenceParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// CreateDepositGrantParams defines parameters for CreateDepositGrant.
+type CreateDepositGrantParams struct {
+	// IdempotencyKey Stands for this grant for ever, within the tenant. 1 to 255 printable ASCII characters.
+	IdempotencyKey GrantKey `json:"Idempotency-Key"`
+}
+
 // HoldDepositParams defines parameters for HoldDeposit.
 type HoldDepositParams struct {
 	// IdempotencyKey Stands for this content for ever, within the tenant. 1 to 255 printable ASCII
@@ -1108,8 +1444,21 @@ type HoldDepositParams struct {
 	IdempotencyKey string `json:"Idempotency-Key"`
 }
 
+// GetNoticesParams defines parameters for GetNotices.
+type GetNoticesParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // GetReceiptParams defines parameters for GetReceipt.
 type GetReceiptParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+
 	// Assurance What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
 	// quorum of the policy's witnesses as well; it is waited for, like the seal, and what is
 	// committed when time runs out is answered 503 `witness-quorum`. A depository that requires
@@ -1167,6 +1516,63 @@ type CreateBatchParams struct {
 // CreateBatchParamsAssurance defines parameters for CreateBatch.
 type CreateBatchParamsAssurance string
 
+// ListGrantsParams defines parameters for ListGrants.
+type ListGrantsParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+
+	// Cursor What `next` said. Opaque.
+	Cursor *GrantsCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The most to answer with.
+	Limit *GrantsLimit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetGrantParams defines parameters for GetGrant.
+type GetGrantParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Tenant The tenant whose keys are listed.
+	Tenant *string `form:"tenant,omitempty" json:"tenant,omitempty"`
+
+	// Cursor What `next` said. Opaque.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The most to answer with.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateKeyParams defines parameters for CreateKey.
+type CreateKeyParams struct {
+	// IdempotencyKey Stands for what is made for as long as that is there, among all callers of the role
+	// `operator`. 1 to 255 printable ASCII characters.
+	IdempotencyKey AccountKey `json:"Idempotency-Key"`
+}
+
+// ListTenantsParams defines parameters for ListTenants.
+type ListTenantsParams struct {
+	// Cursor What `next` said. Opaque.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The most to answer with.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateTenantParams defines parameters for CreateTenant.
+type CreateTenantParams struct {
+	// IdempotencyKey Stands for what is made for as long as that is there, among all callers of the role
+	// `operator`. 1 to 255 printable ASCII characters.
+	IdempotencyKey AccountKey `json:"Idempotency-Key"`
+}
+
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
 	// Month A calendar month, UTC; the present one if it is absent.
@@ -1190,11 +1596,20 @@ type CreateDepositMultipartRequestBody = DepositUpload
 // EraseDepositJSONRequestBody defines body for EraseDeposit for application/json ContentType.
 type EraseDepositJSONRequestBody = NoticeRequest
 
+// CreateDepositGrantJSONRequestBody defines body for CreateDepositGrant for application/json ContentType.
+type CreateDepositGrantJSONRequestBody = GrantRequest
+
 // HoldDepositJSONRequestBody defines body for HoldDeposit for application/json ContentType.
 type HoldDepositJSONRequestBody = NoticeRequest
 
 // ReleaseDepositJSONRequestBody defines body for ReleaseDeposit for application/json ContentType.
 type ReleaseDepositJSONRequestBody = NoticeRequest
+
+// CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
+type CreateKeyJSONRequestBody = KeyRequest
+
+// CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
+type CreateTenantJSONRequestBody = TenantRequest
 
 // VerifyJSONRequestBody defines body for Verify for application/json ContentType.
 type VerifyJSONRequestBody = VerificationRequest
@@ -1260,13 +1675,19 @@ type ServerInterface interface {
 	EraseDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params EraseDepositParams)
 	// GetEvidence Download the evidence record
 	// (GET /v1/deposits/{id}/evidence)
-	GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID)
+	GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID, params GetEvidenceParams)
+	// ListDepositGrants To whom a deposit is or was open
+	// (GET /v1/deposits/{id}/grants)
+	ListDepositGrants(w http.ResponseWriter, r *http.Request, id DepositID)
+	// CreateDepositGrant Open a deposit to a court, or make a link to it
+	// (POST /v1/deposits/{id}/grants)
+	CreateDepositGrant(w http.ResponseWriter, r *http.Request, id DepositID, params CreateDepositGrantParams)
 	// HoldDeposit Hold a deposit
 	// (POST /v1/deposits/{id}/hold)
 	HoldDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params HoldDepositParams)
 	// GetNotices How a deposit stands
 	// (GET /v1/deposits/{id}/notices)
-	GetNotices(w http.ResponseWriter, r *http.Request, id DepositID)
+	GetNotices(w http.ResponseWriter, r *http.Request, id DepositID, params GetNoticesParams)
 	// GetReceipt Download a receipt
 	// (GET /v1/deposits/{id}/receipt)
 	GetReceipt(w http.ResponseWriter, r *http.Request, id DepositID, params GetReceiptParams)
@@ -1276,6 +1697,39 @@ type ServerInterface interface {
 	// CreateBatch Deposit up to 10,000 digests at once
 	// (POST /v1/deposits:batch)
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
+	// ListGrants List grants
+	// (GET /v1/grants)
+	ListGrants(w http.ResponseWriter, r *http.Request, params ListGrantsParams)
+	// RevokeGrant Revoke a grant
+	// (DELETE /v1/grants/{id})
+	RevokeGrant(w http.ResponseWriter, r *http.Request, id GrantID)
+	// GetGrant Read a grant
+	// (GET /v1/grants/{id})
+	GetGrant(w http.ResponseWriter, r *http.Request, id GrantID, params GetGrantParams)
+	// ListKeys List API keys
+	// (GET /v1/keys)
+	ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams)
+	// CreateKey Make an API key
+	// (POST /v1/keys)
+	CreateKey(w http.ResponseWriter, r *http.Request, params CreateKeyParams)
+	// DeleteKey Take an API key away
+	// (DELETE /v1/keys/{id})
+	DeleteKey(w http.ResponseWriter, r *http.Request, id KeyID)
+	// GetKey Read what is known of an API key
+	// (GET /v1/keys/{id})
+	GetKey(w http.ResponseWriter, r *http.Request, id KeyID)
+	// ConfirmKey Confirm an API key that another asked for
+	// (POST /v1/keys/{id}/confirmation)
+	ConfirmKey(w http.ResponseWriter, r *http.Request, id KeyID)
+	// ListTenants List tenants
+	// (GET /v1/tenants)
+	ListTenants(w http.ResponseWriter, r *http.Request, params ListTenantsParams)
+	// CreateTenant Take on a tenant
+	// (POST /v1/tenants)
+	CreateTenant(w http.ResponseWriter, r *http.Request, params CreateTenantParams)
+	// GetTenant Read a tenant
+	// (GET /v1/tenants/{id})
+	GetTenant(w http.ResponseWriter, r *http.Request, id TenantID)
 	// GetUsage What the tenant has deposited in a month
 	// (GET /v1/usage)
 	GetUsage(w http.ResponseWriter, r *http.Request, params GetUsageParams)
@@ -1395,7 +1849,19 @@ func (_ Unimplemented) EraseDeposit(w http.ResponseWriter, r *http.Request, id D
 
 // GetEvidence Download the evidence record
 // (GET /v1/deposits/{id}/evidence)
-func (_ Unimplemented) GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID) {
+func (_ Unimplemented) GetEvidence(w http.ResponseWriter, r *http.Request, id DepositID, params GetEvidenceParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListDepositGrants To whom a deposit is or was open
+// (GET /v1/deposits/{id}/grants)
+func (_ Unimplemented) ListDepositGrants(w http.ResponseWriter, r *http.Request, id DepositID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateDepositGrant Open a deposit to a court, or make a link to it
+// (POST /v1/deposits/{id}/grants)
+func (_ Unimplemented) CreateDepositGrant(w http.ResponseWriter, r *http.Request, id DepositID, params CreateDepositGrantParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1407,7 +1873,7 @@ func (_ Unimplemented) HoldDeposit(w http.ResponseWriter, r *http.Request, id De
 
 // GetNotices How a deposit stands
 // (GET /v1/deposits/{id}/notices)
-func (_ Unimplemented) GetNotices(w http.ResponseWriter, r *http.Request, id DepositID) {
+func (_ Unimplemented) GetNotices(w http.ResponseWriter, r *http.Request, id DepositID, params GetNoticesParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1426,6 +1892,72 @@ func (_ Unimplemented) ReleaseDeposit(w http.ResponseWriter, r *http.Request, id
 // CreateBatch Deposit up to 10,000 digests at once
 // (POST /v1/deposits:batch)
 func (_ Unimplemented) CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListGrants List grants
+// (GET /v1/grants)
+func (_ Unimplemented) ListGrants(w http.ResponseWriter, r *http.Request, params ListGrantsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RevokeGrant Revoke a grant
+// (DELETE /v1/grants/{id})
+func (_ Unimplemented) RevokeGrant(w http.ResponseWriter, r *http.Request, id GrantID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetGrant Read a grant
+// (GET /v1/grants/{id})
+func (_ Unimplemented) GetGrant(w http.ResponseWriter, r *http.Request, id GrantID, params GetGrantParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListKeys List API keys
+// (GET /v1/keys)
+func (_ Unimplemented) ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateKey Make an API key
+// (POST /v1/keys)
+func (_ Unimplemented) CreateKey(w http.ResponseWriter, r *http.Request, params CreateKeyParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteKey Take an API key away
+// (DELETE /v1/keys/{id})
+func (_ Unimplemented) DeleteKey(w http.ResponseWriter, r *http.Request, id KeyID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetKey Read what is known of an API key
+// (GET /v1/keys/{id})
+func (_ Unimplemented) GetKey(w http.ResponseWriter, r *http.Request, id KeyID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ConfirmKey Confirm an API key that another asked for
+// (POST /v1/keys/{id}/confirmation)
+func (_ Unimplemented) ConfirmKey(w http.ResponseWriter, r *http.Request, id KeyID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListTenants List tenants
+// (GET /v1/tenants)
+func (_ Unimplemented) ListTenants(w http.ResponseWriter, r *http.Request, params ListTenantsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateTenant Take on a tenant
+// (POST /v1/tenants)
+func (_ Unimplemented) CreateTenant(w http.ResponseWriter, r *http.Request, params CreateTenantParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetTenant Read a tenant
+// (GET /v1/tenants/{id})
+func (_ Unimplemented) GetTenant(w http.ResponseWriter, r *http.Request, id TenantID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1714,6 +2246,19 @@ func (siw *ServerInterfaceWrapper) ListDeposits(w http.ResponseWriter, r *http.R
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListDepositsParams
 
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "contract" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "contract", r.URL.Query(), &params.Contract, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -1956,6 +2501,19 @@ func (siw *ServerInterfaceWrapper) GetDeposit(w http.ResponseWriter, r *http.Req
 	// Parameter object where we will unmarshal all parameters from the context
 	var params GetDepositParams
 
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "assurance" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "assurance", r.URL.Query(), &params.Assurance, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -1997,6 +2555,19 @@ func (siw *ServerInterfaceWrapper) GetDocument(w http.ResponseWriter, r *http.Re
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params GetDocumentParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
 
 	headers := r.Header
 
@@ -2099,8 +2670,104 @@ func (siw *ServerInterfaceWrapper) GetEvidence(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetEvidenceParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetEvidence(w, r, id)
+		siw.Handler.GetEvidence(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListDepositGrants operation middleware
+func (siw *ServerInterfaceWrapper) ListDepositGrants(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDepositGrants(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateDepositGrant operation middleware
+func (siw *ServerInterfaceWrapper) CreateDepositGrant(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDepositGrantParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey GrantKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateDepositGrant(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2179,8 +2846,24 @@ func (siw *ServerInterfaceWrapper) GetNotices(w http.ResponseWriter, r *http.Req
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetNoticesParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetNotices(w, r, id)
+		siw.Handler.GetNotices(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2207,6 +2890,19 @@ func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Req
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params GetReceiptParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
 
 	// ------------- Optional query parameter "assurance" -------------
 
@@ -2412,6 +3108,432 @@ func (siw *ServerInterfaceWrapper) CreateBatch(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateBatch(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListGrants operation middleware
+func (siw *ServerInterfaceWrapper) ListGrants(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListGrantsParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListGrants(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeGrant operation middleware
+func (siw *ServerInterfaceWrapper) RevokeGrant(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id GrantID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeGrant(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetGrant operation middleware
+func (siw *ServerInterfaceWrapper) GetGrant(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id GrantID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetGrantParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetGrant(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListKeys(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListKeysParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListKeys(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateKeyParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey AccountKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateKey(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteKey operation middleware
+func (siw *ServerInterfaceWrapper) DeleteKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id KeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteKey(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetKey operation middleware
+func (siw *ServerInterfaceWrapper) GetKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id KeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetKey(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ConfirmKey operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id KeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ConfirmKey(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListTenants operation middleware
+func (siw *ServerInterfaceWrapper) ListTenants(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTenantsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTenants(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateTenant operation middleware
+func (siw *ServerInterfaceWrapper) CreateTenant(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTenantParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey AccountKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateTenant(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetTenant operation middleware
+func (siw *ServerInterfaceWrapper) GetTenant(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TenantID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTenant(w, r, id)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2746,6 +3868,45 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/document", wrapper.GetDocument)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/deposits/{id}/grants", wrapper.ListDepositGrants)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/deposits/{id}/grants", wrapper.CreateDepositGrant)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/grants", wrapper.ListGrants)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/grants/{id}", wrapper.RevokeGrant)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/grants/{id}", wrapper.GetGrant)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/tenants", wrapper.ListTenants)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/tenants", wrapper.CreateTenant)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/tenants/{id}", wrapper.GetTenant)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/keys", wrapper.ListKeys)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/keys", wrapper.CreateKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/keys/{id}", wrapper.DeleteKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/keys/{id}", wrapper.GetKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/keys/{id}/confirmation", wrapper.ConfirmKey)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/usage", wrapper.GetUsage)

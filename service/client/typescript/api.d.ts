@@ -273,6 +273,250 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/cases/{contract}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * To whom a case is or was open
+         * @description For the role `compliance`. All of them, in their order, as they stand.
+         */
+        get: operations["listCaseGrants"];
+        put?: never;
+        /**
+         * Open a case to a court, or make a link to it
+         * @description For the role `compliance`. `to` is the id of a court as a tenant: all its callers of the role
+         *     `court` may read what is opened, with `tenant=` naming yours, until `until`, at most 3,660
+         *     days away. Whether there is such a court is not told.
+         *
+         *     With `link: true` there is no court: whoever has the link that the answer holds reads what
+         *     is opened, without an account, until `until`, at most 366 days away. The link is borne as
+         *     `Authorization: Bearer mnl_…`. Never put it into the path or query of a URL, where proxies
+         *     and browsers keep it; in the fragment, behind `#`, it is not sent. The depository does not
+         *     keep it: the same request under the same `Idempotency-Key` is answered with it again.
+         *
+         *     A grant is an entry of the log of kind `notice`, so that it is proved who could read what
+         *     when. At most 100 grants of one case are in force. 201, with the same grant, to a retry.
+         */
+        post: operations["createCaseGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deposits/{id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * To whom a deposit is or was open
+         * @description For the role `compliance`. All of them, in their order, as they stand.
+         */
+        get: operations["listDepositGrants"];
+        put?: never;
+        /**
+         * Open a deposit to a court, or make a link to it
+         * @description For the role `compliance`. `to` is the id of a court as a tenant: all its callers of the role
+         *     `court` may read what is opened, with `tenant=` naming yours, until `until`, at most 3,660
+         *     days away. Whether there is such a court is not told.
+         *
+         *     With `link: true` there is no court: whoever has the link that the answer holds reads what
+         *     is opened, without an account, until `until`, at most 366 days away. The link is borne as
+         *     `Authorization: Bearer mnl_…`. Never put it into the path or query of a URL, where proxies
+         *     and browsers keep it; in the fragment, behind `#`, it is not sent. The depository does not
+         *     keep it: the same request under the same `Idempotency-Key` is answered with it again.
+         *
+         *     A grant is an entry of the log of kind `notice`, so that it is proved who could read what
+         *     when. At most 100 grants of one deposit are in force. 201, with the same grant, to a retry.
+         */
+        post: operations["createDepositGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List grants
+         * @description For the role `compliance` all grants of the tenant, in the order of the log, as they stand.
+         *     For a court those in force that the tenant named by `tenant` made to it; for who has a
+         *     link, the grant that it is of. A page may have fewer than `limit`, or none, while `next`
+         *     says that others follow.
+         */
+        get: operations["listGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a grant
+         * @description As it stands. To a court, one that is its own and in force.
+         */
+        get: operations["getGrant"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a grant
+         * @description For the role `compliance`. From the entry of the answer on, nothing is read by it. To
+         *     revoke again changes nothing, and is answered as the first time.
+         */
+        delete: operations["revokeGrant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List tenants
+         * @description For the role `operator` all of them; for an auditor those that it supervises.
+         */
+        get: operations["listTenants"];
+        put?: never;
+        /**
+         * Take on a tenant
+         * @description For the role `operator`. A lender, a court or a supervisor, with a key file of its own on
+         *     the replica that answers: where replicas do not share their keys directory, copy that file
+         *     to each before the tenant's first API key is made. What is said here stands in the record
+         *     of each of its deposits, and is not changed afterwards.
+         */
+        post: operations["createTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a tenant
+         * @description For the role `operator`, and for an auditor that supervises it.
+         */
+        get: operations["getTenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List API keys
+         * @description For the role `operator` all of them, or those of one tenant; for `compliance` those of its
+         *     own. Without their texts, which nobody keeps.
+         */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description For the role `operator`. Its text is in this answer and never told again; an answer to a
+         *     retry under the same `Idempotency-Key` does not hold it: if the first one was lost, delete
+         *     the key and make another.
+         *
+         *     A key of the role `compliance`, `auditor` or `operator` takes two: it is answered 202, and
+         *     is valid once another caller of the role `operator` confirms it within 30 days. One that is
+         *     made on the machine, by `munimentd api-key create`, takes no other. To rotate a key, make
+         *     another, change the caller, and delete the first: both are valid meanwhile. A tenant may
+         *     have 1,000 keys.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what is known of an API key
+         * @description For the role `operator`, and for `compliance` one of its own tenant.
+         */
+        get: operations["getKey"];
+        put?: never;
+        post?: never;
+        /**
+         * Take an API key away
+         * @description For the role `operator`, and for `compliance` one of its own tenant. No replica takes it
+         *     five seconds later. A key that waits to be confirmed is withdrawn.
+         */
+        delete: operations["deleteKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{id}/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm an API key that another asked for
+         * @description For the role `operator`, by another caller than the one that asked, within 30 days. To
+         *     confirm again changes nothing.
+         */
+        post: operations["confirmKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/usage": {
         parameters: {
             query?: never;
@@ -656,6 +900,282 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description To whom something is opened, until when and why. One of `to` and `link`. */
+        GrantRequest: {
+            /**
+             * @description The court's id as a tenant.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            to?: string;
+            /** @description True: to whoever has the link that is made. */
+            link?: boolean;
+            /**
+             * @description When it ends, in the form in which entries are dated.
+             * @example 2026-12-31T16:00:00.000Z
+             */
+            until: string;
+            /**
+             * @description The proceedings, by name or number.
+             * @example (2026)京0105民初12345号
+             */
+            matter?: string;
+            /**
+             * @description Why, in words that stand in the log's private record.
+             * @example 案件审理
+             */
+            reason: string;
+        };
+        /** @description That something is or was open, and how it stands. */
+        Grant: {
+            /**
+             * @description UUIDv7, lower-case; its receipt is at `/v1/deposits/{id}/receipt`.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description Of its entry, in the log.
+             * @example 812
+             */
+            index: number;
+            /**
+             * Format: date-time
+             * @description Of its entry, UTC.
+             * @example 2026-11-23T05:14:07.123Z
+             */
+            time: string;
+            /**
+             * @description Whose it is.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            tenant: string;
+            /**
+             * @description Whether the case or the deposit alone is open.
+             * @enum {string}
+             */
+            scope: "case" | "deposit";
+            /**
+             * @description The case's number; absent for a deposit alone, and when all of the case was erased.
+             * @example HT-2026-000117
+             */
+            contract?: string;
+            /**
+             * @description The deposit; of a case, its first that was there.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            deposit: string;
+            /**
+             * @description The court; absent: whoever has the link.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            to?: string;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             * @example 2026-12-31T16:00:00.000Z
+             */
+            until: string;
+            /** @description As it was given; absent without one. */
+            matter?: string;
+            /** @description As it was given. */
+            reason: string;
+            /**
+             * @description Which of the tenant's callers opened it.
+             * @example key:0123456789abcdef
+             */
+            by: string;
+            /**
+             * @description How it stands now.
+             * @enum {string}
+             */
+            state: "open" | "ended" | "revoked";
+            revoked?: components["schemas"]["Revocation"];
+        };
+        /** @description The entry that revoked a grant. */
+        Revocation: {
+            /**
+             * @description UUIDv7, lower-case.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description In the log.
+             * @example 815
+             */
+            index: number;
+            /**
+             * Format: date-time
+             * @description Of the entry, UTC.
+             * @example 2026-11-24T05:14:07.123Z
+             */
+            time: string;
+            /**
+             * @description Which of the tenant's callers revoked it.
+             * @example key:0123456789abcdef
+             */
+            by: string;
+        };
+        /** @description A grant, and the receipt of the entry that opened or revoked it. */
+        GrantAnswer: {
+            grant: components["schemas"]["Grant"];
+            receipt: components["schemas"]["Receipt"];
+            /**
+             * @description Of a grant without a court: what its bearer shows. It is a secret.
+             * @example mnl_AZNvXkoAfD6NKltvenqbDgGTb15KAHw-jSpbb3p6mw5tb25pbWVudCBzZWNyZXQgb2YgdGhpcnR5LXR3byE
+             */
+            link?: string;
+        };
+        /** @description Grants. */
+        GrantList: {
+            /** @description In the order of the log. */
+            grants: components["schemas"]["Grant"][];
+            /**
+             * @description Where to go on; absent at the end.
+             * @example 812
+             */
+            next?: string;
+        };
+        /** @description Who the tenant is, as it will stand in each of its records. */
+        TenantRequest: {
+            /**
+             * @description Its legal name.
+             * @example 示例银行股份有限公司
+             */
+            name: string;
+            /**
+             * @description Its registered number. One of the form of a USCC (GB 32100) or an LEI (ISO 17442) is checked.
+             * @example 91310000MA1FL0000X
+             */
+            registration?: string;
+            /**
+             * @description How its identity was established; goes with `verified_by`.
+             * @example business licence seen
+             */
+            verified?: string;
+            /**
+             * @description By whom; goes with `verified`.
+             * @example the operator's onboarding desk
+             */
+            verified_by?: string;
+        };
+        /** @description A lender, a court or a supervisor. */
+        Tenant: {
+            /**
+             * @description UUIDv7, lower-case.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            id: string;
+            /** @description Its legal name. */
+            name: string;
+            /** @description Its registered number. */
+            registration?: string;
+            /** @description How its identity was established. */
+            verified?: string;
+            /** @description By whom. */
+            verified_by?: string;
+            /**
+             * Format: date-time
+             * @description When it was taken on.
+             */
+            created: string;
+        };
+        /** @description Tenants. */
+        TenantList: {
+            /** @description In ascending order of their ids. */
+            tenants: components["schemas"]["Tenant"][];
+            /** @description Where to go on; absent at the end. */
+            next?: string;
+        };
+        /** @description What a key is for. */
+        KeyRequest: {
+            /**
+             * @description Whose it is. Required but for the role `operator`, which has none.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            tenant?: string;
+            /**
+             * @description What it may do.
+             * @enum {string}
+             */
+            role: "depositor" | "compliance" | "auditor" | "court" | "operator";
+            /**
+             * @description By which you will know it, such as the person's or the system's.
+             * @example 柜台 7
+             */
+            name?: string;
+            /**
+             * @description When it ends, at most 36,500 days away; without it, it does not.
+             * @example 2027-12-31T16:00:00.000Z
+             */
+            expires?: string;
+            /** @description Of an auditor, and required there: the tenants whose deposits it reads. */
+            supervises?: string[];
+        };
+        /** @description An API key. */
+        Key: {
+            /**
+             * @description As callers are named in notices.
+             * @example key:0123456789abcdef
+             */
+            id: string;
+            /**
+             * @description Its text, when it is made and never again.
+             * @example mnt_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo
+             */
+            api_key?: string;
+            /**
+             * @description Whose it is; absent of an operator's.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            tenant?: string;
+            /**
+             * @description What it may do.
+             * @example auditor
+             */
+            role: string;
+            /** @description By which it is known. */
+            name?: string;
+            /**
+             * Format: date-time
+             * @description When it was made or asked for.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it ends; absent: it does not.
+             */
+            expires?: string;
+            /** @description Of an auditor, whose deposits it reads. */
+            supervises?: string[];
+            /**
+             * @description `asked`: it waits for another caller to confirm it, and is none yet; `ended`: it has expired, or nobody confirmed it in time.
+             * @enum {string}
+             */
+            state: "asked" | "valid" | "ended";
+            /**
+             * @description Which caller asked for it; absent: it was made on the machine.
+             * @example key:0123456789abcdef
+             */
+            asked_by?: string;
+            /**
+             * @description Which caller confirmed it.
+             * @example key:fedcba9876543210
+             */
+            confirmed_by?: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            confirmed?: string;
+        };
+        /** @description API keys. */
+        KeyList: {
+            /** @description In no order that means anything, and always in the same. */
+            keys: components["schemas"]["Key"][];
+            /** @description Where to go on; absent at the end. */
+            next?: string;
+        };
         /**
          * @description Whom to tell, and of what. Where several lists are given, all must fit; an empty or missing
          *     one fits everything.
@@ -1554,6 +2074,46 @@ export interface components {
          */
         WebhookID: string;
         /**
+         * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+         *     each request; one that the auditor does not supervise, or that never was, is answered
+         *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+         * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+         */
+        TenantAt: string;
+        /**
+         * @description The grant's id, a UUIDv7 in lower case.
+         * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+         */
+        GrantID: string;
+        /**
+         * @description The tenant's id, a UUIDv7 in lower case.
+         * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+         */
+        TenantID: string;
+        /**
+         * @description The key's id: `key:` and 16 hex digits of the SHA-256 of its text.
+         * @example key:0123456789abcdef
+         */
+        KeyID: string;
+        /**
+         * @description Stands for what is made for as long as that is there, among all callers of the role
+         *     `operator`. 1 to 255 printable ASCII characters.
+         * @example 5e0a9c1e-0f4b-4d36-9f6c-6f1f0c2e7d11
+         */
+        AccountKey: string;
+        /**
+         * @description Stands for this grant for ever, within the tenant. 1 to 255 printable ASCII characters.
+         * @example 5e0a9c1e-0f4b-4d36-9f6c-6f1f0c2e7d11
+         */
+        GrantKey: string;
+        /** @description The most to answer with. */
+        GrantsLimit: number;
+        /**
+         * @description What `next` said. Opaque.
+         * @example 812
+         */
+        GrantsCursor: string;
+        /**
          * @description The digest of the body as it is sent (RFC 9530), `sha-256` or `sha-512`. Where it is given,
          *     a body that is not the one meant is refused, and nothing is kept. Other algorithms are
          *     passed over.
@@ -1599,6 +2159,13 @@ export interface operations {
     listDeposits: {
         parameters: {
             query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
                 /**
                  * @description The contract number, byte for byte. The answer is then the case, in order.
                  * @example HT-2026-000117
@@ -1835,6 +2402,13 @@ export interface operations {
         parameters: {
             query?: {
                 /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+                /**
                  * @description What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
                  *     quorum of the policy's witnesses as well; it is waited for, like the seal, and what is
                  *     committed when time runs out is answered 503 `witness-quorum`. A depository that requires
@@ -1877,6 +2451,13 @@ export interface operations {
     getReceipt: {
         parameters: {
             query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
                 /**
                  * @description What the receipt's checkpoint must bear. `sealed`: the log's signature. `witnessed`: the
                  *     quorum of the policy's witnesses as well; it is waited for, like the seal, and what is
@@ -1936,7 +2517,15 @@ export interface operations {
     };
     getEvidence: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+            };
             header?: never;
             path: {
                 /**
@@ -1964,13 +2553,22 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             410: components["responses"]["Gone"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
     };
     getNotices: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+            };
             header?: never;
             path: {
                 /**
@@ -1995,6 +2593,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -2163,7 +2762,15 @@ export interface operations {
     };
     getDocument: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+            };
             header?: {
                 /**
                  * @description The bytes wanted (RFC 9110 §14.2).
@@ -2231,6 +2838,7 @@ export interface operations {
                 content?: never;
             };
             416: components["responses"]["RangeNotSatisfiable"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -2238,6 +2846,13 @@ export interface operations {
     getCase: {
         parameters: {
             query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
                 /**
                  * @description What `next` said. Opaque.
                  * @example 812
@@ -2273,6 +2888,573 @@ export interface operations {
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    listCaseGrants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The contract number, byte for byte, percent-encoded; a slash in it as `%2F`.
+                 * @example HT-2026-000117
+                 */
+                contract: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The grants. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createCaseGrant: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description Stands for this grant for ever, within the tenant. 1 to 255 printable ASCII characters.
+                 * @example 5e0a9c1e-0f4b-4d36-9f6c-6f1f0c2e7d11
+                 */
+                "Idempotency-Key": components["parameters"]["GrantKey"];
+            };
+            path: {
+                /**
+                 * @description The contract number, byte for byte, percent-encoded; a slash in it as `%2F`.
+                 * @example HT-2026-000117
+                 */
+                contract: string;
+            };
+            cookie?: never;
+        };
+        /** @description Not compressed, at most 64 KiB. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantRequest"];
+            };
+        };
+        responses: {
+            /** @description It is open. */
+            201: {
+                headers: {
+                    /** @description Its path. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["Timeout"];
+            410: components["responses"]["Gone"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["InsufficientStorage"];
+        };
+    };
+    listDepositGrants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The deposit's id, a UUIDv7 in lower case.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                id: components["parameters"]["DepositID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The grants. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createDepositGrant: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description Stands for this grant for ever, within the tenant. 1 to 255 printable ASCII characters.
+                 * @example 5e0a9c1e-0f4b-4d36-9f6c-6f1f0c2e7d11
+                 */
+                "Idempotency-Key": components["parameters"]["GrantKey"];
+            };
+            path: {
+                /**
+                 * @description The deposit's id, a UUIDv7 in lower case.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                id: components["parameters"]["DepositID"];
+            };
+            cookie?: never;
+        };
+        /** @description Not compressed, at most 64 KiB. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantRequest"];
+            };
+        };
+        responses: {
+            /** @description It is open. */
+            201: {
+                headers: {
+                    /** @description Its path. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["Timeout"];
+            410: components["responses"]["Gone"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["InsufficientStorage"];
+        };
+    };
+    listGrants: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+                /**
+                 * @description What `next` said. Opaque.
+                 * @example 812
+                 */
+                cursor?: components["parameters"]["GrantsCursor"];
+                /** @description The most to answer with. */
+                limit?: components["parameters"]["GrantsLimit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The grants. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getGrant: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The grant's id, a UUIDv7 in lower case.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                id: components["parameters"]["GrantID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The grant. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revokeGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The grant's id, a UUIDv7 in lower case.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                id: components["parameters"]["GrantID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is revoked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantAnswer"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["InsufficientStorage"];
+        };
+    };
+    listTenants: {
+        parameters: {
+            query?: {
+                /** @description What `next` said. Opaque. */
+                cursor?: string;
+                /** @description The most to answer with. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tenants. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createTenant: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description Stands for what is made for as long as that is there, among all callers of the role
+                 *     `operator`. 1 to 255 printable ASCII characters.
+                 * @example 5e0a9c1e-0f4b-4d36-9f6c-6f1f0c2e7d11
+                 */
+                "Idempotency-Key": components["parameters"]["AccountKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Not compressed, at most 64 KiB. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantRequest"];
+            };
+        };
+        responses: {
+            /** @description The tenant. */
+            201: {
+                headers: {
+                    /** @description Its path. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["Timeout"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["InsufficientStorage"];
+        };
+    };
+    getTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The tenant's id, a UUIDv7 in lower case.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                id: components["parameters"]["TenantID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tenant. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: {
+                /** @description The tenant whose keys are listed. */
+                tenant?: string;
+                /** @description What `next` said. Opaque. */
+                cursor?: string;
+                /** @description The most to answer with. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description Stands for what is made for as long as that is there, among all callers of the role
+                 *     `operator`. 1 to 255 printable ASCII characters.
+                 * @example 5e0a9c1e-0f4b-4d36-9f6c-6f1f0c2e7d11
+                 */
+                "Idempotency-Key": components["parameters"]["AccountKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Not compressed, at most 64 KiB. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRequest"];
+            };
+        };
+        responses: {
+            /** @description The key, which is valid. */
+            201: {
+                headers: {
+                    /** @description Its path. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description The key, which waits for another caller to confirm it. */
+            202: {
+                headers: {
+                    /** @description Its path. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["Timeout"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["InsufficientStorage"];
+        };
+    };
+    getKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The key's id: `key:` and 16 hex digits of the SHA-256 of its text.
+                 * @example key:0123456789abcdef
+                 */
+                id: components["parameters"]["KeyID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The key's id: `key:` and 16 hex digits of the SHA-256 of its text.
+                 * @example key:0123456789abcdef
+                 */
+                id: components["parameters"]["KeyID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["InsufficientStorage"];
+        };
+    };
+    confirmKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The key's id: `key:` and 16 hex digits of the SHA-256 of its text.
+                 * @example key:0123456789abcdef
+                 */
+                id: components["parameters"]["KeyID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key, which is valid. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            507: components["responses"]["InsufficientStorage"];
         };
     };
     getUsage: {

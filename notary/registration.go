@@ -1,9 +1,40 @@
-package main
+package notary
 
 import (
 	"errors"
 	"strings"
+	"unicode"
+
+	"github.com/muniment/muniment/proofs"
 )
+
+// maxTenantText bounds what stands of a tenant in each record, in bytes.
+const maxTenantText = 1000
+
+// Check refuses a tenant that should not stand in the records of decades, with an
+// *InvalidError that names the field.
+func (t Tenant) Check() error {
+	if t.Name == "" {
+		return invalid("name", "the tenant's legal name is required")
+	}
+	if (t.Verified == "") != (t.VerifiedBy == "") {
+		return invalid("verified", "how its identity was established and by whom go together")
+	}
+	for name, s := range map[string]string{"name": t.Name, "registration": t.Registration, "verified": t.Verified, "verified_by": t.VerifiedBy} {
+		if _, err := proofs.Text(s); err != nil || len(s) > maxTenantText || !plainLine(s) {
+			return invalid(name, "it cannot stand in a record: it has control characters, blanks around it, or more than %d bytes", maxTenantText)
+		}
+	}
+	if err := checkRegistration(t.Registration); err != nil {
+		return invalid("registration", "%v", err)
+	}
+	return nil
+}
+
+// plainLine reports whether a text is one line of printable characters without blanks around it.
+func plainLine(s string) bool {
+	return s == strings.TrimSpace(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
 
 // checkRegistration refuses a registered number that is a USCC (GB 32100-2015) or an LEI
 // (ISO 17442) by its form and is mistyped. Numbers of other registers are taken as they are.
