@@ -255,7 +255,7 @@ func (s *server) confirm(r *http.Request, id string) (notary.APIKey, error) {
 		return k, err
 	case k.AskedBy == who.Caller:
 		return k, refuse(notConfirmable, "Another caller than the one that asked for the key must confirm it.")
-	case k.Lapsed(now):
+	case k.Lapsed(time.Now()):
 		return k, refuse(notConfirmable, "The key was asked for more than 30 days ago. Delete it, and ask for a new one.")
 	}
 	// Also of one that is confirmed already: what a crash left to be done is done now.
