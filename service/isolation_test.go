@@ -486,6 +486,15 @@ func (s *stranger) judge() {
 			path, may = "/v1/grants/"+g, mine && there && o.court == court && !o.revoked
 		}
 	}
+	if s.random.IntN(4) == 0 { // or looks for it
+		path, never, may = "/v1/deposits?contract="+url.QueryEscape(contract), "/v1/deposits?contract=never", minesCase && there && s.me.opens(contract, court, link)
+		nowhere := neverWas
+		if link != "" { // it is of one tenant, and at another it finds not even nothing
+			nowhere = at
+		}
+		s.looks(key, may, path+"&tenant="+at, never+"&tenant="+nowhere)
+		return
+	}
 	s.looks(key, may, path+"?tenant="+at, never+"?tenant="+neverWas)
 }
 
