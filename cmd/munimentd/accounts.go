@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/muniment/muniment/notary"
 )
@@ -36,12 +37,19 @@ func (o accountsOrder) carryOut(ctx context.Context, all notary.Accounts) (a acc
 	case o.Tenant != nil:
 		err = all.CreateTenant(ctx, *o.Tenant)
 	case o.Key != nil:
-		if _, err = all.Tenant(ctx, o.Key.Tenant); errors.Is(err, notary.ErrNotFound) {
-			return a, fmt.Errorf("there is no tenant %s; munimentd tenant list shows those there are", o.Key.Tenant)
+		named := o.Key.Supervises
+		if o.Key.Role != notary.Operator {
+			named = append(slices.Clone(named), o.Key.Tenant)
 		}
-		if err == nil {
-			err = all.CreateAPIKey(ctx, *o.Key)
+		for _, id := range named {
+			if _, err = all.Tenant(ctx, id); errors.Is(err, notary.ErrNotFound) {
+				return a, fmt.Errorf("there is no tenant %s; munimentd tenant list shows those there are", id)
+			}
+			if err != nil {
+				return a, err
+			}
 		}
+		err = all.CreateAPIKey(ctx, *o.Key)
 	case o.Revoke != "":
 		err = revoke(ctx, all, o.Revoke)
 	}

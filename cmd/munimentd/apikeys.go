@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,20 +19,63 @@ func apiKeyCommand() *cobra.Command {
 	return c
 }
 
-// roles are those that API keys can have.
-var roles = []notary.Role{notary.Depositor, notary.Compliance}
+// keyFlags are what api-key create is told.
+type keyFlags struct {
+	tenant, role, name string
+	supervises         []string
+	days               int
+}
+
+// key is the key that is wanted, without its hash.
+func (f keyFlags) key(now time.Time) (k notary.APIKey, err error) {
+	k = notary.APIKey{Role: notary.Role(f.role), Name: f.name, Created: now.UTC().Truncate(time.Millisecond)}
+	if !slices.Contains(notary.Roles, k.Role) {
+		return k, fmt.Errorf("--role is one of %q", notary.Roles)
+	}
+	switch k.Tenant, err = notary.ParseID(f.tenant); {
+	case k.Role == notary.Operator && f.tenant != "":
+		return k, errors.New("an operator is of no tenant: leave --tenant out")
+	case k.Role == notary.Operator:
+	case err != nil:
+		return k, errors.New("--tenant is the id of a tenant; munimentd tenant list shows those there are")
+	}
+	if (len(f.supervises) > 0) != (k.Role == notary.Auditor) || len(f.supervises) > notary.MaxSupervised {
+		return k, fmt.Errorf("--supervises names 1 to %d tenants for --role auditor, and for no other", notary.MaxSupervised)
+	}
+	for _, text := range f.supervises {
+		id, err := notary.ParseID(text)
+		if err != nil {
+			return k, errors.New("--supervises is ids of tenants; munimentd tenant list shows those there are")
+		}
+		k.Supervises = append(k.Supervises, id)
+	}
+	if f.days < 0 || f.days > 36500 {
+		return k, errors.New("--days is 1 to 36,500, or 0 for a key without an end")
+	}
+	if f.days > 0 {
+		k.Expires = k.Created.AddDate(0, 0, f.days)
+	}
+	return k, nil
+}
 
 func apiKeyCreateCommand() *cobra.Command {
-	var tenant, role, name string
-	var days int
+	var wanted keyFlags
 	c := &cobra.Command{
-		Use:   "create --dir DIR --tenant ID --role ROLE",
+		Use:   "create --dir DIR --role ROLE [--tenant ID]",
 		Short: "Create an API key, which is shown once",
-		Long: `Create an API key of a tenant and print it. It is shown once: the depository keeps its hash.
+		Long: `Create an API key and print it. It is shown once: the depository keeps its hash.
 A running depository takes it at once.
 
-Roles: depositor deposits and reads; compliance reads, holds, releases and erases. An erasure
-takes two keys of the role compliance, so give each person one of their own.
+Roles:
+  depositor   deposits, and reads its tenant's deposits
+  compliance  reads, holds, releases and erases them, and opens them to courts. An erasure
+              takes two keys of this role, so give each person one of their own
+  auditor     reads the deposits of the tenants that --supervises names, and nothing else.
+              --tenant is the supervisor itself: create a tenant for it first
+  court       reads what was opened to it. --tenant is the court itself
+  operator    creates tenants and keys over HTTP (/v1/tenants, /v1/keys), and reads no
+              deposit. It is of no tenant. A key of the role compliance, auditor or operator
+              that is asked for over HTTP is confirmed by another operator: make two
 
 To rotate a key, create another, change the caller, and revoke the first: both are taken
 meanwhile.
@@ -42,18 +86,9 @@ Exit code 0: created. 2: it was not.`,
 			if err != nil {
 				return err
 			}
-			k := notary.APIKey{Role: notary.Role(role), Name: name, Created: time.Now().UTC().Truncate(time.Millisecond)}
-			if k.Tenant, err = notary.ParseID(tenant); err != nil {
-				return errors.New("--tenant is the id of a tenant; munimentd tenant list shows those there are")
-			}
-			if k.Role != notary.Depositor && k.Role != notary.Compliance {
-				return fmt.Errorf("--role is one of %q", roles)
-			}
-			if days < 0 || days > 36500 {
-				return errors.New("--days is 1 to 36,500, or 0 for a key without an end")
-			}
-			if days > 0 {
-				k.Expires = k.Created.AddDate(0, 0, days)
+			k, err := wanted.key(time.Now())
+			if err != nil {
+				return err
 			}
 			text, hash := auth.NewKey()
 			k.Hash = hash
@@ -65,10 +100,11 @@ Exit code 0: created. 2: it was not.`,
 	}
 	settingFlags(c, onlyDir)
 	f := c.Flags()
-	f.StringVar(&tenant, "tenant", "", "the tenant's `id` (required)")
-	f.StringVar(&role, "role", "", "`role`: depositor or compliance (required)")
-	f.StringVar(&name, "name", "", "`name` by which you will know it, such as the person's or the system's")
-	f.IntVar(&days, "days", 0, "`days` until it ends; 0: it does not")
+	f.StringVar(&wanted.tenant, "tenant", "", "the tenant's `id` (required but for an operator)")
+	f.StringVar(&wanted.role, "role", "", "`role`: depositor, compliance, auditor, court or operator (required)")
+	f.StringSliceVar(&wanted.supervises, "supervises", nil, "`ids` of the tenants that an auditor reads, with commas between them")
+	f.StringVar(&wanted.name, "name", "", "`name` by which you will know it, such as the person's or the system's")
+	f.IntVar(&wanted.days, "days", 0, "`days` until it ends; 0: it does not")
 	f.Bool("json", false, "print one JSON object")
 	return c
 }
@@ -77,20 +113,45 @@ Exit code 0: created. 2: it was not.`,
 type keyLine struct {
 	APIKey  string    `json:"api_key,omitempty"` // when it was created, and never again
 	ID      string    `json:"id"`
-	Tenant  string    `json:"tenant"`
+	Tenant  string    `json:"tenant,omitempty"` // none of an operator
 	Role    string    `json:"role"`
 	Name    string    `json:"name,omitempty"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires,omitzero"`
 	SHA256  string    `json:"sha256"`
+
+	Supervises  []string `json:"supervises,omitempty"`
+	AskedBy     string   `json:"asked_by,omitempty"` // over HTTP
+	ConfirmedBy string   `json:"confirmed_by,omitempty"`
+	Waits       bool     `json:"waits,omitempty"` // for another operator to confirm it
 }
 
 func printedKey(k notary.APIKey, text string) keyLine {
-	return keyLine{text, k.Caller(), k.Tenant.String(), string(k.Role), k.Name, k.Created, k.Expires, hex.EncodeToString(k.Hash[:])}
+	l := keyLine{
+		APIKey: text, ID: k.Caller(), Role: string(k.Role), Name: k.Name, Created: k.Created, Expires: k.Expires, SHA256: hex.EncodeToString(k.Hash[:]),
+		AskedBy: k.AskedBy, ConfirmedBy: k.ConfirmedBy, Waits: k.Pending(),
+	}
+	if k.Tenant != (notary.ID{}) {
+		l.Tenant = k.Tenant.String()
+	}
+	for _, id := range k.Supervises {
+		l.Supervises = append(l.Supervises, id.String())
+	}
+	return l
+}
+
+func tenantColumn(k notary.APIKey) string {
+	if k.Tenant == (notary.ID{}) {
+		return "-"
+	}
+	return k.Tenant.String()
 }
 
 func endOf(k notary.APIKey) string {
-	if k.Expires.IsZero() {
+	switch {
+	case k.Pending():
+		return "unconfirmed"
+	case k.Expires.IsZero():
 		return "never"
 	}
 	return k.Expires.Format(time.DateOnly)
@@ -110,7 +171,7 @@ func apiKeyListCommand() *cobra.Command {
 				return err
 			}
 			return tellAll(c, a.Keys, "KEY\tTENANT\tROLE\tCREATED\tENDS\tNAME", func(k notary.APIKey) (any, []string) {
-				return printedKey(k, ""), []string{k.Caller(), k.Tenant.String(), string(k.Role), k.Created.Format(time.DateOnly), endOf(k), k.Name}
+				return printedKey(k, ""), []string{k.Caller(), tenantColumn(k), string(k.Role), k.Created.Format(time.DateOnly), endOf(k), k.Name}
 			})
 		},
 	}
