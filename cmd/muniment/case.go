@@ -14,7 +14,7 @@ import (
 func caseCommand(lang proofs.Language) *cobra.Command {
 	c := &cobra.Command{Use: "case", Short: sayCaseShort.in(lang), Long: sayCaseLong.in(lang)}
 	family(c)
-	c.AddCommand(caseListCommand(lang), gapsCommand(lang))
+	c.AddCommand(caseListCommand(lang), gapsCommand(lang), grantCommand(lang), grantsCommand(lang), revokeCommand(lang))
 	return c
 }
 
@@ -22,11 +22,11 @@ func caseListCommand(lang proofs.Language) *cobra.Command {
 	n := connection{lang: lang}
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "list CONTRACT",
+		Use:   "list [CONTRACT]",
 		Short: sayCaseListShort.in(lang),
 		Long:  sayCaseListLong.in(lang),
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] == "" {
+			if len(args) > 1 || len(args) == 1 && args[0] == "" {
 				return sayOneContract.err()
 			}
 			return nil
@@ -38,7 +38,11 @@ func caseListCommand(lang proofs.Language) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found, broken, err := readCase(c.Context(), server, args[0])
+			contract, err := n.caseMeant(c.Context(), server, args)
+			if err != nil {
+				return err
+			}
+			found, broken, err := readCase(c.Context(), server, contract)
 			if err != nil {
 				return err
 			}
@@ -46,8 +50,30 @@ func caseListCommand(lang proofs.Language) *cobra.Command {
 		},
 	}
 	n.flags(c, true)
+	n.readFlags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, sayFlagJSON.in(lang))
 	return c
+}
+
+// caseMeant is the number of the case that is meant: what was said, or what the link opens.
+func (n *connection) caseMeant(ctx context.Context, server *client.Client, args []string) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	if n.link == "" {
+		return "", sayOneContract.err()
+	}
+	grants, err := server.Grants(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, g := range grants {
+		if g.Contract != "" {
+			return g.Contract, nil
+		}
+		return "", sayLinkOfDeposit.err(g.Deposit, g.Deposit)
+	}
+	return "", sayNoLink.err()
 }
 
 // readCase fetches a case, and finds where its chain is broken.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 type connection struct {
 	server, apiKey string
 	cert, key, ca  string // PEM files
+	tenant, link   string // of who reads what others deposited
 	lang           proofs.Language
 }
 
@@ -38,8 +40,49 @@ func (n *connection) flags(c *cobra.Command, key bool) {
 	}
 }
 
+// readFlags are those of commands that read, for an auditor and a court.
+func (n *connection) readFlags(c *cobra.Command) {
+	c.Flags().StringVar(&n.tenant, "tenant", "", sayFlagTenant.in(n.lang))
+	c.Flags().StringVar(&n.link, "link", "", sayFlagLink.in(n.lang))
+	completes(c, "tenant")
+	completes(c, "link")
+}
+
+// byLink takes a link in the place of an API key. A page's address brings the link behind
+// its # and says which depository.
+func (n *connection) byLink(c *cobra.Command) error {
+	if c.Flags().Lookup("link") == nil {
+		return nil
+	}
+	if n.tenant == "" {
+		n.tenant = os.Getenv("MUNIMENT_TENANT")
+	}
+	if n.link == "" && n.apiKey == "" {
+		n.link = os.Getenv("MUNIMENT_LINK")
+	}
+	if n.link == "" {
+		return nil
+	}
+	if n.apiKey != "" {
+		return sayKeyOrLink.err()
+	}
+	n.apiKey = n.link
+	if page, err := url.Parse(n.link); err == nil && page.Host != "" {
+		if n.apiKey = page.Fragment; n.server == "" {
+			n.server = page.Scheme + "://" + page.Host
+		}
+	}
+	if !strings.HasPrefix(n.apiKey, "mnl_") {
+		return sayNoLink.err()
+	}
+	return nil
+}
+
 // client returns the client of that depository. What is worth knowing goes to s.
 func (n *connection) client(c *cobra.Command, s *screen) (*client.Client, error) {
+	if err := n.byLink(c); err != nil {
+		return nil, err
+	}
 	if n.server == "" {
 		n.server = os.Getenv("MUNIMENT_SERVER")
 	}
@@ -66,6 +109,7 @@ func (n *connection) client(c *cobra.Command, s *screen) (*client.Client, error)
 		Server:   n.server,
 		APIKey:   n.apiKey,
 		HTTP:     over,
+		Tenant:   n.tenant,
 		Retrying: retrying(s),
 	}, nil
 }

@@ -48,6 +48,7 @@ func keepingCommand(lang proofs.Language, use string, act client.Act, short, lon
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
 	if act == "" {
+		o.readFlags(c)
 		return c
 	}
 	f.StringVar(&o.matter, "matter", "", map[bool]phrase{false: sayFlagMatter, true: sayFlagOrder}[act == client.Erase].in(lang))

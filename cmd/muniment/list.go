@@ -36,6 +36,7 @@ func listCommand(lang proofs.Language) *cobra.Command {
 		RunE:              func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	o.flags(c, true)
+	o.readFlags(c)
 	f := c.Flags()
 	f.StringVar(&o.query.Contract, "contract", "", sayFlagListContract.in(lang))
 	f.StringVar(&o.query.SHA256, "sha256", "", sayFlagListDigest.in(lang))

@@ -6,6 +6,7 @@
 //	muniment receipt ID…                        fetch receipts, or refresh old ones
 //	muniment verify PATH… --policy POLICY       check documents and receipts, offline
 //	muniment case list|gaps                     is a case whole?
+//	muniment case grant|grants|revoke           open cases to courts
 //	muniment list                               search deposits
 //	muniment log checkpoint|entry|consistency   look into the public log
 //	muniment audit --log URL                    mirror a public log, check all of it, and watch it

@@ -52,6 +52,7 @@ func receiptCommand(lang proofs.Language) *cobra.Command {
 		RunE: o.run,
 	}
 	o.flags(c, true)
+	o.readFlags(c)
 	f := c.Flags()
 	f.StringVarP(&o.file, "output", "o", "", sayFlagOutput.in(lang))
 	f.StringVar(&o.out, "out", "", sayFlagReceiptOut.in(lang))

@@ -52,7 +52,7 @@ func literal(e ast.Expr) (string, bool) {
 	return "", false
 }
 
-// allPhrases are the pairs of strings in messages.go and messagesaudit.go.
+// allPhrases are the pairs of strings in the files of messages.
 func allPhrases(t *testing.T) []phrase {
 	t.Helper()
 	var out []phrase
@@ -70,6 +70,8 @@ func allPhrases(t *testing.T) []phrase {
 	}
 	ast.Inspect(sources(t)["messages.go"], read)
 	ast.Inspect(sources(t)["messagesaudit.go"], read)
+	ast.Inspect(sources(t)["messageskeeping.go"], read)
+	ast.Inspect(sources(t)["messagesgrants.go"], read)
 	if len(out) < 200 {
 		t.Fatalf("found %d phrases only", len(out))
 	}

@@ -37,7 +37,7 @@ const (
 )
 
 // foreign are variables that others read: the client, and the tests of this module.
-var foreign = []string{"MUNIMENT_SERVER", "MUNIMENT_API_KEY", "MUNIMENT_TSA_ROOTS", "MUNIMENT_TORTURE", "MUNIMENT_SEED"}
+var foreign = []string{"MUNIMENT_SERVER", "MUNIMENT_API_KEY", "MUNIMENT_TENANT", "MUNIMENT_LINK", "MUNIMENT_TSA_ROOTS", "MUNIMENT_TORTURE", "MUNIMENT_SEED"}
 
 // ofKubernetes are the variables that a Service whose name begins with muniment puts into
 // every container beside it.

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/service/api"
@@ -75,14 +73,9 @@ type casePage struct {
 }
 
 func (c *Client) casePage(ctx context.Context, contract, cursor string) (casePage, error) {
-	// A proxy resolves dots as if they were folders.
-	segment := url.PathEscape(contract)
-	if strings.Trim(segment, ".") == "" {
-		segment = strings.ReplaceAll(segment, ".", "%2E")
-	}
 	var p casePage
 	data, err := c.get(ctx, call{
-		method: http.MethodGet, path: "/v1/cases/" + segment, query: paging(cursor), want: http.StatusOK, limit: maxPage,
+		method: http.MethodGet, path: "/v1/cases/" + segment(contract), query: paging(cursor), want: http.StatusOK, limit: maxPage,
 	})
 	if err != nil {
 		return p, err

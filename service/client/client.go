@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -66,8 +67,12 @@ type Client struct {
 	// tlog-tiles): a mirror's, or that of any static web server. Empty stands for /log
 	// under Server. With it, the calls about the log need no Server.
 	Log string
-	// APIKey is the tenant's. The public calls, such as Policy, need none.
+	// APIKey is the tenant's, or a link, which begins with mnl_. The public calls, such as
+	// Policy, need none.
 	APIKey string
+	// Tenant is the id of the tenant whose deposits are read, for an auditor and a court;
+	// empty: the key's own.
+	Tenant string
 	// HTTP makes the requests; nil stands for http.DefaultTransport. Redirects are
 	// never followed, whatever its CheckRedirect says: they would carry the key and
 	// the document to an address that nobody chose.
@@ -140,8 +145,13 @@ func (c *Client) address(k *call) (string, error) {
 		return "", fmt.Errorf("%w: %q; it has no user, query or fragment", ErrServer, u.Redacted())
 	}
 	address := strings.TrimRight(u.String(), "/") + path
-	if len(k.query) > 0 {
-		address += "?" + k.query.Encode()
+	query := k.query
+	if c.Tenant != "" && k.method == http.MethodGet && strings.HasPrefix(path, "/v1/") {
+		query = url.Values{"tenant": {c.Tenant}}
+		maps.Copy(query, k.query)
+	}
+	if len(query) > 0 {
+		address += "?" + query.Encode()
 	}
 	return address, nil
 }
