@@ -70,14 +70,14 @@ var samples = map[string][3]string{
 	"oidc.issuers": {
 		"{https://a.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: depositor}}}",
 		"{https://b.example: {audience: m, tenant-claim: org, tenants: {one: 01a2070d-4e2f-7d00-87c7-be68003ebf3d}, role-claim: r, roles: {x: compliance}}}",
-		"{https://c.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: depositor}, max-age: 5m0s, ca: f}}",
+		"{https://c.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: auditor}, supervises: [01a2070d-4e2f-7d00-87c7-be68003ebf3e], max-age: 5m0s, ca: f}}",
 	},
 	"tls.certificate": {"a", "b", "c"},
 	"tls.key":         {"a", "b", "c"},
 	"tls.client-ca":   {"a", "b", "c"},
 	"tls.callers": {
 		"{\"CN=a\": {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: depositor}}", "{\"DNS:b.example\": {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: compliance}}",
-		"{\"URI:spiffe://c\": {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: depositor}}",
+		"{\"URI:spiffe://c\": {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: auditor, supervises: [01a2070d-4e2f-7d00-87c7-be68003ebf3e]}}",
 	},
 	"language":             {"zh", "en", "zh"},
 	"sm3":                  {"on", "off", "on"},

@@ -19,8 +19,9 @@ import (
 // An issuerConfig is an OpenID Connect provider as the settings have it.
 type issuerConfig struct {
 	auth.Issuer
-	tenant string
-	CA     string // PEM file
+	tenant     string
+	supervises []string
+	CA         string // PEM file
 }
 
 // Bounds of what is asked of an issuer's tokens.
@@ -38,17 +39,33 @@ func issuerSettings(i *issuerConfig) []setting {
 		{"tenants", mapped(&i.Tenants, notary.ParseID, notary.ID.String), "{}", ""},
 		{"role-claim", text(&i.RoleClaim), "", ""},
 		{"roles", mapped(&i.Roles, parseRole, func(r notary.Role) string { return string(r) }), "{}", ""},
+		{"supervises", list(&i.supervises), "", ""},
 		{"max-age", interval(&i.MaxAge), defaultTokenAge.String(), ""},
 		{"ca", text(&i.CA), "", ""},
 	}
 }
 
-// parseRole knows the roles that an API key can have.
+// supervised reads whom an auditor supervises: no other role has any, and it has one at least.
+func supervised(role bool, texts []string) (ids []notary.ID, err error) {
+	if role != (len(texts) > 0) || len(texts) > notary.MaxSupervised {
+		return nil, fmt.Errorf("supervises names 1 to %d tenants where the role auditor is given, and nowhere else", notary.MaxSupervised)
+	}
+	for _, text := range texts {
+		id, err := notary.ParseID(text)
+		if err != nil {
+			return nil, fmt.Errorf("supervises: %q is no tenant id", text)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// parseRole knows the roles that a caller can have.
 func parseRole(s string) (notary.Role, error) {
-	if r := notary.Role(s); slices.Contains(roles, r) {
+	if r := notary.Role(s); slices.Contains(notary.Roles, r) {
 		return r, nil
 	}
-	return "", fmt.Errorf("%q is none of the roles %v", s, roles)
+	return "", fmt.Errorf("%q is none of the roles %v", s, notary.Roles)
 }
 
 // mapped is a map from texts to what they stand for.
@@ -153,6 +170,9 @@ func parseIssuer(n *yaml.Node) (issuerConfig, error) {
 		return i, errors.New("tenant-claim and tenants go together")
 	case i.MaxAge == 0:
 		return i, errors.New("max-age is not 1s or more")
+	}
+	if i.Supervises, err = supervised(slices.Contains(slices.Collect(maps.Values(i.Roles)), notary.Auditor), i.supervises); err != nil {
+		return i, err
 	}
 	if i.tenant != "" {
 		i.Tenant, err = notary.ParseID(i.tenant)

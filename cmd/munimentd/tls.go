@@ -54,7 +54,15 @@ func bearers(p *map[string]auth.Certified) value {
 		get: func() any {
 			out := map[string]map[string]any{}
 			for name, c := range *p {
-				out[name] = map[string]any{"tenant": c.Tenant.String(), "role": string(c.Role)}
+				fields := map[string]any{"tenant": c.Tenant.String(), "role": string(c.Role)}
+				if len(c.Supervises) > 0 {
+					ids := make([]string, len(c.Supervises))
+					for i, id := range c.Supervises {
+						ids[i] = id.String()
+					}
+					fields["supervises"] = ids
+				}
+				out[name] = fields
 			}
 			return out
 		},
@@ -80,7 +88,8 @@ func parseBearers(words string) (map[string]auth.Certified, error) {
 			return nil, fmt.Errorf("names %q: a certificate's name begins with URI:, DNS: or CN=", name)
 		}
 		var tenant, role string
-		settings := []setting{{"tenant", text(&tenant), "", ""}, {"role", text(&role), "", ""}}
+		var supervises []string
+		settings := []setting{{"tenant", text(&tenant), "", ""}, {"role", text(&role), "", ""}, {"supervises", list(&supervises), "", ""}}
 		told, err := flatten(root.Content[i+1], settings)
 		if err != nil {
 			return nil, fmt.Errorf("of %q: %w", name, err)
@@ -96,6 +105,9 @@ func parseBearers(words string) (map[string]auth.Certified, error) {
 		}
 		if c.Role, err = parseRole(role); err != nil {
 			return nil, fmt.Errorf("of %q: role: %w", name, err)
+		}
+		if c.Supervises, err = supervised(c.Role == notary.Auditor, supervises); err != nil {
+			return nil, fmt.Errorf("of %q: %w", name, err)
 		}
 		all[name] = c
 	}

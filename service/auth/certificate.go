@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/muniment/muniment/notary"
@@ -15,8 +16,9 @@ import (
 
 // Certified is what who bears a client certificate may do, and for whom.
 type Certified struct {
-	Tenant notary.ID
-	Role   notary.Role
+	Tenant     notary.ID
+	Role       notary.Role
+	Supervises []notary.ID // the tenants that an auditor reads
 }
 
 // NamesOf are the names that a certificate gives its bearer, in the form in which callers are
@@ -53,7 +55,7 @@ func (a *Authenticator) byCertificate(ctx context.Context, c *x509.Certificate) 
 	var is Certified
 	found := 0
 	for _, name := range NamesOf(c) {
-		if known, ok := a.certified[name]; ok && (found == 0 || known != is) {
+		if known, ok := a.certified[name]; ok && (found == 0 || !reflect.DeepEqual(known, is)) {
 			is, found = known, found+1
 		}
 	}
@@ -68,5 +70,5 @@ func (a *Authenticator) byCertificate(ctx context.Context, c *x509.Certificate) 
 		return notary.Principal{}, time.Time{}, fmt.Errorf("%w: looking up a certificate's tenant: %w", notary.ErrUnavailable, err)
 	}
 	key := sha256.Sum256(c.RawSubjectPublicKeyInfo)
-	return notary.Principal{Tenant: tenant, Role: is.Role, Caller: "mtls:" + hex.EncodeToString(key[:8])}, c.NotAfter, nil
+	return notary.Principal{Tenant: tenant, Role: is.Role, Caller: "mtls:" + hex.EncodeToString(key[:8]), Supervises: is.Supervises}, c.NotAfter, nil
 }

@@ -62,8 +62,8 @@ func TestCertificates(t *testing.T) {
 	key, hash := NewKey()
 	must(t, ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: hash, Tenant: notary.ID{2}, Role: notary.Compliance}))
 	a := New(Config{Accounts: ledger, Bearers: map[string]Certified{
-		"CN=loans": {notary.ID{1}, notary.Depositor}, "URI:spiffe://bank.example/loans": {notary.ID{1}, notary.Depositor},
-		"DNS:legal.bank.example": {notary.ID{1}, notary.Compliance}, "DNS:other.example": {notary.ID{2}, notary.Depositor}, "CN=gone": {notary.ID{9}, notary.Depositor},
+		"CN=loans": {Tenant: notary.ID{1}, Role: notary.Depositor}, "URI:spiffe://bank.example/loans": {Tenant: notary.ID{1}, Role: notary.Depositor},
+		"DNS:legal.bank.example": {Tenant: notary.ID{1}, Role: notary.Compliance}, "DNS:other.example": {Tenant: notary.ID{2}, Role: notary.Depositor}, "CN=supervisor": {Tenant: notary.ID{1}, Role: notary.Auditor, Supervises: []notary.ID{{2}}}, "CN=gone": {Tenant: notary.ID{9}, Role: notary.Depositor},
 	}})
 	var got notary.Principal
 	var failed error
@@ -100,6 +100,10 @@ func TestCertificates(t *testing.T) {
 	sum := sha256.Sum256(spki.RawSubjectPublicKeyInfo)
 	if err := ask(&loans); err != nil || got.Tenant.ID != (notary.ID{1}) || got.Role != notary.Depositor || got.Caller != "mtls:"+hex.EncodeToString(sum[:8]) {
 		t.Errorf("%+v, %v", got, err)
+	}
+	supervisor := ours.sign(t, name("supervisor"))
+	if err := ask(&supervisor); err != nil || got.Role != notary.Auditor || len(got.Supervises) != 1 || got.Supervises[0] != (notary.ID{2}) {
+		t.Errorf("an auditor: %+v, %v", got, err)
 	}
 	legal := ours.sign(t, func(c *x509.Certificate) { c.DNSNames, c.Subject.CommonName = []string{"legal.bank.example"}, "loans" })
 	if err := ask(&legal); err != nil || got.Role != notary.Compliance {

@@ -34,6 +34,8 @@ type Issuer struct {
 
 	RoleClaim string                 // whose value, or values, say what its bearer may do
 	Roles     map[string]notary.Role // by value; those that are not here say nothing
+	// Supervises are the tenants that its auditors read.
+	Supervises []notary.ID
 
 	MaxAge time.Duration  // the longest that a token may still be valid
 	Roots  *x509.CertPool // of the issuer's certificate; nil: the system's
@@ -111,7 +113,11 @@ func (i *issuer) judge(ctx context.Context, accounts notary.Accounts, t *token) 
 		return notary.Principal{}, time.Time{}, fmt.Errorf("%w: looking up a token's tenant: %w", notary.ErrUnavailable, err)
 	}
 	who := sha256.Sum256([]byte(i.URL + "\n" + verified.Subject))
-	return notary.Principal{Tenant: tenant, Role: role, Caller: "oidc:" + hex.EncodeToString(who[:8])}, ends.Add(skew), nil
+	p := notary.Principal{Tenant: tenant, Role: role, Caller: "oidc:" + hex.EncodeToString(who[:8])}
+	if role == notary.Auditor {
+		p.Supervises = i.Supervises
+	}
+	return p, ends.Add(skew), nil
 }
 
 // early reports whether a token is not good yet.
