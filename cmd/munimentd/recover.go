@@ -68,6 +68,10 @@ is interrupted, run it again: it goes on from what is there.
   --receipts PATH      a receipt, or a folder of receipts; may be repeated
   --newest FILE        a receipt or checkpoint newer than the anchors, if one is known
 
+Tenants and API keys come from their copies in the object store; a key that was asked for
+over HTTP and that nobody had confirmed is lost. What was opened to courts stands in the
+log, and comes back with it.
+
 An entry from a mirror or a receipt stands in the log again, alone: every receipt stays
 good, but what was private of it (record, document, idempotency key) cannot be had,
 and is named.
