@@ -34,6 +34,19 @@ export interface paths {
          *     Callers may set the members `contract.*`, `party.<n>.*`, `terms.*`, `label.*`,
          *     `provenance.system`, `provenance.generated`, `content.sha256`, `content.sm3`, `content.size`,
          *     `content.type` and `content.name`. The rest is the depository's own.
+         *
+         *     **Signed deposits.** `depositor.key` and `depositor.signature` beside these, both or
+         *     neither, are a signature of your own, over all the members that you send and
+         *     `content.sha256`, with Ed25519 or with ECDSA on P-256 (SPEC.md, §9). The depository refuses
+         *     one that does not hold, adds `depositor.signed`, the names of what it covers, and
+         *     `depositor.key.registered` where the tenant has registered the key; every verifier checks it.
+         *     A document's name and type that come from its part are members too: say them in the
+         *     record, and sign them. A retry may be signed anew: the signature that came first stands.
+         *
+         *     **Signatures inside PDFs.** Where the document is a PDF, of at most 64 MiB, the depository
+         *     checks the electronic signatures inside it, and fixes what it found as
+         *     `content.signatures` in the record (SPEC.md, §14): an array, empty if there are none.
+         *     `content.signatures.unexamined` says why it did not look. A tenant may demand an intact one.
          */
         post: operations["createDeposit"];
         delete?: never;
@@ -1751,6 +1764,7 @@ export interface components {
             };
             /** @description The names of those that it hides. */
             hidden?: string[];
+            depositor?: components["schemas"]["DepositorSignature"];
             /** @description The checkpoint's signatures by keys that the policy knows. */
             signatures?: components["schemas"]["SignatureCheck"][];
         };
@@ -1762,6 +1776,30 @@ export interface components {
             proved: string[];
             /** @description Whole sentences. */
             not_proved: string[];
+        };
+        /** @description The depositor's own signature in the record (SPEC.md, §9). One that does not hold refuses the receipt. */
+        DepositorSignature: {
+            /**
+             * @description `unsigned`: there is none. `valid`: it holds over the members as they are shown.
+             *     `unchecked`: members in `hidden` are in the way, or, where there is no `hidden`, its
+             *     algorithm is not at hand.
+             * @example valid
+             * @enum {string}
+             */
+            check: "unsigned" | "valid" | "unchecked";
+            /**
+             * @description The key's, as people know it.
+             * @example Ed25519
+             */
+            algorithm?: string;
+            /** @description The fingerprint of the key, hex SHA-256 of its SubjectPublicKeyInfo. Whose it is, no receipt proves. */
+            key?: string;
+            /** @description The depository states that the tenant had registered the key with it. */
+            registered?: boolean;
+            /** @description The names of the members that are signed. */
+            members?: string[];
+            /** @description The names of the members that are in the way of a check. */
+            hidden?: string[];
         };
         /** @description One signature that holds. */
         SignatureCheck: {
@@ -1891,7 +1929,7 @@ export interface components {
              * @description Of `pre-check`, which rule of the tenant's own; as in `BadLine`.
              * @enum {string}
              */
-            code?: "member-required" | "type-not-allowed" | "size-over-limit" | "contract-number-form" | "original-required" | "digest-only";
+            code?: "member-required" | "type-not-allowed" | "size-over-limit" | "contract-number-form" | "original-required" | "digest-only" | "signing-key-unknown" | "signature-missing" | "signature-altered";
             /**
              * @description The record's member at fault.
              * @example contract.nmber
@@ -1911,10 +1949,11 @@ export interface components {
             detail: string;
             /**
              * @description Which rule of the tenant's own it breaks: `member-required`, `type-not-allowed`,
-             *     `size-over-limit`, `contract-number-form`, `original-required` or `digest-only`.
+             *     `size-over-limit`, `contract-number-form`, `original-required`, `digest-only`,
+             *     `signing-key-unknown`, `signature-missing` or `signature-altered`.
              * @enum {string}
              */
-            code?: "member-required" | "type-not-allowed" | "size-over-limit" | "contract-number-form" | "original-required" | "digest-only";
+            code?: "member-required" | "type-not-allowed" | "size-over-limit" | "contract-number-form" | "original-required" | "digest-only" | "signing-key-unknown" | "signature-missing" | "signature-altered";
             /** @description The record's member at fault. */
             member?: string;
         };
