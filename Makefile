@@ -120,6 +120,7 @@ deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) node 
 	@command -v pdfsig >/dev/null || { apt-get update -qq && apt-get install -qq -y poppler-utils; }
 	@command -v qpdf >/dev/null || { apt-get update -qq && apt-get install -qq -y qpdf; }
 	@command -v certutil >/dev/null || { apt-get update -qq && apt-get install -qq -y libnss3-tools; }
+	@command -v zbarimg >/dev/null || { apt-get update -qq && apt-get install -qq -y zbar-tools; }
 	@command -v softhsm2-util >/dev/null || { apt-get update -qq && apt-get install -qq -y softhsm2; }
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
 		apt-get update -qq && apt-get install -qq -y postgresql-common && \

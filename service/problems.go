@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/certificate"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
 )
@@ -69,6 +70,7 @@ var (
 	sealingDelayed         = &problem{name: "sealing-delayed", status: 503, title: "The deposit is committed and waits for its seal", retry: true, after: 1}
 	witnessQuorum          = &problem{name: "witness-quorum", status: 503, title: "Too few witnesses cosign the log", retry: true, after: 5}
 	secondOpinion          = &problem{name: "second-opinion", status: 503, title: "The second opinion on the log is missing", retry: true, after: 5}
+	signing                = &problem{name: "signing", status: 503, title: "The certificate cannot be signed now", retry: true, after: 30, logged: true}
 	stopping               = &problem{name: "stopping", status: 503, title: "The depository is stopping", retry: true, after: 5}
 	insufficientStorage    = &problem{name: "insufficient-storage", status: 507, title: "There is no room left in storage", retry: true, after: 60}
 )
@@ -100,6 +102,8 @@ var table = []struct {
 	{notary.ErrNoRoom, insufficientStorage, "Nothing was kept."},
 	{notary.ErrStopped, stopping, "Try again when the depository is back."},
 	{notary.ErrNotFound, notFound, "There is no such thing, or it is not yours."},
+	{certificate.ErrNotDated, signing, "No time-stamp authority answers that would date the signature. The deposit's receipt is good without a certificate."},
+	{certificate.ErrSigner, signing, "The depository's key for certificates cannot sign. The operator has been told."},
 	{auth.ErrUnauthenticated, unauthorized, "Send an API key of this depository, a token of an issuer that it trusts, or a link, as Authorization: Bearer …"},
 	// The request ran out of its time before anything was committed.
 	{context.DeadlineExceeded, unavailable, "There was no time left for the request. Nothing was kept."},

@@ -56,6 +56,9 @@ type Config struct {
 	Stall  time.Duration
 	Logger *slog.Logger // nil: slog.Default
 
+	// Certificates are what PDFs of deposits are made with.
+	Certificates Certificates
+
 	Build Build // of the program, as /healthz tells it
 	// Metrics is what /metrics shows; New adds what the edge measures. nil: that alone.
 	Metrics *prometheus.Registry
@@ -83,6 +86,7 @@ type server struct {
 	limits    *limiter
 	decoding  budget // of batches
 	verifying budget // of receipts to check
+	printing  printing
 }
 
 // New returns the handler of the whole API.
@@ -107,6 +111,7 @@ func New(c Config) http.Handler {
 		s.policies[p.Fingerprint()] = p
 		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged(), sm.Plugged()))
 	}
+	s.printing = newPrinting()
 	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
 	c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "muniment_ready",

@@ -67,6 +67,10 @@ var samples = map[string][3]string{
 	"signatures.roots":        {"/a", "/b", "/c"},
 	"limits.deposits":         {"1", "2", "0"},
 	"limits.burst":            {"1", "2", "3"},
+	"certificate.key":         {"/a", "/b", "/c"},
+	"certificate.chain":       {"/a", "/b", "/c"},
+	"certificate.verify-url":  {"https://a/verify", "https://b/verify", "http://c:8080/v"},
+	"certificate.tenants":     {"{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {logo: /a.png}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {statement: b}}", "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {logo: /c.png, statement: c}}"},
 	"oidc.issuers": {
 		"{https://a.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: depositor}}}",
 		"{https://b.example: {audience: m, tenant-claim: org, tenants: {one: 01a2070d-4e2f-7d00-87c7-be68003ebf3d}, role-claim: r, roles: {x: compliance}}}",
@@ -125,6 +129,7 @@ timestamp: {authorities: ["http://w"], roots: /w}
 kms: {engine: vault, vault: {address: "https://w", key: w, token: w}}
 trillian: {mode: remote, address: "w:1", certificate: /w, key: /w}
 tls: {certificate: /w, key: /w, client-ca: /w, callers: {CN=w: {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: depositor}}}
+certificate: {key: /w, chain: /w}
 `
 
 // told is the text of a file with one setting besides the others.

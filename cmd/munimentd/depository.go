@@ -25,11 +25,12 @@ type depository struct {
 	store  *storage.Store
 	config notary.Config
 	// earlier are the policies that were in force before, the last one first.
-	earlier    []proofs.Policy
-	asks       *cosign.Client // the witnesses; nil if there are none to ask
-	build      service.Build
-	tenantKeys *tenantKeyFiles
-	issuers    []auth.Issuer // whose tokens are believed
+	earlier      []proofs.Policy
+	asks         *cosign.Client // the witnesses; nil if there are none to ask
+	build        service.Build
+	tenantKeys   *tenantKeyFiles
+	issuers      []auth.Issuer // whose tokens are believed
+	certificates service.Certificates
 	// trillian keeps the second tree; nil if there is none, or it was not asked for.
 	trillian *trillian.Log
 }

@@ -56,6 +56,9 @@ func (c *config) check() error {
 	if err := c.KMS.check(); err != nil {
 		return err
 	}
+	if err := c.Certificate.check(); err != nil {
+		return err
+	}
 	return c.checkUnused()
 }
 

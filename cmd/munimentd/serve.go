@@ -111,6 +111,9 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 		d.earlier, err = earlierPolicies(cfg.Dir)
 	}
 	if err == nil {
+		d.certificates, err = cfg.certificates(d.config.Timestamps)
+	}
+	if err == nil {
 		err = d.opine(ctx, cfg, logger)
 	}
 	if err != nil {
@@ -150,6 +153,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Issuers:      d.issuers,
 		Bearers:      cfg.TLS.Callers,
 		NewTenantKey: d.tenantKeys.create,
+		Certificates: d.certificates,
 	}
 	singing, hush := context.WithCancel(ctx)
 	var song sync.WaitGroup

@@ -50,6 +50,7 @@ type config struct {
 
 	WebhookNetworks []netip.Prefix
 	Facts           factsConfig
+	Certificate     certificateConfig
 
 	settings []setting
 	from     map[string]origin // of each setting that is not at its default
@@ -99,6 +100,7 @@ func newConfig() *config {
 	c.settings = append(c.settings, kmsSettings(&c.KMS)...)
 	c.settings = append(c.settings, tlsSettings(&c.TLS)...)
 	c.settings = append(c.settings, factsSettings(&c.Facts)...)
+	c.settings = append(c.settings, certificateSettings(&c.Certificate)...)
 	c.settings = append(c.settings,
 		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
 		setting{"anchor.postgres.schema", identifier(&c.AnchorPG.Schema), "muniment", "schema of its tables, where anchor.postgres.url is set"},

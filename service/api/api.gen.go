@@ -1405,6 +1405,20 @@ type GetDepositParams struct {
 // GetDepositParamsAssurance defines parameters for GetDeposit.
 type GetDepositParamsAssurance string
 
+// GetCertificateParams defines parameters for GetCertificate.
+type GetCertificateParams struct {
+	// Lang The language; `both` has Chinese and English side by side. Left out, it is that of the depository.
+	Lang *string `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// Profile For whom it is laid out. `plain`; `prc`, a 存证证书 in the order of arts 16 to 19 of the
+	// Online Litigation Rules; `fre`, with a draft certification under the Federal Rules of
+	// Evidence 902(13) and (14). Left out, it is `plain`.
+	Profile *string `form:"profile,omitempty" json:"profile,omitempty"`
+
+	// Document `embed`: the document is embedded too, if the depository has it and it is 16 MiB or less.
+	Document *string `form:"document,omitempty" json:"document,omitempty"`
+}
+
 // GetDocumentParams defines parameters for GetDocument.
 type GetDocumentParams struct {
 	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
@@ -1667,6 +1681,9 @@ type ServerInterface interface {
 	// GetDeposit Read a deposit
 	// (GET /v1/deposits/{id})
 	GetDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params GetDepositParams)
+	// GetCertificate Download the certificate
+	// (GET /v1/deposits/{id}/certificate)
+	GetCertificate(w http.ResponseWriter, r *http.Request, id DepositID, params GetCertificateParams)
 	// GetDocument Download a document
 	// (GET /v1/deposits/{id}/document)
 	GetDocument(w http.ResponseWriter, r *http.Request, id DepositID, params GetDocumentParams)
@@ -1832,6 +1849,12 @@ func (_ Unimplemented) CreateDeposit(w http.ResponseWriter, r *http.Request, par
 // GetDeposit Read a deposit
 // (GET /v1/deposits/{id})
 func (_ Unimplemented) GetDeposit(w http.ResponseWriter, r *http.Request, id DepositID, params GetDepositParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetCertificate Download the certificate
+// (GET /v1/deposits/{id}/certificate)
+func (_ Unimplemented) GetCertificate(w http.ResponseWriter, r *http.Request, id DepositID, params GetCertificateParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2529,6 +2552,74 @@ func (siw *ServerInterfaceWrapper) GetDeposit(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetDeposit(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCertificate operation middleware
+func (siw *ServerInterfaceWrapper) GetCertificate(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCertificateParams
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", r.URL.Query(), &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lang"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lang", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "profile" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "profile", r.URL.Query(), &params.Profile, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "profile"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "profile", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "document" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "document", r.URL.Query(), &params.Document, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "document"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "document", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCertificate(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -3850,6 +3941,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/receipt", wrapper.GetReceipt)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/deposits/{id}/certificate", wrapper.GetCertificate)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/evidence", wrapper.GetEvidence)

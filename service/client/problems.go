@@ -35,6 +35,7 @@ const (
 	ProblemPreCheck               = "/problems/pre-check"
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
+	ProblemQuotaExceeded          = "/problems/quota-exceeded"
 	ProblemRateLimited            = "/problems/rate-limited"
 	ProblemInternal               = "/problems/internal"
 	ProblemDamaged                = "/problems/damaged"
@@ -45,6 +46,7 @@ const (
 	ProblemSealingDelayed         = "/problems/sealing-delayed"
 	ProblemWitnessQuorum          = "/problems/witness-quorum"
 	ProblemSecondOpinion          = "/problems/second-opinion"
+	ProblemSigning                = "/problems/signing"
 	ProblemStopping               = "/problems/stopping"
 	ProblemInsufficientStorage    = "/problems/insufficient-storage"
 )
