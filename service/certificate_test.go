@@ -201,7 +201,9 @@ func (silent) Timestamp(context.Context, []byte) ([]byte, error) { return nil, e
 // TestCertificateCannotBeSigned: what the face promises is kept, or there is no certificate.
 func TestCertificateCannotBeSigned(t *testing.T) {
 	for what, s := range map[string]*certificate.Signer{"an ended certificate": signingKey(t, time.Minute), "no authority": signingKey(t, 1000*time.Hour, silent{})} {
-		h := newHouse(t, func(c *Config) { c.Certificates = Certificates{Signer: s, Roots: rfc3161test.RootsPEM(rfc3161test.New("Time Authority", time.Now, time.Hour*10, time.Hour*5))} })
+		h := newHouse(t, func(c *Config) {
+			c.Certificates = Certificates{Signer: s, Roots: rfc3161test.RootsPEM(rfc3161test.New("Time Authority", time.Now, time.Hour*10, time.Hour*5))}
+		})
 		made := decoded[api.Deposit](t, h.postJSON(t, `{"record":{"content.sha256":"`+strings.Repeat("ab", 32)+`"}}`, "Idempotency-Key", "k"), 201)
 		a := h.do(t, "GET", "/v1/deposits/"+made.Id+"/certificate", nil)
 		a.problem(t, signing)

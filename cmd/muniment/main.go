@@ -4,6 +4,7 @@
 //	muniment deposit PATH… --contract NUMBER    deposit files and folders, keep their receipts
 //	muniment batch FILE.csv                     deposit the digests that a CSV file lists
 //	muniment receipt ID…                        fetch receipts, or refresh old ones
+//	muniment certificate ID…                    fetch certificates, PDFs for people
 //	muniment verify PATH… --policy POLICY       check documents and receipts, offline
 //	muniment case list|gaps                     is a case whole?
 //	muniment case grant|grants|revoke           open cases to courts
@@ -73,7 +74,7 @@ func rootCommand(lang proofs.Language) *cobra.Command {
 	completes(root, "lang", string(proofs.English), string(proofs.Chinese))
 	speak(root, lang)
 	root.AddCommand(
-		depositCommand(lang), batchCommand(lang), receiptCommand(lang), verifyCommand(lang),
+		depositCommand(lang), batchCommand(lang), receiptCommand(lang), certificateCommand(lang), verifyCommand(lang),
 		caseCommand(lang), listCommand(lang), logCommand(lang), auditCommand(lang), policyCommand(lang),
 		keyCommand(lang), witnessCommand(lang), completionCommand(lang), versionCommand(lang),
 	)

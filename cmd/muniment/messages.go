@@ -201,6 +201,9 @@ proved and not proved is said. A receipt alone is checked without a document. Se
 folders: a table, with what is missing; a document without a receipt beside it finds one by
 its SHA-256.
 
+A certificate (PDF) needs no other file: it is printed again from the receipt in it, and every
+byte compared. With a document, name it by --receipt.
+
 The policy decides whose signatures count. Take it from whoever answers for the
 depository, never from the party that offers the evidence. Likewise --tsa-roots, the root
 certificates of the time-stamp authorities that you trust: without it no time-stamp is
@@ -211,7 +214,7 @@ always checked; --depositor-key demands one by a key that you know to be the dep
 JSON: outcome (verified, refused or undecided), missing (receipt or document), reason,
 document (matches, differs or unchecked), verdict, proved, not_proved, file, receipt,
 document_sha256, receipt_sha256, level, origin, index, time, size, root, leaf, policy,
-signatures, depositor, timestamps, untrusted, renewals, until, record, hidden, error.
+signatures, depositor, timestamps, untrusted, renewals, until, record, hidden, error, certificate.
 
 Exit code 0: all verified. 1: something is refused; do not rely on it. 2: not all could be
 decided, or the command could not do its work.`,
@@ -221,6 +224,8 @@ decided, or the command could not do its work.`,
 单个回执：不比对文件，只核验回执。多个文件或文件夹：以表格列出，并指出缺少的内容；
 旁边没有回执的文件，按其 SHA-256 寻找回执。
 
+存证证书（PDF）无须其他文件：据其内嵌回执重新生成并逐字节比对。另有文件时，以 --receipt 指定证书。
+
 信任策略决定谁的签名有效。请向对存证机构负责的一方索取，切勿使用举证一方提供的策略。
 --tsa-roots 同理，为您所信任的时间戳机构之根证书：不提供则不检查任何时间戳。
 --evidence 指定单个回执的证据记录，它使时间在时间戳机构的证书到期之后仍可证明。
@@ -229,7 +234,7 @@ decided, or the command could not do its work.`,
 JSON 字段：outcome（verified、refused 或 undecided）、missing（receipt 或 document）、reason、
 document（matches、differs 或 unchecked）、verdict、proved、not_proved、file、receipt、
 document_sha256、receipt_sha256、level、origin、index、time、size、root、leaf、policy、
-signatures、depositor、timestamps、untrusted、renewals、until、record、hidden、error。
+signatures、depositor、timestamps、untrusted、renewals、until、record、hidden、error、certificate。
 
 退出码 0：全部通过。1：有内容不予采信，请勿依赖。2：部分无法判定，或命令未能完成。`,
 	}
@@ -566,6 +571,7 @@ var problemTitles = map[string]phrase{
 	"digest-mismatch":          {"The document is not the one that was announced", "文件与所声明的不一致"},
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},
 	"quota-exceeded":           {"Your tenant has used up its quota of the month", "贵方本月的存证配额已用完"},
+	"signing":                  {"The certificate cannot be signed now", "目前无法签署证书"},
 	"rate-limited":             {"Too many deposits of your tenant for now", "贵方目前的存证过多"},
 	"internal":                 {"Internal error of the depository", "存证机构内部错误"},
 	"damaged":                  {"Stored data of the depository is damaged", "存证机构存储的数据已损坏"},

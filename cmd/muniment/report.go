@@ -41,6 +41,8 @@ type report struct {
 	Record         map[string]proofs.Value    `json:"record,omitempty"`
 	Hidden         []string                   `json:"hidden,omitempty"`
 	Error          string                     `json:"error,omitempty"`
+	// Certificate is what the receipt was in, if it was in one.
+	Certificate *paper `json:"certificate,omitempty"`
 
 	evidence proofs.Evidence
 	members  proofs.Record
@@ -77,6 +79,14 @@ func newReport(e proofs.Evidence, file, receipt string, lang proofs.Language) re
 		r.Record[m.Name] = m.Value
 	}
 	return r
+}
+
+// exit is the exit code of the verdict.
+func (r report) exit() int {
+	if r.Outcome == proofs.Refused.String() {
+		return exitRefused
+	}
+	return exitOf(r.evidence.Outcome())
 }
 
 // lineWidth is where text is wrapped: comfortable to read, and fit for print.
@@ -135,6 +145,13 @@ func (r report) facts() []fact {
 		add(headLogSize, strconv.FormatUint(r.Size, 10))
 	}
 	add(headPolicy, r.Policy)
+	if c := r.Certificate; c != nil {
+		add(headCertificate, c.Number)
+		add(headIssued, c.Issued.Format(time.RFC3339))
+		if c.Signature != nil {
+			add(headSignedBy, c.Signature.Subject)
+		}
+	}
 	if r.Quorum != nil {
 		add(headRule, r.Quorum.Rule)
 	}

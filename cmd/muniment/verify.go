@@ -4,13 +4,11 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
-	"github.com/muniment/muniment/proofs/rfc3161"
 	"github.com/muniment/muniment/proofs/sm"
 )
 
@@ -58,16 +56,20 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	options, err := timestampRoots(o.rootsPath())
+	trusted, err := authorities(o.rootsPath())
 	if err != nil {
 		return err
+	}
+	options := []proofs.Option{mldsa.Plugged(), sm.Plugged()}
+	if trusted != nil {
+		options = append(options, proofs.WithTimestamps(trusted))
 	}
 	demanded, err := depositorKeys(o.depositors)
 	if err != nil {
 		return err
 	}
 	options = append(options, demanded...)
-	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, append(options, mldsa.Plugged(), sm.Plugged())...)}
+	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, options...), authorities: trusted}
 	info, err := os.Stat(paths[0])
 	if err == nil && info.IsDir() && o.receipt == "" || len(paths) > 1 {
 		if o.evidence != "" {
@@ -88,10 +90,13 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 	switch {
 	case o.receipt != "":
 		r, err = v.one(paths[0], o.receipt)
-	case err == nil && loneReceipt(paths[0]):
+	case err == nil && (loneReceipt(paths[0]) || lonePaper(paths[0])):
 		r, err = v.one("", paths[0])
 	default:
 		r, err = v.one(paths[0], paths[0]+receiptSuffix)
+	}
+	if refusedEvidence(err) {
+		r, err = refusedPaper(paths[0], err, policy.Fingerprint(), o.lang), nil
 	}
 	if err != nil {
 		return err
@@ -101,7 +106,7 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 	} else {
 		err = r.print(s)
 	}
-	if code := exitOf(r.evidence.Outcome()); err == nil && code != 0 {
+	if code := r.exit(); err == nil && code != 0 {
 		return exitError(code)
 	}
 	return err
@@ -115,22 +120,6 @@ func (o *verifyOptions) rootsPath() string {
 	return o.roots
 }
 
-// timestampRoots is the option by which time-stamps are checked; none without a file.
-func timestampRoots(path string) ([]proofs.Option, error) {
-	if path == "" {
-		return nil, nil
-	}
-	data, err := readBounded(path, maxPolicy)
-	if err != nil {
-		return nil, sayRootsUnreadable.err(err)
-	}
-	roots, err := rfc3161.ParseRoots(data)
-	if err != nil {
-		return nil, sayNoRoots.err(path, err)
-	}
-	return []proofs.Option{proofs.WithTimestamps(rfc3161.NewAuthorities(roots))}, nil
-}
-
 // loneReceipt reports whether path is a receipt, and not a document with a receipt of
 // its own.
 func loneReceipt(path string) bool {
@@ -141,8 +130,12 @@ func loneReceipt(path string) bool {
 	return err != nil
 }
 
-// one checks a document, unless file is empty, and a receipt.
+// one checks a document, unless file is empty, and a receipt, or the certificate that one is
+// in.
 func (v *verification) one(file, receipt string) (report, error) {
+	if isCertificate(receipt) {
+		return v.paper(file, receipt)
+	}
 	data, err := readBounded(receipt, proofs.MaxReceipt)
 	if err != nil {
 		return report{}, sayReceiptUnreadable.err(err)
@@ -163,13 +156,7 @@ func (v *verification) check(file, path string, r proofs.Receipt) (report, error
 		defer f.Close()
 		document = interruptible{v.ctx, v.task.reader(f)}
 	}
-	var e proofs.Evidence
-	var err error
-	if v.record != nil {
-		e, err = v.verifier.VerifyRecord(r, *v.record, time.Now(), document)
-	} else {
-		e, err = v.verifier.Verify(r, document)
-	}
+	e, err := v.judge(r, document)
 	if err != nil {
 		return report{}, sayDocUnreadable.err(err)
 	}

@@ -10,16 +10,18 @@ import (
 	"slices"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/rfc3161"
 )
 
 // verification judges documents and receipts by one policy.
 type verification struct {
-	ctx      context.Context
-	screen   *screen
-	verifier *proofs.Verifier
-	record   *proofs.EvidenceRecord // of the one receipt; nil: none was given
-	progress *progress
-	task     *task // of the document being read
+	ctx         context.Context
+	screen      *screen
+	verifier    *proofs.Verifier
+	record      *proofs.EvidenceRecord // of the one receipt; nil: none was given
+	authorities *rfc3161.Authorities   // that date things; nil: none were named
+	progress    *progress
+	task        *task // of the document being read
 
 	documents []found
 	out       leftOut
@@ -173,6 +175,14 @@ func (v *verification) withoutReceipt(d found) error {
 	defer t.finish()
 	v.task = t
 	none := result{report: report{File: d.path, Missing: noReceipt}}
+	if isCertificate(d.path) {
+		r, err := v.paper("", d.path)
+		if err != nil {
+			r = report{Receipt: d.path}
+		}
+		v.tell(result{r, err})
+		return nil
+	}
 	if len(v.lone) == 0 {
 		v.tell(none)
 		return nil

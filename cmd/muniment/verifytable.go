@@ -24,6 +24,8 @@ const (
 // word is what a result is called in the table.
 func (r result) word() phrase {
 	switch {
+	case refusedEvidence(r.err):
+		return wordRefused
 	case r.err != nil:
 		return wordUnreadable
 	case r.Missing == noReceipt:
@@ -40,7 +42,7 @@ func (r result) word() phrase {
 
 // code is what a result means for all.
 func (r result) code() int {
-	if r.err == nil && r.evidence.Outcome() == proofs.Refused {
+	if refusedEvidence(r.err) || r.err == nil && r.evidence.Outcome() == proofs.Refused {
 		return exitRefused
 	}
 	if r.err != nil || r.Missing != "" {
@@ -77,6 +79,9 @@ func (v *verification) objects(int, map[phrase]int) error {
 		}
 		if r.err != nil {
 			r.Error = explain(r.err, v.screen.lang)
+			if refusedEvidence(r.err) {
+				r.Outcome = proofs.Refused.String()
+			}
 		}
 		if err := v.screen.object(r.report); err != nil {
 			return err

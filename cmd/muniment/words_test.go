@@ -72,6 +72,7 @@ func allPhrases(t *testing.T) []phrase {
 	ast.Inspect(sources(t)["messagesaudit.go"], read)
 	ast.Inspect(sources(t)["messageskeeping.go"], read)
 	ast.Inspect(sources(t)["messagesgrants.go"], read)
+	ast.Inspect(sources(t)["messagescertificate.go"], read)
 	if len(out) < 200 {
 		t.Fatalf("found %d phrases only", len(out))
 	}

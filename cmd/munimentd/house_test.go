@@ -45,7 +45,7 @@ func TestImportLaw(t *testing.T) {
 		t.Errorf("the core of proofs imports more than the standard library: %q", got)
 	}
 	for _, law := range []struct {
-		pkg, never, but string
+		pkg, never, but string // but: names with spaces between
 	}{
 		{"./service", module + "storage", ""},
 		{"./service/client", module + "notary", ""},
@@ -60,7 +60,10 @@ func TestImportLaw(t *testing.T) {
 		{"./notary", module + "storage", ""},
 		{"./notary", module + "service", ""},
 		{"./cmd/muniment", module + "storage", ""},
-		{"./cmd/muniment", module + "notary", module + "notary/witness"},
+		{"./cmd/muniment", module + "notary", module + "notary/witness " + module + "notary/certificate"},
+		{"./notary/certificate", module + "storage", ""},
+		{"./notary/certificate", module + "service", ""},
+		{"./notary/certificate", module + "notary", module + "notary/certificate"},
 		{"./cmd/muniment-bench", module + "storage", module + "storage/storagetest/servers"},
 		{"./cmd/muniment-bench", module + "notary", ""},
 		{"./cmd/muniment-bench", module + "service", module + "service/api"},
@@ -68,7 +71,7 @@ func TestImportLaw(t *testing.T) {
 		for _, d := range deps(t, law.pkg) {
 			self := module + strings.TrimPrefix(law.pkg, "./")
 			inside := d == law.never || strings.HasPrefix(d, law.never+"/")
-			if inside && d != self && (law.but == "" || d != law.but) {
+			if inside && d != self && !slices.Contains(strings.Fields(law.but), d) {
 				t.Errorf("%s imports %s", law.pkg, d)
 			}
 		}

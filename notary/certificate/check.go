@@ -3,6 +3,7 @@ package certificate
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -73,13 +74,13 @@ func Check(data []byte, authorities *rfc3161.Authorities) (*Checked, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.Template != Template {
-		return nil, fmt.Errorf("%w: template %d", ErrTemplate, in.Template)
-	}
 	made, err := Make(in)
+	wrong := new(inputError)
 	switch {
 	case errors.Is(err, ErrNotProved):
 		return nil, err
+	case errors.As(err, &wrong): // Make never wrote such a file
+		return nil, embedded(wrong.file)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
@@ -229,7 +230,7 @@ func extract(data []byte) (in Input, err error) {
 		return in, fmt.Errorf("%w: %s is not in it", ErrUnreadable, issueName)
 	}
 	if in.Issue, err = parseIssue(issue); err != nil {
-		return in, fmt.Errorf("%w: %s: %w", ErrUnreadable, issueName, err)
+		return in, ofTemplate(issue)
 	}
 	in.Receipt, in.Policy, in.Roots, in.Facts, in.Logo = files[receiptName], files[policyName], files[rootsName], files[factsName], files[logoName]
 	for name, content := range files {
@@ -237,7 +238,28 @@ func extract(data []byte) (in Input, err error) {
 			in.Document = content
 		}
 	}
+	if in.Template != Template {
+		return in, ofTemplate(issue)
+	}
 	return in, nil
+}
+
+// embedded names a file as what was altered.
+func embedded(name string) error { return &DifferenceError{part{name: sayPartEmbedded, arg: name}} }
+
+// ofTemplate says why certificate.json is not one that this program writes: another version
+// does, or it was altered.
+func ofTemplate(issue []byte) error {
+	var told struct {
+		Template int `json:"template"`
+	}
+	switch err := json.Unmarshal(issue, &told); {
+	case err != nil || told.Template <= 0:
+		return fmt.Errorf("%w: %s is damaged", ErrUnreadable, issueName)
+	case told.Template != Template:
+		return fmt.Errorf("%w: template %d", ErrTemplate, told.Template)
+	}
+	return embedded(issueName)
 }
 
 // objects returns where each object begins.

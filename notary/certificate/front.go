@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/draw"
@@ -123,11 +124,11 @@ func openLogo(data []byte) (*image.RGBA, error) {
 	}
 	head, err := png.DecodeConfig(bytes.NewReader(data))
 	if err != nil || len(data) > maxLogo || head.Width > maxLogoWidth || head.Height > maxLogoHeight || head.Width < 1 || head.Height < 1 {
-		return nil, fmt.Errorf("%w: a logo is a PNG of at most %d bytes and %d by %d pixels", ErrInput, maxLogo, maxLogoWidth, maxLogoHeight)
+		return nil, &inputError{logoName, fmt.Errorf("a logo is a PNG of at most %d bytes and %d by %d pixels", maxLogo, maxLogoWidth, maxLogoHeight)}
 	}
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("%w: the logo is no whole PNG", ErrInput)
+		return nil, &inputError{logoName, errors.New("it is no whole PNG")}
 	}
 	out := image.NewRGBA(image.Rect(0, 0, head.Width, head.Height))
 	draw.Draw(out, out.Bounds(), image.White, image.Point{}, draw.Src)

@@ -111,8 +111,17 @@ var ErrNotProved = errors.New("the receipt does not verify under this policy")
 // ErrInput: this can be no certificate's input.
 var ErrInput = errors.New("no certificate can be made of this")
 
+// inputError is an ErrInput that one file is to blame for.
+type inputError struct {
+	file string
+	err  error
+}
+
+func (e *inputError) Error() string   { return ErrInput.Error() + ": " + e.file + ": " + e.err.Error() }
+func (e *inputError) Unwrap() []error { return []error{ErrInput, e.err} }
+
 func (i Issue) check() error {
-	bad := func(what string) error { return fmt.Errorf("%w: %s", ErrInput, what) }
+	bad := func(what string) error { return &inputError{issueName, errors.New(what)} }
 	switch {
 	case i.Template != Template:
 		return bad(fmt.Sprintf("template %d is not known here", i.Template))
@@ -184,15 +193,15 @@ func Options(roots []byte) ([]proofs.Option, error) {
 func (in Input) prove() (p proof, err error) {
 	policy, err := proofs.ParsePolicy(in.Policy)
 	if err != nil {
-		return p, fmt.Errorf("%w: %w", ErrInput, err)
+		return p, &inputError{policyName, err}
 	}
 	options, err := Options(in.Roots)
 	if err != nil {
-		return p, fmt.Errorf("%w: %w", ErrInput, err)
+		return p, &inputError{rootsName, err}
 	}
 	verifier := proofs.NewVerifier(policy, options...)
 	if p.receipt, err = proofs.ParseReceipt(in.Receipt); err != nil {
-		return p, fmt.Errorf("%w: %w", ErrInput, err)
+		return p, &inputError{receiptName, err}
 	}
 	var document io.Reader
 	if in.Document != nil {
@@ -206,10 +215,10 @@ func (in Input) prove() (p proof, err error) {
 	}
 	sheet, err := proofs.ParseReceipt(in.Facts)
 	if err != nil {
-		return p, fmt.Errorf("%w: %w", ErrInput, err)
+		return p, &inputError{factsName, err}
 	}
 	if p.facts, err = verified(verifier, sheet, nil); err == nil && (p.facts.Entry.Kind != proofs.KindFacts || p.facts.Index >= p.evidence.Size) {
-		err = fmt.Errorf("%w: the fact sheet is none that is in force at this checkpoint", ErrInput)
+		err = &inputError{factsName, errors.New("it is no fact sheet in force at this checkpoint")}
 	}
 	return p, err
 }
