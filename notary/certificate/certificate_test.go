@@ -378,7 +378,7 @@ func TestExtracted(t *testing.T) {
 // unnoticed.
 func TestAlteredCertificates(t *testing.T) {
 	pdf, _, roots := signed(t, false)
-	every := 97
+	every := 499
 	if os.Getenv("MUNIMENT_TORTURE") != "" {
 		every = 1
 	}
@@ -387,16 +387,14 @@ func TestAlteredCertificates(t *testing.T) {
 	for i := 0; i < len(pdf); i += every {
 		places[i] = true
 	}
-	for i := range 2 * 600 { // the head of the signature, closely
-		places[at+i*5] = true
+	for i := range 400 { // the head of the signature, closely
+		places[at+i*13] = true
 	}
 	for i := range places {
-		for _, flip := range []byte{0x01, 0x20} {
-			other := bytes.Clone(pdf)
-			other[i] ^= flip
-			if c, err := Check(other, roots); err == nil {
-				t.Fatalf("byte %d changed to %q, and %s holds", i, other[i-min(i, 5):i+1], c.Number)
-			}
+		other := bytes.Clone(pdf)
+		other[i] ^= []byte{0x01, 0x20}[i/7%2]
+		if c, err := Check(other, roots); err == nil {
+			t.Fatalf("byte %d changed to %q, and %s holds", i, other[i-min(i, 5):i+1], c.Number)
 		}
 	}
 	for what, other := range map[string][]byte{
@@ -426,9 +424,9 @@ func TestDifferencesAreNamed(t *testing.T) {
 		{"a printed line", replace("BT /F 25 Tf", "BT /F 24 Tf"), "what is printed on page 1"},
 		{"metadata", replace("<xmp:CreatorTool>Muniment", "<xmp:CreatorTool>muniment"), "the metadata"},
 		{"the outlines", replace("+WenQuanYiMicroHei/Flags 4", "+WenQuanYiMicroHei/Flags 5"), "the font"},
-		{"the logo's file", replace("IEND\xaeB\x60\x82", "IEND\xaeB\x60\x83"), ""},
+		{"the logo's file", replace("IEND\xaeB\x60\x82", "IEND\xaeB\x60\x83"), "the embedded file logo.png"},
 		{"the statement of standing", replace(`"state": "kept"`, `"state": "held"`), "the embedded file certificate.json"},
-		{"the policy's file", replace("quorum g\n", "quorum g\r"), ""},
+		{"the policy's file", replace("quorum g\n", "quorum g\r"), "the embedded file policy"},
 		{"the document's file", replace(contract, strings.ToUpper(contract[:len(contract)-1])+"\t"), ""},
 	} {
 		_, err := Check(c.other, roots)

@@ -90,10 +90,7 @@ func (c *composer) rowIn(st style, label phrase, values ...phrase) {
 			right = append(right, c.text(text, vs, valueWidth)...)
 		}
 	}
-	if tall := max(heightOf(left), heightOf(right)); tall < (bodyEnd-bodyTop)/3 {
-		c.need(tall) // a row stays whole unless it is long
-	}
-	c.columns([]int{margin, valueLeft}, left, right)
+	c.together([]int{margin, valueLeft}, left, right)
 	c.space(3500)
 }
 
@@ -102,6 +99,18 @@ func heightOf(items []item) (h int) {
 		h += i.height
 	}
 	return h
+}
+
+// together is columns that stay on one page unless they are long.
+func (c *composer) together(lefts []int, columns ...[]item) {
+	tall := 0
+	for _, column := range columns {
+		tall = max(tall, heightOf(column))
+	}
+	if tall <= longest {
+		c.need(tall)
+	}
+	c.columns(lefts, columns...)
 }
 
 // digest is a row of hexadecimal or base64 digits.
@@ -146,7 +155,7 @@ func (c *composer) sideBySide(st style, paragraphs ...phrase) {
 		for _, lang := range langs {
 			columns = append(columns, c.text(p.in(lang), st, width))
 		}
-		c.columns(lefts, columns...)
+		c.together(lefts, columns...)
 		c.space(4 * pt)
 	}
 }
@@ -157,23 +166,48 @@ func (c *composer) bullets(head string, st style, sentences []string, width int)
 	out := c.text(head, style{12 * pt, 19 * pt, true, accent}, width)
 	out = append(out, blank(4*pt))
 	for _, s := range sentences {
-		for i, line := range wrap(s, st.size, width-indent) {
-			out = append(out, item{st.lead, func(x, y int) {
-				if i == 0 {
-					box(c.page(), x+pt, y+st.lead/2-1500, 3500, 3500, accent, "")
-				}
-				c.line(c.page(), line, st, x+indent, y)
-			}})
-		}
+		out = append(out, whole(c.hanging(s, st, width, indent, func(x, y int) {
+			box(c.page(), x+pt, y+st.lead/2-1500, 3500, 3500, accent, "")
+		}))...)
 		out = append(out, blank(5*pt))
 	}
 	return out
 }
 
+// hanging is a paragraph with a mark before its first line.
+func (c *composer) hanging(text string, st style, width, indent int, mark func(x, y int)) (out []item) {
+	for i, line := range wrap(text, st.size, width-indent) {
+		out = append(out, item{st.lead, func(x, y int) {
+			if i == 0 {
+				mark(x, y)
+			}
+			c.line(c.page(), line, st, x+indent, y)
+		}})
+	}
+	return out
+}
+
+// whole makes one item of several, which then stand on one page; unless they are long.
+func whole(items []item) []item {
+	height := heightOf(items)
+	if height > longest {
+		return items
+	}
+	return []item{{height, func(x, y int) {
+		for _, i := range items {
+			i.draw(x, y)
+			y += i.height
+		}
+	}}}
+}
+
+// longest is how much is kept on one page.
+const longest = (bodyEnd - bodyTop) / 3
+
 // result is what verification came to, above all else.
 func (c *composer) result() {
 	c.space(12 * pt)
-	for i, text := range c.each(sayVerdict.with2(sayLevels[c.proof.evidence.Level])) {
+	for i, text := range c.each(sayVerdict.about(sayLevels[c.proof.evidence.Level])) {
 		st := styleHead
 		if i > 0 {
 			st = style{10500, 16 * pt, false, accent}
@@ -211,28 +245,20 @@ func (c *composer) scope() {
 }
 
 // steps are numbered.
-func (c *composer) steps(all []phrase) {
+func (c *composer) steps(st style, all []phrase) {
 	langs := c.languages()
 	width, lefts := bodyWidth, []int{margin}
 	if len(langs) > 1 {
 		width, lefts = halfWidth, []int{margin, margin + halfWidth + gutter}
 	}
-	const indent = 17 * pt
 	for n, p := range all {
 		var columns [][]item
 		for _, lang := range langs {
-			var column []item
-			for i, line := range wrap(p.in(lang), styleBody.size, width-indent) {
-				column = append(column, item{styleBody.lead, func(x, y int) {
-					if i == 0 {
-						c.line(c.page(), cells(fmt.Sprintf("%d.", n+1)), style{10 * pt, styleBody.lead, true, accent}, x, y)
-					}
-					c.line(c.page(), line, styleBody, x+indent, y)
-				}})
-			}
-			columns = append(columns, column)
+			columns = append(columns, c.hanging(p.in(lang), st, width, 17*pt, func(x, y int) {
+				c.line(c.page(), cells(fmt.Sprintf("%d.", n+1)), style{st.size, st.lead, true, accent}, x, y)
+			}))
 		}
-		c.columns(lefts, columns...)
+		c.together(lefts, columns...)
 		c.space(5 * pt)
 	}
 }

@@ -59,7 +59,7 @@ func (c *composer) front(code *qr.Code, logo *image.RGBA) {
 		if by.Dated {
 			signed = saySignedDated
 		}
-		c.row(saySignature2, signed.with(by.Subject), saySignedUnder.with(by.Serial, by.Issuer))
+		c.row(saySignedBy, signed.with(by.Subject), saySignedUnder.with(by.Serial, by.Issuer))
 	}
 }
 

@@ -38,7 +38,7 @@ func (c *composer) picture() {
 	if len(steps) > 10 {
 		row = 22 * pt
 	}
-	c.need(min(row*(len(steps)+1)+40*pt, bodyEnd-bodyTop))
+	c.need(min(row*(len(steps)+1)+120*pt, bodyEnd-bodyTop)) // with its caption
 	c.space(4 * pt)
 	c.flow(c.text(c.joined(sayPicture, "  "), style{10500, 18 * pt, true, ink}, bodyWidth))
 	c.space(4 * pt)

@@ -51,8 +51,8 @@ func (c *composer) body() {
 	}
 }
 
-// with2 puts a phrase into a phrase.
-func (p phrase) with2(arg phrase) phrase {
+// about puts a phrase into a phrase.
+func (p phrase) about(arg phrase) phrase {
 	return phrase{phrase{en: p.en}.in(proofs.English, arg.en), phrase{zh: p.zh}.in(proofs.Chinese, arg.zh)}
 }
 
@@ -87,8 +87,8 @@ func (c *composer) document() {
 			c.row(saySize, sayBytes.with(number(n)))
 		}
 	}
-	c.digestMember("SHA-256", "content.sha256")
-	c.digestMember("SM3", "content.sm3")
+	c.digestRow(same("SHA-256"), "content.sha256")
+	c.digestRow(same("SM3"), "content.sm3")
 	c.said["content.held"] = true
 	switch held, shown := e.Held(); {
 	case held:
@@ -106,17 +106,7 @@ func (c *composer) document() {
 	if seq, ok := c.member("case.seq"); ok {
 		c.row(sayCase, sayCaseNumber.with(seq))
 	}
-	c.digestMember(sayPrevious.en, "case.prev")
-}
-
-func (c *composer) digestMember(label, name string) {
-	if text, ok := c.member(name); ok {
-		p := same(label)
-		if name == "case.prev" {
-			p = sayPrevious
-		}
-		c.digest(p, text)
-	}
+	c.digestRow(sayPrevious, "case.prev")
 }
 
 // notice is what a notice says.
@@ -131,13 +121,14 @@ func (c *composer) notice() {
 	}
 	c.memberRow(sayErasedOf, "notice.deposit")
 	c.memberRow(sayErasedIdx, "notice.index")
-	c.digestMember2(sayErasedLeaf, "notice.leaf")
+	c.digestRow(sayErasedLeaf, "notice.leaf")
 	c.memberRow(sayOrder, "notice.matter")
 	c.memberRow(sayReason, "notice.reason")
 	c.memberRow(sayBy, "notice.by")
 }
 
-func (c *composer) digestMember2(label phrase, name string) {
+// digestRow is a row for a digest in the record, if the receipt shows it.
+func (c *composer) digestRow(label phrase, name string) {
 	if text, ok := c.member(name); ok {
 		c.digest(label, text)
 	}
@@ -372,7 +363,7 @@ func (c *composer) others() {
 	}
 	if len(e.Hidden) > 0 {
 		head()
-		c.row(sayHiddenOnes, same(strings.Join(e.Hidden, ", ")))
+		c.row(sayHidden, same(strings.Join(e.Hidden, ", ")))
 	}
 }
 
@@ -406,7 +397,7 @@ func (c *composer) how() {
 	if c.in.VerifyURL != "" {
 		steps = append(steps, sayHowPage.with(c.in.VerifyURL))
 	}
-	c.steps(steps)
+	c.steps(styleBody, steps)
 }
 
 // embedded lists the files with their digests.
@@ -440,7 +431,11 @@ func (c *composer) certification() {
 	items[1] = phrase{items[1].in(proofs.English, e.Origin, index, when.en), items[1].in(proofs.Chinese, e.Origin, index, when.zh)}
 	items[2] = phrase{items[2].in(proofs.English, digest.en), items[2].in(proofs.Chinese, digest.zh)}
 	items[3] = items[3].with(c.number, e.Policy)
-	c.steps(items)
-	c.space(26 * pt)
+	st := styleBody
+	if c.in.Language == Both { // so that it stays on one page
+		st = style{9 * pt, 12500, false, ink}
+	}
+	c.steps(st, items)
+	c.space(14 * pt)
 	c.sideBySide(style{9500, 16 * pt, false, ink}, sayFRESign)
 }

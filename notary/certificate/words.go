@@ -132,9 +132,9 @@ var (
 		PRC:   {"Online Litigation Rules, arts 16–19 (PRC), version %d", "《人民法院在线诉讼规则》第十六条至第十九条，第 %d 版"},
 		FRE:   {"FRE 902(13)/(14) (United States), version %d", "美国《联邦证据规则》第 902(13)、(14) 条，第 %d 版"},
 	}
-	saySignature2 = phrase{"Signature", "电子签名"}
-	sayHiddenOnes = phrase{"Hidden in the receipt", "回执未披露的字段"}
-	sayScan       = phrase{"Scan to verify", "扫码核验"}
+	saySignedBy = phrase{"Signature", "电子签名"}
+	sayHidden   = phrase{"Hidden in the receipt", "回执未披露的字段"}
+	sayScan     = phrase{"Scan to verify", "扫码核验"}
 
 	sayProved  = phrase{"What is proved", "已证明的事项"}
 	sayOpen    = phrase{"What is not proved", "未证明的事项"}
