@@ -6,11 +6,15 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"errors"
 	"math/big"
 	"net/http"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,6 +215,49 @@ func TestCertificateCannotBeSigned(t *testing.T) {
 			t.Errorf("%s: %v %s", what, a.Header, a.body)
 		}
 	}
+}
+
+// BenchmarkCertificates asks for certificates over HTTP by eight callers at once, in both
+// languages, with a document of 100 KiB in each, signed by RSA and dated.
+func BenchmarkCertificates(b *testing.B) {
+	a := rfc3161test.New("Time Authority", time.Now, 20*365*24*time.Hour, 5*365*24*time.Hour)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(b, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "Example"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(b, err)
+	own, err := x509.ParseCertificate(der)
+	must(b, err)
+	signer, err := certificate.NewSigner(key, []*x509.Certificate{own}, timed{a})
+	must(b, err)
+	h := newHouse(b, func(c *Config) {
+		c.Certificates = Certificates{Signer: signer, Language: certificate.Both, VerifyURL: "https://depository.example/verify", Roots: rfc3161test.RootsPEM(a)}
+	})
+	made := decodedB(b, h.postForm(b, form(recordPart(`{"contract.number":"HT-1","party.0.name":"张三"}`), documentPart(strings.Repeat("x", 100<<10)))))
+	var mu sync.Mutex
+	var took []time.Duration
+	b.SetParallelism(8 / runtime.GOMAXPROCS(0))
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			begun := time.Now()
+			if answer := h.do(b, "GET", "/v1/deposits/"+made.Id+"/certificate?document=embed", nil); answer.StatusCode != http.StatusOK {
+				b.Errorf("%s", answer.body)
+			}
+			mu.Lock()
+			took = append(took, time.Since(begun))
+			mu.Unlock()
+		}
+	})
+	slices.Sort(took)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "certificates/s")
+	b.ReportMetric(float64(took[len(took)*99/100].Milliseconds()), "p99-ms")
+}
+
+func decodedB(b *testing.B, a answer) (d api.Deposit) {
+	b.Helper()
+	must(b, json.Unmarshal(a.body, &d))
+	return d
 }
 
 // TestCertificatesAreBounded: no more are made at once than there are processors, and who

@@ -489,6 +489,10 @@ func TestReadmeConfig(t *testing.T) {
 	if err != nil || len(tenants.Checks) != 1 || len(tenants.Limits.Tenants) != 1 || tenants.Limits.Rate == 0 {
 		t.Errorf("tenants' rules: %+v, %v", tenants, err)
 	}
+	certificates, err := configOf(t, under("Certificates"), []string{"MUNIMENT_DIR=d"})
+	if err != nil || certificates.Certificate.Key == "" || certificates.Certificate.VerifyURL == "" || len(certificates.Certificate.Tenants) != 1 {
+		t.Errorf("certificates: %+v, %v", certificates, err)
+	}
 	c, err := configOf(t, under("Growing up"), []string{"MUNIMENT_DIR=d", "MUNIMENT_BLOBS_S3_SECRET_KEY=hunter2"})
 	if err != nil {
 		t.Fatal(err)

@@ -125,6 +125,11 @@ func TestLicences(t *testing.T) {
 			t.Errorf("%s is under a licence that is not for a bank", p.Module.Path)
 		}
 	}
+	// The font that is built in comes from no module.
+	font := string(readFile(t, "../../notary/certificate/font/LICENSE"))
+	if !strings.Contains(font, "Apache License") || copyleft.MatchString(font) {
+		t.Error("the font of certificates is not under the Apache License")
+	}
 	if len(seen) < 30 {
 		t.Errorf("only %d modules were looked at", len(seen))
 	}
