@@ -137,21 +137,27 @@ func (s *server) asked(params api.GetCertificateParams) (in certificate.Input, e
 	return in, params.Document != nil, nil
 }
 
-// gather puts together what the certificate is made from. A deposit that is erased meanwhile
-// is looked at again.
+// proved is how a deposit stands and the receipt of it, or of its erasure. One that is erased
+// in between is looked at again.
+func (s *server) proved(ctx context.Context, who notary.Principal, id notary.ID) (standing notary.Standing, receipt proofs.Receipt, err error) {
+	for range 2 {
+		if standing, err = s.Notary.Notices(ctx, who, id); err != nil {
+			return standing, receipt, err
+		}
+		about := id
+		if standing.Erased != nil {
+			about = standing.Erased.ID
+		}
+		if receipt, err = s.Notary.Receipt(ctx, who, about); !errors.Is(err, notary.ErrErased) {
+			break
+		}
+	}
+	return standing, receipt, err
+}
+
+// gather puts together what the certificate is made from.
 func (s *server) gather(ctx context.Context, who notary.Principal, id notary.ID, embed bool, in *certificate.Input) error {
-	standing, err := s.Notary.Notices(ctx, who, id)
-	if err != nil {
-		return err
-	}
-	about := id
-	if standing.Erased != nil {
-		about = standing.Erased.ID
-	}
-	receipt, err := s.Notary.Receipt(ctx, who, about)
-	if errors.Is(err, notary.ErrErased) && standing.Erased == nil {
-		return s.gather(ctx, who, id, embed, in)
-	}
+	standing, receipt, err := s.proved(ctx, who, id)
 	if err != nil {
 		return err
 	}

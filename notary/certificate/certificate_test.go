@@ -138,6 +138,9 @@ func TestRefusedInput(t *testing.T) {
 	h := newHouse(origin)
 	good := input(h, 10)
 	must(Make(good))
+	odd := good
+	odd.Statement = "\ufffd <&> \u2028 \\ufffd"
+	must(Check(must(Make(odd)).PDF, nil))
 	other := newHouse(origin)
 	other.key = private("another log")
 	for what, c := range map[string]struct {
@@ -162,6 +165,7 @@ func TestRefusedInput(t *testing.T) {
 		"a zone":                 {func(in *Input) { in.Issued = in.Issued.In(beijing) }, ErrInput},
 		"a state":                {func(in *Input) { in.Standing.State = "proved true" }, ErrInput},
 		"a long statement":       {func(in *Input) { in.Statement = strings.Repeat("x", maxStatement+1) }, ErrInput},
+		"what is no text":        {func(in *Input) { in.Statement = "a\xffb" }, ErrInput},
 		"a long URL":             {func(in *Input) { in.VerifyURL = strings.Repeat("x", maxURL+1) }, ErrInput},
 		"a logo":                 {func(in *Input) { in.Logo = []byte("x") }, ErrInput},
 		"a wide logo":            {func(in *Input) { in.Logo = logoPNG(maxLogoWidth+1, 1) }, ErrInput},

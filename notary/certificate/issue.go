@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
@@ -137,10 +138,24 @@ func (i Issue) check() error {
 		return bad("too many acts")
 	case sayStates[i.Standing.State] == phrase{}:
 		return bad("no such state")
+	case !utf8.ValidString(strings.Join(i.texts(), "")): // JSON would write something else
+		return bad("something is no UTF-8")
 	case i.Signer != nil && len(i.Signer.Subject)+len(i.Signer.Issuer)+len(i.Signer.Serial) > maxName:
 		return bad("the signer's name is too long")
 	}
 	return nil
+}
+
+// texts are all that is not one of a few words.
+func (i Issue) texts() []string {
+	out := append([]string{i.VerifyURL, i.Statement, i.Standing.Deposit}, i.Standing.Matters...)
+	for _, a := range i.Standing.Acts {
+		out = append(out, a.Act, a.Matter)
+	}
+	if s := i.Signer; s != nil {
+		out = append(out, s.Subject, s.Issuer, s.Serial, s.Chain)
+	}
+	return out
 }
 
 // json is certificate.json.

@@ -188,7 +188,6 @@ var (
 	sayOrigin     = phrase{"Log", "日志"}
 	sayIndex      = phrase{"Entry number", "条目编号"}
 	sayEntryTime  = phrase{"Time of the entry", "条目时间"}
-	sayEntryKind  = phrase{"Kind of entry", "条目类型"}
 	sayLeaf       = phrase{"Leaf hash", "叶哈希"}
 	sayTreeSize   = phrase{"Entries signed", "签名时的条目数"}
 	sayRoot       = phrase{"Root hash", "根哈希"}
