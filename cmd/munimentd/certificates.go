@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -215,4 +216,29 @@ func (c certificateConfig) signer(authorities []certificate.Authority) (*certifi
 		return nil, fmt.Errorf("certificate.key: %w", err)
 	}
 	return s, nil
+}
+
+// renewCertificate is how long before its end doctor asks for another.
+const renewCertificate = 30 * 24 * time.Hour
+
+// certificates sees that certificates could be made and signed.
+func (e *examination) certificates() {
+	const mend = "put the key and its valid certificate where certificate.key and certificate.chain say (munimentd config); munimentd serve reads them at its start"
+	stamps, err := e.config.timestamps()
+	if err != nil {
+		e.add("certificates", wrong, "put the roots of the time-stamp authorities where timestamp.roots says", "%v", err)
+		return
+	}
+	c, err := e.config.certificates(stamps)
+	switch {
+	case err != nil:
+		e.add("certificates", wrong, mend, "%v", err)
+	case c.Signer == nil:
+	case time.Now().After(c.Signer.NotAfter()):
+		e.add("certificates", wrong, mend, "the certificate of their signing key ended on %s: they are refused", c.Signer.NotAfter().UTC().Format(time.RFC3339))
+	case time.Until(c.Signer.NotAfter()) < renewCertificate:
+		e.add("certificates", doubtful, mend, "the certificate of their signing key ends on %s", c.Signer.NotAfter().UTC().Format(time.RFC3339))
+	default:
+		e.add("certificates", sound, "", "signed by %s, until %s", c.Signer.Signed().Subject, c.Signer.NotAfter().UTC().Format(time.RFC3339))
+	}
 }

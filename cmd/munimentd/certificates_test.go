@@ -100,4 +100,16 @@ func TestCertificateSettings(t *testing.T) {
 			t.Errorf("%s: %v", text[:40], err)
 		}
 	}
+	for valid, says := range map[time.Duration]level{-time.Minute: wrong, 24 * time.Hour: doubtful, 1000 * time.Hour: sound} {
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(valid)
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &examination{config: newConfig()}
+		e.config.Certificate = certificateConfig{Key: good, Chain: file("own.pem", 0o644, &pem.Block{Type: "CERTIFICATE", Bytes: der})}
+		if e.certificates(); !e.has("certificates", says) {
+			t.Errorf("a certificate for %s: %s", valid, described(e.diagnosis))
+		}
+	}
 }

@@ -159,6 +159,7 @@ func diagnose(ctx context.Context, cfg *config, server string, bar *bar) (*diagn
 	e.trillian(ctx)
 	e.issuers(ctx)
 	e.tlsFiles()
+	e.certificates()
 	e.clock()
 	e.disks()
 	e.limits()

@@ -106,6 +106,11 @@ func TestTemplateIsPinned(t *testing.T) {
 			}
 		}
 	}
+	for _, lang := range languages {
+		in := erasure(newHouse(origin))
+		in.Language = lang
+		got[string(lang)+" erasure"] = digest(string(must(Make(in)).PDF))
+	}
 	for name, sum := range got {
 		if pinned[name] != sum {
 			t.Errorf("%s is printed otherwise than it was", name)
@@ -116,6 +121,18 @@ func TestTemplateIsPinned(t *testing.T) {
 		_ = os.MkdirAll("testdata", 0o755)
 		_ = os.WriteFile("testdata/pinned.json", append(out, '\n'), 0o644)
 	}
+}
+
+// erasure is a certificate's input, of a deposit that was erased.
+func erasure(h *house) Input {
+	in := input(h, 5)
+	index := h.add(proofs.KindNotice, map[string]any{
+		"id": "01a207e1-1ad7-7c9c-9a9e-b149fa06f929", "tenant.name": "示范银行股份有限公司", "notice.act": "erasure", "notice.deposit": in.Standing.Deposit, "notice.index": 2, "notice.leaf": digest("leaf"),
+		"notice.matter": "(2026)京01号", "notice.reason": "保存期限届满", "notice.by": "key:0123456789abcdef", "notice.asked": "01a207e1-1ad7-7c9c-9a9e-b149fa06f928", "provenance.received": "2026-11-23T10:08:42.711Z",
+	})
+	in.Receipt, in.Facts = h.receipt(index), h.receipt(1)
+	in.Standing.State, in.Standing.Acts = "erased", []Act{{4, begun, "erasure-asked", ""}, {5, begun, "erasure", ""}}
+	return in
 }
 
 func logoPNG(w, h int) []byte {

@@ -125,6 +125,9 @@ func (c *composer) notice() {
 	c.memberRow(sayOrder, "notice.matter")
 	c.memberRow(sayReason, "notice.reason")
 	c.memberRow(sayBy, "notice.by")
+	if c.title() == sayTitleErasure {
+		c.note(sayErasedNote)
+	}
 }
 
 // digestRow is a row for a digest in the record, if the receipt shows it.

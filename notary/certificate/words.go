@@ -240,6 +240,10 @@ var (
 	sayMoreActs   = phrase{"and %d earlier ones", "另有更早的 %d 项"}
 	sayStates     = map[string]phrase{"kept": {"kept", "保存中"}, "held": {"held for proceedings: cannot be erased", "保全中：不得删除"}, "erasure-asked": {"kept; an erasure was asked for and awaits its confirmation", "保存中；已提出删除，待确认"}, "erased": {"erased: key, record and document are destroyed", "已删除：密钥、描述与文件均已销毁"}}
 	sayErasedWhat = phrase{"The erasure", "删除事项"}
+	sayErasedNote = phrase{
+		"The embedded receipt proves this notice: the log records that the deposit named here, which stood under this entry number with this leaf hash, was erased. Its document and description are gone; whoever holds its former receipt can still prove that it stood in the log.",
+		"内嵌回执所证者为此项记载：日志载明，以此条目编号与叶哈希载于日志的上述存证已被删除。其文件与描述不复存在；持有其原回执者仍可证明其曾载于日志。",
+	}
 	sayErasedAct  = phrase{"Act", "记载事项"}
 	sayErasedOf   = phrase{"Of deposit", "所涉存证"}
 	sayErasedIdx  = phrase{"Its entry number", "其条目编号"}
