@@ -218,30 +218,20 @@ func (c *composer) result() {
 	rule(c.page(), margin, c.y, margin+bodyWidth, c.y, accent, 900)
 }
 
-// scope is what is proved beside what is not, both in the same type.
+// scope is what is proved beside what is not, both in the same type: in whichever language,
+// nobody turns a page from one to the other.
 func (c *composer) scope() {
-	c.space(10 * pt)
-	st, lefts := styleBody, []int{margin, margin + halfWidth + gutter}
-	columns := func(lang proofs.Language) (proved, open []string) {
+	for _, lang := range c.languages() {
 		x := c.proof.evidence.Explain(lang)
-		proved, open = x.Proved, x.NotProved
+		open := x.NotProved
 		if len(open) == 0 {
 			open = []string{sayNothing.in(lang)}
 		}
-		return proved, open
+		c.space(10 * pt)
+		c.need(120 * pt)
+		c.columns([]int{margin, margin + halfWidth + gutter},
+			c.bullets(sayProved.in(lang), styleBody, x.Proved, halfWidth), c.bullets(sayOpen.in(lang), styleBody, open, halfWidth))
 	}
-	langs := c.languages()
-	if len(langs) == 1 {
-		proved, open := columns(langs[0])
-		c.columns(lefts, c.bullets(sayProved.in(langs[0]), st, proved, halfWidth), c.bullets(sayOpen.in(langs[0]), st, open, halfWidth))
-		return
-	}
-	zhProved, zhOpen := columns(proofs.Chinese)
-	enProved, enOpen := columns(proofs.English)
-	c.columns(lefts, c.bullets(sayProved.zh, st, zhProved, halfWidth), c.bullets(sayProved.en, st, enProved, halfWidth))
-	c.space(6 * pt)
-	c.need(60 * pt)
-	c.columns(lefts, c.bullets(sayOpen.zh, st, zhOpen, halfWidth), c.bullets(sayOpen.en, st, enOpen, halfWidth))
 }
 
 // steps are numbered.

@@ -54,6 +54,9 @@ func (c *composer) front(code *qr.Code, logo *image.RGBA) {
 	c.row(sayDeposit, same(c.in.Standing.Deposit))
 	c.row(sayIssued, moment(c.in.Issued))
 	c.row(sayTemplate, sayTemplates[c.in.Profile].with(Template))
+	if c.in.VerifyURL != "" {
+		c.row(sayVerifyAt, same(c.in.VerifyURL))
+	}
 	if by := c.in.Signer; by != nil {
 		signed := saySigned
 		if by.Dated {

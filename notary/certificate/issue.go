@@ -190,9 +190,9 @@ type proof struct {
 	facts    proofs.Evidence // zero without a sheet
 }
 
-// Options are what verifiers of certificates' receipts have plugged in, with the roots of a
-// PEM file, if there are any.
-func Options(roots []byte) ([]proofs.Option, error) {
+// plugged are the options of the verifier of a certificate's receipts, with the roots of a PEM
+// file, if there are any.
+func plugged(roots []byte) ([]proofs.Option, error) {
 	options := []proofs.Option{mldsa.Plugged(), sm.Plugged()}
 	if roots == nil {
 		return options, nil
@@ -210,7 +210,7 @@ func (in Input) prove() (p proof, err error) {
 	if err != nil {
 		return p, &inputError{policyName, err}
 	}
-	options, err := Options(in.Roots)
+	options, err := plugged(in.Roots)
 	if err != nil {
 		return p, &inputError{rootsName, err}
 	}

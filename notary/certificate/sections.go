@@ -191,6 +191,11 @@ func (c *composer) party(n string) {
 // provenance is where the document came from, as far as the record says.
 func (c *composer) provenance() {
 	c.heading(sayProvenance)
+	if held, shown := c.proof.evidence.Held(); held {
+		c.row(sayMethod, sayMethodHeld)
+	} else if shown {
+		c.row(sayMethod, sayMethodNot)
+	}
 	c.memberRow(saySystem, "provenance.system")
 	c.memberRow(sayGenerated, "provenance.generated")
 	if text, ok := c.member("provenance.received"); ok {

@@ -134,6 +134,7 @@ var (
 	}
 	saySignedBy = phrase{"Signature", "电子签名"}
 	sayHidden   = phrase{"Hidden in the receipt", "回执未披露的字段"}
+	sayVerifyAt = phrase{"Verify at", "核验网址"}
 	sayScan     = phrase{"Scan to verify", "扫码核验"}
 
 	sayProved  = phrase{"What is proved", "已证明的事项"}
@@ -151,7 +152,7 @@ var (
 	sayType        = phrase{"Type", "文件类型"}
 	saySize        = phrase{"Size", "文件大小"}
 	sayBytes       = phrase{"%s bytes", "%s 字节"}
-	sayHeld        = phrase{"Kept as", "存证方式"}
+	sayHeld        = phrase{"Kept as", "保存内容"}
 	sayHeldYes     = phrase{"original: the depository received the document itself", "原件：存证机构收到了文件本身"}
 	sayHeldNo      = phrase{"digest only: the depository never saw the document; name, type and size are the depositor's claim", "仅摘要：存证机构从未见过文件；名称、类型、大小均为存证人的陈述"}
 	sayHeldHidden  = phrase{"not shown by the receipt", "回执未披露"}
@@ -175,6 +176,9 @@ var (
 	sayIDNumber   = phrase{"id %s %s (masked)", "证件 %s %s（部分遮蔽）"}
 
 	sayProvenance  = phrase{"Provenance", "来源与形成"}
+	sayMethod      = phrase{"Method", "存证方式"}
+	sayMethodHeld  = phrase{"the document was handed in; the depository computed its digests", "提交文件，由存证机构计算摘要"}
+	sayMethodNot   = phrase{"a digest was handed in; the document stayed with the depositor", "提交摘要，文件由存证人自行保存"}
 	saySystem      = phrase{"Source system", "来源系统"}
 	sayGenerated   = phrase{"Generated (claimed)", "生成时间（存证人陈述）"}
 	sayReceived    = phrase{"Received", "接收时间"}
