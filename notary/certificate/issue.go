@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -352,11 +351,4 @@ func ending(e proofs.Evidence) string {
 		return ""
 	}
 	return "." + end
-}
-
-func find(files []attachment, name string) []byte {
-	if i := slices.IndexFunc(files, func(f attachment) bool { return f.name == name }); i >= 0 {
-		return files[i].data
-	}
-	return nil
 }

@@ -51,8 +51,8 @@ func NewSigner(key crypto.Signer, chain []*x509.Certificate, authorities ...Auth
 	if len(chain) == 0 || len(chain) > maxChain {
 		return nil, fmt.Errorf("%w: a chain has 1 to %d certificates", ErrSigner, maxChain)
 	}
-	public, comparable := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !comparable || !public.Equal(chain[0].PublicKey) {
+	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(chain[0].PublicKey) {
 		return nil, fmt.Errorf("%w: the first certificate of the chain is not the key's", ErrSigner)
 	}
 	switch k := key.Public().(type) {

@@ -130,6 +130,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/deposits/{id}/certificate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download the certificate
+         * @description A PDF (PDF/A-3b) for people, above all in a courtroom: what the deposit's receipt proves and
+         *     what it does not, with the receipt, the policy and the time-stamps embedded as files. It
+         *     says nothing beside them that the depository could not sign for, and never replaces the
+         *     receipt. `muniment verify` checks it without any other file.
+         *
+         *     Where the depository has a key for it, the certificate is signed (PAdES baseline B-T, or B-B
+         *     without a time-stamp authority); else it says on its face that it is not. Each request makes
+         *     another, with a time of issue and a number of its own. Of a deposit that was erased it is the
+         *     certificate of the erasure, made from the receipt of the notice in the log; its document is gone.
+         */
+        get: operations["getCertificate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/deposits/{id}/evidence": {
         parameters: {
             query?: never;
@@ -2080,7 +2108,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `busy`, `backlog`, `clock`, `unavailable`, `sealing-delayed` or `stopping`; the last but one with `id` and `committed`. */
+        /** @description `busy`, `backlog`, `clock`, `unavailable`, `signing`, `stopping` or `sealing-delayed`; the last with `id` and `committed`. */
         Unavailable: {
             headers: {
                 /** @description Seconds to wait. */
@@ -2550,6 +2578,53 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             410: components["responses"]["Gone"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getCertificate: {
+        parameters: {
+            query?: {
+                /** @description The language; `both` has Chinese and English side by side. Left out, it is that of the depository. */
+                lang?: "zh" | "en" | "both";
+                /**
+                 * @description For whom it is laid out. `plain`; `prc`, a 存证证书 in the order of arts 16 to 19 of the
+                 *     Online Litigation Rules; `fre`, with a draft certification under the Federal Rules of
+                 *     Evidence 902(13) and (14). Left out, it is `plain`.
+                 */
+                profile?: "plain" | "prc" | "fre";
+                /** @description `embed`: the document is embedded too, if the depository has it and it is 16 MiB or less. */
+                document?: "embed";
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The deposit's id, a UUIDv7 in lower case.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                id: components["parameters"]["DepositID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The certificate. */
+            200: {
+                headers: {
+                    /** @description `attachment; filename=<number>.pdf` */
+                    "Content-Disposition": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Gone"];
+            413: components["responses"]["TooLarge"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
