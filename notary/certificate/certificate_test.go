@@ -183,10 +183,14 @@ func TestRefusedInput(t *testing.T) {
 		"a state":                {func(in *Input) { in.Standing.State = "proved true" }, ErrInput},
 		"a long statement":       {func(in *Input) { in.Statement = strings.Repeat("x", maxStatement+1) }, ErrInput},
 		"what is no text":        {func(in *Input) { in.Statement = "a\xffb" }, ErrInput},
-		"a long URL":             {func(in *Input) { in.VerifyURL = strings.Repeat("x", maxURL+1) }, ErrInput},
-		"a logo":                 {func(in *Input) { in.Logo = []byte("x") }, ErrInput},
-		"a wide logo":            {func(in *Input) { in.Logo = logoPNG(maxLogoWidth+1, 1) }, ErrInput},
-		"a long document":        {func(in *Input) { in.Document = make([]byte, MaxDocument+1) }, ErrInput},
+		"endless matters": {func(in *Input) {
+			in.Standing.Matters = make([]string, 1)
+			in.Standing.Matters[0] = strings.Repeat("x", maxTexts+1)
+		}, ErrInput},
+		"a long URL":      {func(in *Input) { in.VerifyURL = strings.Repeat("x", maxURL+1) }, ErrInput},
+		"a logo":          {func(in *Input) { in.Logo = []byte("x") }, ErrInput},
+		"a wide logo":     {func(in *Input) { in.Logo = logoPNG(maxLogoWidth+1, 1) }, ErrInput},
+		"a long document": {func(in *Input) { in.Document = make([]byte, MaxDocument+1) }, ErrInput},
 	} {
 		in := good
 		c.change(&in)

@@ -51,7 +51,8 @@ const (
 	maxStatement = 2000 // characters
 	maxURL       = 200  // bytes
 	maxActs      = 20
-	maxName      = 2000 // bytes
+	maxName      = 2000    // bytes
+	maxTexts     = 1 << 20 // bytes: a thousand matters of 200 characters
 )
 
 // Act is a notice in a deposit's standing.
@@ -137,7 +138,11 @@ func (i Issue) check() error {
 		return bad("too many acts")
 	case sayStates[i.Standing.State] == phrase{}:
 		return bad("no such state")
-	case !utf8.ValidString(strings.Join(i.texts(), "")): // JSON would write something else
+	}
+	switch texts := strings.Join(i.texts(), ""); {
+	case len(texts) > maxTexts:
+		return bad("it says too much")
+	case !utf8.ValidString(texts): // JSON would write something else
 		return bad("something is no UTF-8")
 	case i.Signer != nil && len(i.Signer.Subject)+len(i.Signer.Issuer)+len(i.Signer.Serial) > maxName:
 		return bad("the signer's name is too long")
