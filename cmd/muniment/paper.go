@@ -94,10 +94,9 @@ func (r *report) say(c *certificate.Checked, lang proofs.Language) {
 	made := c.Evidence.Policy
 	r.Certificate = &paper{Number: c.Number, Issued: c.Issued, Policy: made, Signature: c.Signature}
 	proved(sayPaperSame, c.Number)
-	switch s := c.Signature; {
-	case s == nil:
+	if s := c.Signature; s == nil {
 		open(sayPaperUnsigned)
-	default:
+	} else {
 		proved(sayPaperWhole, s.Subject)
 		if s.Authority != "" {
 			proved(sayPaperDated, proofs.FormatTime(s.Time), s.Authority)

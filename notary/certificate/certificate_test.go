@@ -470,7 +470,7 @@ func TestDifferencesAreNamed(t *testing.T) {
 			t.Errorf("%s: %v", c.what, err)
 		}
 	}
-	if _, err := Check(replaceWithin(pdf, []byte(in.Receipt), "\nindex 2\n", "\nindex 1\n"), roots); !errors.Is(err, ErrNotProved) {
+	if _, err := Check(replaceWithin(pdf, in.Receipt, "\nindex 2\n", "\nindex 1\n"), roots); !errors.Is(err, ErrNotProved) {
 		t.Errorf("a tampered receipt: %v", err)
 	}
 }

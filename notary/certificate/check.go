@@ -100,7 +100,7 @@ func Check(data []byte, authorities *rfc3161.Authorities) (*Checked, error) {
 // apart; -1: there is none.
 func (c *Certificate) differs(data []byte) int {
 	for i := range min(len(data), len(c.PDF)) {
-		if data[i] != c.PDF[i] && !(c.signs && i > c.from && i < c.to-1) {
+		if value := c.signs && i > c.from && i < c.to-1; !value && data[i] != c.PDF[i] {
 			return i
 		}
 	}

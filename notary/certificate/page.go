@@ -42,11 +42,9 @@ type style struct {
 
 var (
 	styleTitle   = style{25 * pt, 33 * pt, true, accent}
-	styleSub     = style{12 * pt, 18 * pt, false, grey}
 	styleHead    = style{13500, 20 * pt, true, accent}
 	styleHeadEn  = style{10500, 20 * pt, false, accent}
 	styleBody    = style{10 * pt, 15500, false, ink}
-	styleStrong  = style{10500, 16 * pt, true, ink}
 	styleLabel   = style{9 * pt, 15500, false, grey}
 	styleLabelEn = style{8 * pt, 12 * pt, false, grey}
 	styleSmall   = style{8 * pt, 12 * pt, false, grey}

@@ -97,7 +97,7 @@ func (w *writer) write(logo *image.RGBA) {
 	for i := range pages {
 		pages[i] = w.reserve()
 	}
-	for _, f := range w.composer.files {
+	for _, f := range w.files {
 		w.specs = append(w.specs, w.embed(f))
 	}
 	w.writeCatalog(pages)
@@ -133,9 +133,9 @@ func (w *writer) pdfTime() string { return w.in.Issued.Format("D:20060102150405"
 func (w *writer) writeCatalog(pages []int) {
 	w.mark(sayPartHead, nil)
 	var names, specs strings.Builder
-	order := sortedNames(w.composer.files)
+	order := sortedNames(w.files)
 	for _, i := range order {
-		fmt.Fprintf(&names, "%s %d 0 R ", literal(w.composer.files[i].name), w.specs[i])
+		fmt.Fprintf(&names, "%s %d 0 R ", literal(w.files[i].name), w.specs[i])
 	}
 	for _, s := range w.specs {
 		fmt.Fprintf(&specs, "%d 0 R ", s)
