@@ -111,6 +111,13 @@ func TestTemplateIsPinned(t *testing.T) {
 		in.Language = lang
 		got[string(lang)+" erasure"] = digest(string(must(Make(in)).PDF))
 	}
+	for _, lang := range languages {
+		h := newHouse(origin)
+		in := input(h, 3)
+		h.addRecord(proofs.KindDeposit, signedRecord())
+		in.Receipt, in.Facts, in.Language = h.receipt(3), nil, lang
+		got[string(lang)+" signed"] = digest(string(must(Make(in)).PDF))
+	}
 	for name, sum := range got {
 		if pinned[name] != sum {
 			t.Errorf("%s is printed otherwise than it was", name)

@@ -73,8 +73,12 @@ func (h *house) add(kind proofs.Kind, members map[string]any) int {
 		}
 		all = append(all, proofs.Member{Name: name, Value: value})
 	}
+	return h.addRecord(kind, must(proofs.NewRecord(all...)))
+}
+
+func (h *house) addRecord(kind proofs.Kind, record proofs.Record) int {
 	index := len(h.entries)
-	d := must(proofs.NewRecord(all...)).Disclose(sha256.Sum256([]byte{byte(index), byte(index >> 8)}))
+	d := record.Disclose(sha256.Sum256([]byte{byte(index), byte(index >> 8)}))
 	h.disclosures = append(h.disclosures, d)
 	h.entries = append(h.entries, proofs.Entry{Kind: kind, Time: begun.Add(time.Duration(index) * time.Second), Record: proofs.Commitment(d)})
 	return index

@@ -204,12 +204,56 @@ func (c *composer) provenance() {
 		}
 	}
 	c.row(saySequenced, moment(c.proof.evidence.Entry.Time))
-	if _, ok := c.proof.evidence.Record.Get("depositor.signature"); ok {
-		c.row(saySignature, saySignedThere)
-	} else {
+	c.depositorSignature()
+	c.inside()
+	c.note(sayClaimNote)
+}
+
+// depositorSignature is the depositor's own, as verification found it.
+func (c *composer) depositorSignature() {
+	for _, name := range []string{"depositor.signature", "depositor.key", "depositor.signed", "depositor.key.registered"} {
+		c.said[name] = true
+	}
+	switch d := c.proof.evidence.Depositor; d.Check {
+	case proofs.DepositorValid:
+		values := []phrase{saySignValid.with(d.Algorithm, d.Key)}
+		if d.Registered {
+			values = append(values, saySignKnown)
+		}
+		c.row(saySignature, values...)
+	case proofs.DepositorUnchecked:
+		c.row(saySignature, saySignUnknown)
+	default:
 		c.row(saySignature, sayNoSignature)
 	}
-	c.note(sayClaimNote)
+}
+
+// inside are the findings on electronic signatures in a PDF (SPEC.md, §14). What is not in
+// that form is left to the other members.
+func (c *composer) inside() {
+	v, ok := c.proof.evidence.Record.Get("content.signatures")
+	var found []struct{ State, Subject, Claimed string }
+	if !ok || json.Unmarshal([]byte(v.JSON()), &found) != nil {
+		return
+	}
+	c.said["content.signatures"] = true
+	if len(found) == 0 {
+		c.row(sayInsideAll, sayInsideNone)
+	}
+	for i, f := range found {
+		state, known := sayInsideStates[f.State]
+		if !known {
+			state = same(f.State)
+		}
+		values := []phrase{state}
+		if f.Subject != "" {
+			values = append(values, sayInsideBy.with(f.Subject))
+		}
+		if f.Claimed != "" {
+			values = append(values, sayInsideAt.with(f.Claimed))
+		}
+		c.row(sayInside.with(i+1), values...)
+	}
 }
 
 // log is where the entry stands, and the picture of its path.
@@ -354,7 +398,7 @@ func (c *composer) standing() {
 // others are the members of the record that stand nowhere else.
 func (c *composer) others() {
 	e := c.proof.evidence
-	c.said["id"], c.said["depositor.signature"] = true, true
+	c.said["id"] = true
 	first := true
 	head := func() {
 		if first {

@@ -122,3 +122,57 @@ func says(t *testing.T, what string, h *house, hidden bool, lang Language, profi
 		t.Errorf("%s: what is hidden is not named", what)
 	}
 }
+
+// signedRecord is that of a PDF with two signatures in it, which its depositor signed itself.
+func signedRecord() proofs.Record {
+	text := func(s string) proofs.Value { return must(proofs.Text(s)) }
+	claims := must(proofs.NewRecord(
+		proofs.Member{Name: "content.sha256", Value: text(digest(contract))}, proofs.Member{Name: "content.name", Value: text("loan.pdf")}, proofs.Member{Name: "terms.amount", Value: text("200000.00")},
+	))
+	signed := must(proofs.SignDeposit(claims, private("lender")))
+	return must(proofs.NewRecord(append(slices.Clone(signed),
+		proofs.Member{Name: "depositor.signed", Value: proofs.DepositorSigned(signed)}, proofs.Member{Name: "depositor.key.registered", Value: proofs.Boolean(true)},
+		proofs.Member{Name: "id", Value: text("01a207e1-1ad7-7c9c-9a9e-b149fa06f920")}, proofs.Member{Name: "content.held", Value: proofs.Boolean(true)},
+		proofs.Member{Name: "content.signatures", Value: must(proofs.ParseValue(`[{"state":"intact","kind":"signature","subject":"CN=Zhang San"},{"state":"altered","reason":"digest"}]`))},
+	)...))
+}
+
+// TestSignaturesOfOthers: the depositor's own signature is said to hold only where it does, and
+// what the depository found inside a PDF is said as its finding.
+func TestSignaturesOfOthers(t *testing.T) {
+	record := signedRecord()
+	key, _ := record.Get("depositor.key")
+	for _, c := range []struct {
+		hide         string
+		says, silent []string
+	}{
+		{"", []string{"holds:Ed25519,keywiththefingerprint", "Thedepositorystatesthatthekeywasregisteredwithit.", "Signature1insidethePDFintact,", "certificateofCN=ZhangSan", "Signature2insidethePDFaltered,"}, []string{"itcouldnotbechecked"}},
+		{"terms.amount", []string{"given;itcouldnotbechecked"}, []string{"holds:Ed25519"}},
+		{"content.signatures", []string{"holds:Ed25519", "content.signatures"}, []string{"insidethePDFintact"}},
+	} {
+		h := newHouse(origin)
+		in := input(h, 3)
+		h.addRecord(proofs.KindDeposit, record)
+		in.Receipt, in.Facts = h.receipt(3), nil
+		r := must(proofs.ParseReceipt(in.Receipt))
+		r.Disclosures = proofs.Hide(r.Disclosures, func(name string) bool { return name == c.hide })
+		in.Receipt = r.Marshal()
+		var all strings.Builder
+		for _, r := range runs(t, must(Make(in)).PDF) {
+			all.WriteString(flat(r.text))
+		}
+		for _, want := range c.says {
+			if !strings.Contains(all.String(), want) {
+				t.Errorf("with %q hidden it does not say %q", c.hide, want)
+			}
+		}
+		for _, never := range c.silent {
+			if strings.Contains(all.String(), never) {
+				t.Errorf("with %q hidden it says %q", c.hide, never)
+			}
+		}
+		if strings.Contains(all.String(), plainValue(key)) {
+			t.Errorf("with %q hidden it prints the depositor's key itself", c.hide)
+		}
+	}
+}

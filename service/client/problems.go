@@ -35,7 +35,6 @@ const (
 	ProblemPreCheck               = "/problems/pre-check"
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
-	ProblemQuotaExceeded          = "/problems/quota-exceeded"
 	ProblemRateLimited            = "/problems/rate-limited"
 	ProblemInternal               = "/problems/internal"
 	ProblemDamaged                = "/problems/damaged"
