@@ -108,15 +108,20 @@ type Principal struct {
 	Grant ID
 }
 
+// LooksAt is the tenant whose deposits the call is about, whether or not they are its to read.
+func (p Principal) LooksAt() ID {
+	if p.At == (ID{}) {
+		return p.Tenant.ID
+	}
+	return p.At
+}
+
 // reads returns the tenant whose deposits the call reads. It is the one rule of who reads
 // whose: everything of a tenant is read through it. To a tenant that is not the caller's to
 // read it is ErrNotFound, as to one that never was. A court may look at any, and finds
 // there what Notary.admits lets it.
 func (p Principal) reads() (ID, error) {
-	at := p.At
-	if at == (ID{}) {
-		at = p.Tenant.ID
-	}
+	at := p.LooksAt()
 	allowed := false
 	switch p.Role {
 	case Depositor, Compliance:

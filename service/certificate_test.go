@@ -96,14 +96,20 @@ func TestCertificates(t *testing.T) {
 	h.do(t, "GET", path, nil, "Authorization", "").problem(t, unauthorized)
 	h.do(t, "GET", "/v1/deposits/01a207e1-1ad7-7c9c-9a9e-b149fa06f920/certificate", nil).problem(t, notFound)
 	h.do(t, "GET", "/v1/deposits/x/certificate", nil).problem(t, notFound)
-	key, err := h.ledger.APIKey(t.Context(), auth.Hash(h.reader))
-	must(t, err)
-	for role, ok := range map[notary.Role]bool{notary.Compliance: true, notary.Auditor: true, notary.Depositor: true, notary.Court: false, notary.Operator: false} {
-		a := h.do(t, "GET", path, nil, "Authorization", "Bearer "+h.key(t, key.Tenant, role))
-		if ok {
+	tenant := h.tenantOf(t, h.reader)
+	at := path + "?tenant=" + tenant.String()
+	for _, who := range []struct {
+		key, path string
+		refused   *problem
+	}{
+		{h.key(t, tenant, notary.Compliance), path, nil}, {h.key(t, tenant, notary.Depositor), path, nil},
+		{h.supervisor(t, tenant), at, nil}, {h.supervisor(t, tenant), path, invalidSearch}, {h.supervisor(t, notary.ID{9}), at, notFound},
+		{h.key(t, h.tenant(t, "Court"), notary.Court), at, notFound}, {h.key(t, notary.ID{}, notary.Operator), path, forbidden},
+	} {
+		if a := h.do(t, "GET", who.path, nil, "Authorization", "Bearer "+who.key); who.refused == nil {
 			certified(t, a)
 		} else {
-			a.problem(t, forbidden)
+			a.problem(t, who.refused)
 		}
 	}
 	digest := decoded[api.Deposit](t, h.postJSON(t, `{"record":{"content.sha256":"`+strings.Repeat("ab", 32)+`"}}`, "Idempotency-Key", "k2"), 201)

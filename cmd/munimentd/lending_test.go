@@ -76,6 +76,9 @@ func TestLendingExample(t *testing.T) {
 	if err != nil || e.Outcome() != proofs.Verified || e.Document != proofs.DocumentMatches {
 		t.Errorf("the receipt: %v %v", e.Reason, err)
 	}
+	if c := readFile(t, filepath.Join(out, "LC-1.pdf")); !strings.HasPrefix(string(c), "%PDF-") {
+		t.Errorf("no certificate: %.80q", c)
+	}
 	if cp, err := d.client(p).checkpoint(); err != nil || cp.Size != 2 { // genesis, and one deposit
 		t.Errorf("the log has %d entries, %v", cp.Size, err)
 	}

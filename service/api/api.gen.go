@@ -1407,6 +1407,11 @@ type GetDepositParamsAssurance string
 
 // GetCertificateParams defines parameters for GetCertificate.
 type GetCertificateParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+
 	// Lang The language; `both` has Chinese and English side by side. Left out, it is that of the depository.
 	Lang *string `form:"lang,omitempty" json:"lang,omitempty"`
 
@@ -2578,6 +2583,19 @@ func (siw *ServerInterfaceWrapper) GetCertificate(w http.ResponseWriter, r *http
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params GetCertificateParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
 
 	// ------------- Optional query parameter "lang" -------------
 

@@ -2586,6 +2586,13 @@ export interface operations {
     getCertificate: {
         parameters: {
             query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
                 /** @description The language; `both` has Chinese and English side by side. Left out, it is that of the depository. */
                 lang?: "zh" | "en" | "both";
                 /**

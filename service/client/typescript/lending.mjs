@@ -163,6 +163,7 @@ console.log(`published: ${message.data.id}, place ${message.data.case_seq} in it
 await mkdir(out, { recursive: true });
 for (const [name, path] of [
   [`${contract}.tlog-proof`, `/v1/deposits/${message.data.id}/receipt`],
+  [`${contract}.pdf`, `/v1/deposits/${message.data.id}/certificate`],
 ]) {
   const file = join(out, name);
   await writeFile(file, Buffer.from(await (await call('GET', path)).arrayBuffer()));
