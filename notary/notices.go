@@ -121,6 +121,27 @@ func (n *Notary) Notices(ctx context.Context, who Principal, id ID) (Standing, e
 	return n.standing(ctx, row)
 }
 
+// Erasure returns the best receipt, as Receipt does, of the notice by which a deposit was
+// erased that is the principal's to read. ErrNotFound: it was not erased.
+func (n *Notary) Erasure(ctx context.Context, who Principal, id ID) (proofs.Receipt, error) {
+	s, err := n.Notices(ctx, who, id) // who may see how it stands may see why
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	if s.Erased == nil {
+		return proofs.Receipt{}, ErrNotFound
+	}
+	row, err := n.config.Ledger.Row(ctx, s.Erased.Index)
+	if err != nil {
+		return proofs.Receipt{}, n.unavailable(err)
+	}
+	o, err := n.unseal(row)
+	if err != nil {
+		return proofs.Receipt{}, err
+	}
+	return n.receiptOf(ctx, o, true, false)
+}
+
 // deposited returns the row of a tenant's deposit, erased or not.
 func (n *Notary) deposited(ctx context.Context, tenant, id ID) (Row, error) {
 	row, err := n.config.Ledger.Deposit(ctx, tenant, id)

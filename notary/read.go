@@ -139,6 +139,10 @@ func (n *Notary) receipt(ctx context.Context, who Principal, id ID, stamped, wit
 	if err != nil {
 		return proofs.Receipt{}, err
 	}
+	return n.receiptOf(ctx, o, stamped, witnessed)
+}
+
+func (n *Notary) receiptOf(ctx context.Context, o *opened, stamped, witnessed bool) (proofs.Receipt, error) {
 	if stamped {
 		// A stamp that is damaged is reported, and takes nobody's receipt.
 		if r, err := n.stampedReceipt(ctx, o); !errors.Is(err, ErrNotStamped) && !errors.Is(err, ErrDamaged) {
@@ -147,7 +151,7 @@ func (n *Notary) receipt(ctx context.Context, who Principal, id ID, stamped, wit
 	}
 	v, err := n.published(ctx, o.row.Index, witnessed)
 	if err != nil {
-		return proofs.Receipt{}, n.delayed(id, o.row.Index, witnessed)
+		return proofs.Receipt{}, n.delayed(o.row.ID, o.row.Index, witnessed)
 	}
 	defer n.metrics.since(stageProve, time.Now())
 	return n.prove(ctx, v, o.row.Index, o.entry, o.disclosures)

@@ -81,13 +81,23 @@ func (s *server) certificate(r *http.Request, id string, params api.GetCertifica
 		return "", nil, err
 	}
 	ctx, who := r.Context(), of(r).principal
+	standing, receipt, err := s.proved(ctx, who, parsed) // who may not read it waits for no place
+	if err != nil {
+		return "", nil, err
+	}
+	in.Receipt, in.Standing = receipt.Marshal(), certifiedStanding(standing)
 	leave, err := s.printing.enter(ctx)
 	if err != nil {
 		return "", nil, err
 	}
 	defer leave()
-	if err := s.gather(ctx, who, parsed, embed, &in); err != nil {
+	if err := s.gather(ctx, who, receipt, &in); err != nil {
 		return "", nil, err
+	}
+	if embed {
+		if in.Document, err = s.whole(ctx, who, parsed); err != nil {
+			return "", nil, err
+		}
 	}
 	made, err := certificate.Make(in)
 	if unproved := new(certificate.NotProvedError); errors.As(err, &unproved) && unproved.Reason == proofs.ReasonQuorum {
@@ -141,24 +151,20 @@ func (s *server) proved(ctx context.Context, who notary.Principal, id notary.ID)
 		if standing, err = s.Notary.Notices(ctx, who, id); err != nil {
 			return standing, receipt, err
 		}
-		about := id
 		if standing.Erased != nil {
-			about = standing.Erased.ID
+			receipt, err = s.Notary.Erasure(ctx, who, id)
+			break
 		}
-		if receipt, err = s.Notary.Receipt(ctx, who, about); !errors.Is(err, notary.ErrErased) {
+		if receipt, err = s.Notary.Receipt(ctx, who, id); !errors.Is(err, notary.ErrErased) {
 			break
 		}
 	}
 	return standing, receipt, err
 }
 
-// gather puts together what the certificate is made from.
-func (s *server) gather(ctx context.Context, who notary.Principal, id notary.ID, embed bool, in *certificate.Input) error {
-	standing, receipt, err := s.proved(ctx, who, id)
-	if err != nil {
-		return err
-	}
-	in.Receipt, in.Policy, in.Standing = receipt.Marshal(), []byte(s.Policy.String()), certifiedStanding(standing)
+// gather puts together what else the certificate is made from.
+func (s *server) gather(ctx context.Context, who notary.Principal, receipt proofs.Receipt, in *certificate.Input) error {
+	in.Policy = []byte(s.Policy.String())
 	if len(receipt.Timestamps) > 0 || in.Signer != nil && in.Signer.Dated {
 		in.Roots = s.Certificates.Roots
 	}
@@ -178,11 +184,7 @@ func (s *server) gather(ctx context.Context, who notary.Principal, id notary.ID,
 	case !errors.Is(err, notary.ErrNotFound):
 		return err
 	}
-	if !embed {
-		return nil
-	}
-	in.Document, err = s.whole(ctx, who, id)
-	return err
+	return nil
 }
 
 // whole reads a document to be embedded.

@@ -200,6 +200,12 @@ func TestCertificateOfErasure(t *testing.T) {
 		t.Errorf("erased: %s %s %s %+v", text(leaf), text(act), text(of), gone.Standing)
 	}
 	h.do(t, "GET", path+"/certificate?document=embed", nil).problem(t, erased)
+	// A supervisor reads it too; a court to which the deposit was not opened learns nothing.
+	at := "?tenant=" + key.Tenant.String()
+	if of := certified(t, h.do(t, "GET", path+"/certificate"+at, nil, bearer(h.supervisor(t, key.Tenant))...)); of.Standing.State != "erased" {
+		t.Errorf("to a supervisor: %+v", of.Standing)
+	}
+	h.do(t, "GET", path+"/certificate"+at, nil, bearer(h.key(t, h.tenant(t, "Court"), notary.Court))...).problem(t, notFound)
 }
 
 func text(v proofs.Value) string { s, _ := v.Text(); return s }

@@ -41,7 +41,7 @@ func in(d time.Duration) string { return proofs.FormatTime(time.Now().Add(d)) }
 
 // parts are the ways to read of a deposit, each with the status that it has for one of which
 // only the digest is there.
-var parts = map[string]int{"": 200, "/receipt": 200, "/notices": 200, "/document": 404, "/evidence": 404}
+var parts = map[string]int{"": 200, "/receipt": 200, "/notices": 200, "/document": 404, "/evidence": 404, "/certificate": 200}
 
 // TestOpenedCases: compliance opens a case to a court and shuts it; the court reads it in
 // every way, and whatever else it asks for is answered as what never was.

@@ -44,6 +44,7 @@ func certificateCommand(lang proofs.Language) *cobra.Command {
 		RunE:              o.run,
 	}
 	o.flags(c, true)
+	o.readFlags(c)
 	f := c.Flags()
 	f.StringVar(&o.in, "in", "", sayFlagIn.in(lang))
 	f.StringVar(&o.profile, "profile", "", sayFlagProfile.in(lang))

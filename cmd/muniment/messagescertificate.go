@@ -15,7 +15,8 @@ document, if the depository has it and it is 16 MiB or less.
 
 Of a deposit that was erased it is the certificate of its erasure.
 
-JSON: certificate (path), status (fetched, refused or failed), id, number, signed_by, error.
+JSON: certificate (path), status (fetched, refused or failed), id, number, signed_by, error. A court or auditor names
+the depositor by --tenant, or comes by --link.
 
 Exit code 0: all were kept. 1: one must not be relied on. 2: anything else.`,
 		`取得各项存证的证书，仅在其成立时保存：内嵌回执符合信任策略，证书确属该存证，且每一字节均可由回执
@@ -27,7 +28,8 @@ Exit code 0: all were kept. 1: one must not be relied on. 2: anything else.`,
 
 已删除的存证，所得为其删除证明。
 
-JSON 字段：certificate（路径）、status（fetched、refused 或 failed）、id、number、signed_by、error。
+JSON 字段：certificate（路径）、status（fetched、refused 或 failed）、id、number、signed_by、error。法院或审计方以 --tenant
+指明存证主体，或持 --link 取得。
 
 退出码 0：全部保存。1：有证书不可采信。2：其他情况。`,
 	}

@@ -31,9 +31,5 @@ func (c *Client) Certificate(ctx context.Context, id string, want Certificate) (
 	if want.Document {
 		query.Set("document", "embed")
 	}
-	path := "/v1/deposits/" + id + "/certificate"
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	return c.get(ctx, call{method: http.MethodGet, path: path, want: http.StatusOK, limit: maxCertificate})
+	return c.get(ctx, call{method: http.MethodGet, path: "/v1/deposits/" + id + "/certificate", query: query, want: http.StatusOK, limit: maxCertificate})
 }
