@@ -124,18 +124,21 @@ func TestWrongIssuers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for change, want := range map[[2]string]string{
-		{"https://idp.example", "http://idp.example"}:           "is not https",
-		{"audience: m, ", ""}:                                   "audience is missing",
-		{"tenant: " + id + ", ", ""}:                            "name one of tenant and tenant-claim",
-		{"tenant: ", "tenant-claim: org, tenant: "}:             "name one of tenant and tenant-claim",
-		{"tenant: " + id, "tenant-claim: org"}:                  "tenant-claim and tenants go together",
-		{"tenant: " + id, "tenant: x"}:                          "is no tenant id",
-		{"role-claim: r, ", ""}:                                 "role-claim and roles",
-		{"roles: {a: depositor}", "roles: {}"}:                  "role-claim and roles",
-		{"a: depositor", "a: king"}:                             "none of the roles",
-		{"roles:", "max-age: 0s, roles:"}:                       "max-age",
-		{"audience:", "audence: x, audience:"}:                  `did you mean audience`,
-		{"}}}", "}}, https://idp.example: {audience: second}}"}: "https://idp.example",
+		{"https://idp.example", "http://idp.example"}:                     "is not https",
+		{"audience: m, ", ""}:                                             "audience is missing",
+		{"tenant: " + id + ", ", ""}:                                      "name one of tenant and tenant-claim",
+		{"tenant: ", "tenant-claim: org, tenant: "}:                       "name one of tenant and tenant-claim",
+		{"tenant: " + id, "tenant-claim: org"}:                            "tenant-claim and tenants go together",
+		{"tenant: " + id, "tenant: x"}:                                    "is no tenant id",
+		{"role-claim: r, ", ""}:                                           "role-claim and roles",
+		{"roles: {a: depositor}", "roles: {}"}:                            "role-claim and roles",
+		{"a: depositor", "a: king"}:                                       "none of the roles",
+		{"a: depositor", "a: auditor"}:                                    "supervises names 1 to 100 tenants",
+		{"roles:", "supervises: [" + id + "], roles:"}:                    "supervises names 1 to 100 tenants",
+		{"roles: {a: depositor}", "supervises: [x], roles: {a: auditor}"}: "is no tenant id",
+		{"roles:", "max-age: 0s, roles:"}:                                 "max-age",
+		{"audience:", "audence: x, audience:"}:                            `did you mean audience`,
+		{"}}}", "}}, https://idp.example: {audience: second}}"}:           "https://idp.example",
 	} {
 		text := strings.Replace(good, change[0], change[1], 1)
 		if _, err := parseIssuers(text); err == nil || !strings.Contains(err.Error(), want) {

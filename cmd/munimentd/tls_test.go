@@ -159,6 +159,7 @@ func TestTLS(t *testing.T) {
 		{[]string{"--tls-certificate", k.path("root.pem"), "--tls-key", k.path("loans.key")}, "does not match"},
 		{[]string{"--tls-callers", "{loans: {tenant: x, role: depositor}}"}, "begins with URI:, DNS: or CN="},
 		{[]string{"--tls-callers", "{CN=loans: {tenant: x, role: depositor}}"}, "no tenant id"},
+		{[]string{"--tls-callers", "{CN=loans: {tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role: auditor}}"}, "supervises names 1 to 100 tenants"},
 	} {
 		if out, err := d.tool(append([]string{"serve", "--dir", d.Dir, "--listen", "127.0.0.1:0"}, c.args...)...); err == nil || !strings.Contains(out, c.want) {
 			t.Errorf("%v: %v\n%s", c.args, err, out)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func newBeliever(t *testing.T) *believer {
 func (b *believer) issuer(p *provider) Issuer {
 	return Issuer{
 		URL: p.URL, Audience: "muniment", Tenant: notary.ID{1}, RoleClaim: "groups", MaxAge: time.Hour,
-		Roles: map[string]notary.Role{"lending": notary.Depositor, "legal": notary.Compliance},
+		Roles: map[string]notary.Role{"lending": notary.Depositor, "legal": notary.Compliance, "supervision": notary.Auditor}, Supervises: []notary.ID{{2}},
 	}
 }
 
@@ -86,6 +87,9 @@ func TestToken(t *testing.T) {
 	want := notary.Principal{Tenant: notary.Tenant{ID: notary.ID{1}, Name: "Bank 1"}, Role: notary.Depositor, Caller: "oidc:" + hex.EncodeToString(sum[:8])}
 	if p, err := b.ask(b.good()); err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := b.ask(b.rsa.sign(t, "RS256", rs256, b.claimsWith(`{"groups":["supervision"]}`))); err != nil || p.Role != notary.Auditor || !slices.Equal(p.Supervises, []notary.ID{{2}}) {
+		t.Errorf("an auditor: %+v, %v", p, err)
 	}
 	ps, ec, ed := rsaPair(t, 2048, "ps", "PS256"), ecPair(t, "ec"), edPair(t, "ed")
 	b.p.set(b.rsa.public, ps.public, ec.public, ed.public)
