@@ -91,6 +91,9 @@ func (r Role) MayKeep() bool { return r == Compliance }
 // MayOperate reports whether the role may keep tenants and keys.
 func (r Role) MayOperate() bool { return r == Operator }
 
+// MayAudit reports whether the role may read its tenant's trail.
+func (r Role) MayAudit() bool { return r == Compliance }
+
 // Principal is an authenticated caller.
 type Principal struct {
 	Tenant Tenant // its own; zero of an operator, and of who came by a link

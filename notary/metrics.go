@@ -22,10 +22,11 @@ const (
 	stageCosign               // the witnesses, until their quorum stands or is given up
 	stagePublish              // the ledger's Publish
 	stageProve                // path and verification of a request's receipts
+	stageTrail                // one write of the trail, which is no part of a deposit's way
 	stages
 )
 
-var stageNames = [stages]string{"store", "pool", "commit", "seal", "segment", "opinion", "anchor", "cosign", "publish", "prove"}
+var stageNames = [stages]string{"store", "pool", "commit", "seal", "segment", "opinion", "anchor", "cosign", "publish", "prove", "trail"}
 
 // metrics is what a Notary counts while it works. What it knows anyway is read when
 // somebody asks. No label holds more than the names in this file: nothing of a
@@ -75,7 +76,7 @@ func newMetrics(n *Notary) *metrics {
 	}, []string{"kind"})
 	timed := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "muniment_stage_duration_seconds",
-		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, segment, opinion, anchor, cosign and publish of each round.",
+		Help:    "Time that each stage of a deposit took, failures included: store, pool and prove of each request, commit of each batch, seal, segment, opinion, anchor, cosign and publish of each round; trail of each write of the trail.",
 		Buckets: stageBuckets,
 	}, []string{"stage"})
 	m.counted = append(m.counted, deposits, timed)
@@ -153,6 +154,9 @@ var (
 	descRotations = prometheus.NewDesc("muniment_tenant_key_rotations", "Tenants whose key was ever rotated, by how far the last rotation has come: offered to the replicas, sealing (data keys are being sealed anew), clean.", []string{"phase"}, nil)
 	descLacking   = prometheus.NewDesc("muniment_tenant_keys_lacking", "Tenants whose key in force is not in the key files of this process.", nil, nil)
 	descResealed  = prometheus.NewDesc("muniment_resealed_keys_total", "Data keys that this process has sealed anew in rotations of tenants' keys.", nil, nil)
+	descNoted     = prometheus.NewDesc("muniment_trail_events_total", "Events that this process has written to the trail.", nil, nil)
+	descNoting    = prometheus.NewDesc("muniment_trail_waiting_events", "Events of the trail that wait to be written; when the queue is full, what is private is not given out.", nil, nil)
+	descTrailing  = prometheus.NewDesc("muniment_trail_failing", "1 while the trail cannot be written and what is private is not given out, else 0.", nil, nil)
 	descTiles     = prometheus.NewDesc("muniment_tile_reads_total", "Reads of tiles for receipts, answered from memory (hit) or by the ledger (miss).", []string{"result"}, nil)
 )
 
@@ -169,7 +173,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles, descStamp, descStampSize, descStampEnds, descTree, descAgreement, descAgreed, descRotations, descLacking, descResealed} {
+	for _, d := range []*prometheus.Desc{descSize, descPublished, descOldest, descPool, descCapacity, descDamage, descSealer, descQuorum, descAnchor, descTiles, descStamp, descStampSize, descStampEnds, descTree, descAgreement, descAgreed, descRotations, descLacking, descResealed, descNoted, descNoting, descTrailing} {
 		out <- d
 	}
 }
@@ -210,6 +214,12 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(descLacking, float64(m.n.keyring.lacking.Load()))
 		out <- prometheus.MustNewConstMetric(descResealed, prometheus.CounterValue, float64(m.n.keyring.resealed.Load()))
+	}
+	if m.n.config.Trail != nil {
+		t := &m.n.trailer
+		out <- prometheus.MustNewConstMetric(descNoted, prometheus.CounterValue, float64(t.written.Load()))
+		gauge(descNoting, float64(len(t.queue)))
+		gauge(descTrailing, number(t.failing.Load()))
 	}
 	if m.n.config.SecondTree != nil {
 		held, at := m.n.opinion.look()

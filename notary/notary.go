@@ -72,6 +72,9 @@ type Config struct {
 	// ever rotated, and none will be.
 	Keys Keys
 
+	// Trail is where is written down who reads. nil: it is not.
+	Trail Trail
+
 	// Previous is the last sealed state of a log that was ended, and that a new one follows:
 	// Init names it in the genesis entry. nil: there is none.
 	Previous *proofs.Checkpoint
@@ -131,6 +134,7 @@ type Notary struct {
 	ready     readiness
 	opinion   opinion
 	keyring   keyring
+	trailer   trailer
 	// fileKey is the tenant's key as this process was given it.
 	fileKey func(tenant ID) (TenantKey, error)
 
@@ -220,6 +224,10 @@ func Open(ctx context.Context, c Config) (*Notary, error) {
 	n.start(n.runSequencer)
 	n.start(n.runUpkeep)
 	n.start(n.runProbe)
+	if c.Trail != nil {
+		n.start(n.runTrail)
+		n.start(n.runTrailDays)
+	}
 	if c.Keys != nil {
 		n.start(n.runKeyring)
 	}
@@ -335,6 +343,7 @@ func prepare(c Config) (*Notary, error) {
 	n.wake = make(chan struct{}, 1)
 	n.taken = make(chan struct{}, 1)
 	n.drained = make(chan struct{})
+	n.trailer.queue = make(chan *noting, trailQueue)
 	n.registers = make([]register, len(c.Anchors))
 	n.view.Store(&view{next: make(chan struct{})})
 	n.cosigned.Store(&view{})

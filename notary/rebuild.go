@@ -231,6 +231,8 @@ func (w *rewriter) add(ctx context.Context, row segmentRow, o *opened) error {
 			err = w.enrol(ctx, o)
 		case o.entry.Kind == proofs.KindFacts:
 			terms = []Term{factsTerm(tk.termer())}
+		case o.entry.Kind == proofs.KindNotice: // of a day of the trail
+			terms, _ = tk.termer().terms(o.record)
 		}
 		if err != nil {
 			return err

@@ -75,6 +75,10 @@ var names = map[string]Type{
 	"grant.to":      TypeUUID,
 	"grant.until":   TypeTime,
 	"grant.revokes": TypeUUID,
+	"trail.date":    TypeText,
+	"trail.events":  TypeInteger,
+	"trail.pages":   TypeInteger,
+	"trail.root":    TypeDigest,
 
 	"facts.operator":              TypeText,
 	"facts.operator.registration": TypeText,

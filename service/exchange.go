@@ -36,6 +36,11 @@ type exchange struct {
 	wait      time.Duration
 	patience  *time.Timer // cancels the context
 	unwatch   func() bool // ends the watch of a body over the context
+	// note writes down that the answer begins with that status; nil: it has, or withheld it.
+	note func(status int) error
+	// refuse answers instead of the handler, with what kept its answer back.
+	refuse   func(error)
+	withheld error
 }
 
 type exchangeKey struct{}
@@ -46,8 +51,19 @@ func of(r *http.Request) *exchange { return r.Context().Value(exchangeKey{}).(*e
 // moved grants the request more time: a byte of it has moved.
 func (x *exchange) moved() { x.patience.Reset(x.wait) }
 
-// WriteHeader begins the answer.
+// WriteHeader begins the answer, once it is written down who is given it. If it cannot be,
+// a problem takes its place.
 func (x *exchange) WriteHeader(status int) {
+	if note := x.note; note != nil {
+		x.note = nil
+		if err := note(status); err != nil {
+			x.refuse(err)
+			x.withheld = err
+		}
+	}
+	if x.withheld != nil {
+		return
+	}
 	if x.status == 0 {
 		x.status = status
 	}
@@ -60,6 +76,9 @@ func (x *exchange) WriteHeader(status int) {
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.status == 0 {
 		x.WriteHeader(http.StatusOK)
+	}
+	if x.withheld != nil {
+		return 0, x.withheld
 	}
 	begun := time.Now()
 	_ = x.conn.SetWriteDeadline(begun.Add(min(x.wait, x.wait+time.Duration(x.bytes/minPace)*time.Second-x.spent)))
@@ -99,6 +118,15 @@ func (s *server) exchange(next http.Handler) http.Handler {
 		h.Set("X-Request-Id", x.id)
 		h.Set("X-Content-Type-Options", "nosniff")
 		r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
+		x.note = func(status int) error { return s.writeDown(r, x, status) }
+		x.refuse = func(err error) {
+			for name := range h {
+				if name != "X-Request-Id" && name != "X-Content-Type-Options" {
+					h.Del(name)
+				}
+			}
+			s.fail(x, r, err)
+		}
 		defer s.log(r, x, begun)
 		s.metrics.inFlight.Inc()
 		defer s.metrics.answered(r, x, begun)

@@ -66,6 +66,7 @@ var (
 	busy                   = &problem{name: "busy", status: 503, title: "Too many requests are waiting", retry: true, after: 1}
 	backlog                = &problem{name: "backlog", status: 503, title: "Too many entries wait for their seal", retry: true, after: 5}
 	clock                  = &problem{name: "clock", status: 503, title: "The depository does not trust its clock", retry: true, after: 60, logged: true}
+	trailUnavailable       = &problem{name: "trail-unavailable", status: 503, title: "Who asks cannot be written down", retry: true, after: 5, logged: true}
 	unavailable            = &problem{name: "unavailable", status: 503, title: "Storage did not answer", retry: true, after: 5, logged: true}
 	sealingDelayed         = &problem{name: "sealing-delayed", status: 503, title: "The deposit is committed and waits for its seal", retry: true, after: 1}
 	witnessQuorum          = &problem{name: "witness-quorum", status: 503, title: "Too few witnesses cosign the log", retry: true, after: 5}
@@ -83,6 +84,7 @@ var table = []struct {
 	problem *problem
 	detail  string // what the caller may know; empty: the error's own words are for the caller
 }{
+	{notary.ErrTrail, trailUnavailable, "Nothing is given out that nobody could account for. Of what was to be changed it is not known whether it was; the same Idempotency-Key tells."},
 	{notary.ErrUnavailable, unavailable, "Storage did not answer in time. Whether a deposit was kept is not known; the same Idempotency-Key tells."},
 	{notary.ErrDamaged, damaged, "Something stored does not read back as it was written. The operator has been told."},
 	{notary.ErrForbidden, forbidden, "The role of this API key does not allow this."},

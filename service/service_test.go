@@ -83,6 +83,7 @@ func newHouseOn(t testing.TB, settle func(*notary.Config), change ...func(*Confi
 		Policy: h.policy, Signer: private, Ledger: h.ledger, Blobs: h.blobs,
 		Anchors:   []notary.Anchor{h.anchor},
 		TenantKey: func(notary.ID) (notary.TenantKey, error) { return tenantKey, nil },
+		Trail:     h.ledger,
 		Logger:    slog.New(slog.DiscardHandler),
 	}
 	settle(&c)

@@ -65,6 +65,7 @@ type Store struct {
 	Accounts notary.Accounts
 	Webhooks notary.Webhooks
 	Keys     notary.Keys
+	Trail    notary.Trail
 	Blobs    notary.Blobs
 	// Segments is the second copy of what is sealed; nil where the documents are in the
 	// directory, and a copy would be on the disk of what it is a copy of.
@@ -277,7 +278,7 @@ func (s *Store) openLedger(ctx context.Context, c Config) error {
 			return err
 		}
 		s.close = append(s.close, ledger.Close)
-		s.Ledger, s.Accounts, s.Webhooks, s.Keys, s.Peers, s.SingleCopy = ledger, ledger, ledger, ledger, ledger, ledger.SingleCopy
+		s.Ledger, s.Accounts, s.Webhooks, s.Keys, s.Trail, s.Peers, s.SingleCopy = ledger, ledger, ledger, ledger, ledger, ledger, ledger.SingleCopy
 		return nil
 	}
 	ledger, err := pebble.Open(ctx, pebble.Config{
@@ -287,7 +288,7 @@ func (s *Store) openLedger(ctx context.Context, c Config) error {
 		return err
 	}
 	s.close = append(s.close, ledger.Close)
-	s.Ledger, s.Accounts, s.Webhooks, s.Keys, s.Room, s.Space = ledger, ledger, ledger, ledger, ledger.Room, ledger.Space
+	s.Ledger, s.Accounts, s.Webhooks, s.Keys, s.Trail, s.Room, s.Space = ledger, ledger, ledger, ledger, ledger, ledger.Room, ledger.Space
 	s.snapshot = ledger.Snapshot
 	// The links of a backup that died keep the room of tables that are long gone.
 	return s.DropSnapshot()

@@ -166,6 +166,7 @@ func openUnder(ctx context.Context, cfg *config, policy proofs.Policy, logger *s
 		Peers:      store.Peers,
 		TenantKey:  tenantKeys.get,
 		Keys:       store.Keys,
+		Trail:      store.Trail,
 		Timestamps: timestamps,
 		Retention:  cfg.Retention,
 		Checks:     cfg.Checks,

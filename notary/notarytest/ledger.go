@@ -30,6 +30,8 @@ type Ledger struct {
 
 	now  func() time.Time
 	head chan struct{} // the lock of the head: whoever has put a token in it
+	// trail is the lock of the trail, likewise.
+	trail chan struct{}
 	late *notary.Batch // under the head lock: a commit that is still on its way
 
 	mu    sync.Mutex // never held while a caller's code runs
@@ -57,6 +59,7 @@ type LedgerState struct {
 	Webhooks      map[notary.ID]notary.Webhook
 	KeyStates     map[notary.ID]notary.KeyState
 	Attendants    map[notary.ID]Attended
+	Trail         Trailed
 
 	ids map[notary.ID]int // where in Rows
 }
@@ -78,6 +81,7 @@ var ledgerCalls = []string{
 	"Erase", "Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "ConfirmAPIKey", "DeleteAPIKey", "APIKey", "APIKeys",
 	"CreateWebhook", "Webhooks", "SaveWebhook", "DeleteWebhook",
 	"KeyStates", "SaveKeyState", "Reseal", "ResealWebhook", "Scour", "Attend", "Attending", "Leave",
+	"WriteTrail", "TrailHead", "TrailPages", "TrailDays",
 }
 
 // NewLedger returns an empty ledger with that clock; nil is time.Now.
@@ -89,6 +93,7 @@ func NewLedger(now func() time.Time) *Ledger {
 		Faults: &Faults{names: ledgerCalls},
 		now:    now,
 		head:   make(chan struct{}, 1),
+		trail:  make(chan struct{}, 1),
 		state:  LedgerState{Head: notary.Head{Root: proofs.EmptyRoot}}.clone(),
 	}
 }
@@ -108,6 +113,7 @@ func (s LedgerState) clone() LedgerState {
 	c.Tenants = cloneMap(s.Tenants)
 	c.APIKeys = cloneMap(s.APIKeys)
 	c.KeyStates, c.Attendants = cloneMap(s.KeyStates), cloneMap(s.Attendants)
+	c.Trail = s.Trail.clone()
 	c.Webhooks = cloneMap(s.Webhooks)
 	for id, w := range c.Webhooks {
 		c.Webhooks[id] = cloneWebhook(w)

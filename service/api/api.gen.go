@@ -959,6 +959,89 @@ type TenantRequest struct {
 	VerifiedBy *string `json:"verified_by,omitempty"`
 }
 
+// TrailDay defines model for TrailDay.
+type TrailDay struct {
+	// Date Example: 2026-11-26
+	Date string `json:"date"`
+
+	// Events In those pages
+	//
+	// Example: 20417
+	Events uint64 `json:"events"`
+
+	// Index Of the log's entry that commits to it.
+	//
+	// Example: 811
+	Index uint64 `json:"index"`
+
+	// Pages Leaves of the day's tree.
+	//
+	// Example: 1811
+	Pages uint64 `json:"pages"`
+
+	// Receipt The receipt of that entry, a C2SP `.tlog-proof` with its record disclosed.
+	Receipt string `json:"receipt"`
+
+	// Root Of the RFC 6962 tree over the pages, in hex.
+	//
+	// Example: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+	Root string `json:"root"`
+}
+
+// TrailEvent defines model for TrailEvent.
+type TrailEvent struct {
+	// Action Example: document
+	Action string `json:"action"`
+
+	// Address The IP address that the connection came from; behind a proxy, the proxy's. Absent for a command.
+	//
+	// Example: 192.0.2.7
+	Address string `json:"address,omitempty"`
+
+	// Caller `key:` and 16 hex digits of the SHA-256 of an API key; `operator` for a command of the operator's.
+	//
+	// Example: key:0123456789abcdef
+	Caller string `json:"caller"`
+
+	// Case A keyed digest of the contract number that was asked by, in hex. Ask with `contract` to find it.
+	//
+	// Example: 0123456789abcdef01234567
+	Case string `json:"case,omitempty"`
+
+	// Deposit What it was done to; absent where that is none, or more than one.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Deposit string `json:"deposit,omitempty"`
+
+	// Request The answer's `X-Request-Id`. An event may stand twice under one, where the ledger's answer was lost.
+	//
+	// Example: 00112233445566aa
+	Request string `json:"request,omitempty"`
+
+	// Role Example: compliance
+	Role string `json:"role"`
+
+	// Status Of the answer. Absent for a command.
+	//
+	// Example: 200
+	Status int `json:"status,omitempty"`
+
+	// Time When it was written down, by the ledger's clock.
+	//
+	// Example: 2026-11-26T10:11:12.345Z
+	Time string `json:"time"`
+}
+
+// TrailList defines model for TrailList.
+type TrailList struct {
+	Events []TrailEvent `json:"events"`
+
+	// Next The cursor to go on with. Absent at the end.
+	//
+	// Example: 20783.17.3
+	Next string `json:"next,omitempty"`
+}
+
 // Usage What a tenant has deposited in a calendar month, UTC, and what it may.
 type Usage struct {
 	// Bytes The bytes of the documents that were kept with them.
@@ -1592,6 +1675,34 @@ type CreateTenantParams struct {
 	IdempotencyKey AccountKey `json:"Idempotency-Key"`
 }
 
+// ListTrailParams defines parameters for ListTrail.
+type ListTrailParams struct {
+	// Deposit Done to this deposit.
+	Deposit *string `form:"deposit,omitempty" json:"deposit,omitempty"`
+
+	// Contract Cases read and searches made by this contract number, byte for byte.
+	Contract *string `form:"contract,omitempty" json:"contract,omitempty"`
+
+	// Caller By this caller, as the events name it.
+	Caller *string `form:"caller,omitempty" json:"caller,omitempty"`
+
+	// Action Of this sort. `receipt` gives record and receipt, `document` the document, `search` and
+	// `case` records; `read` is how a deposit stands, webhooks, and digests of the trail.
+	Action *string `form:"action,omitempty" json:"action,omitempty"`
+
+	// From Written at or after this time.
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Written before this time.
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// Cursor What `next` said. Opaque.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The most events to answer with.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
 	// Month A calendar month, UTC; the present one if it is absent.
@@ -1752,6 +1863,12 @@ type ServerInterface interface {
 	// GetTenant Read a tenant
 	// (GET /v1/tenants/{id})
 	GetTenant(w http.ResponseWriter, r *http.Request, id TenantID)
+	// ListTrail Who did what
+	// (GET /v1/trail)
+	ListTrail(w http.ResponseWriter, r *http.Request, params ListTrailParams)
+	// GetTrailDay What the log says of a day of the trail
+	// (GET /v1/trail/{date})
+	GetTrailDay(w http.ResponseWriter, r *http.Request, date string)
 	// GetUsage What the tenant has deposited in a month
 	// (GET /v1/usage)
 	GetUsage(w http.ResponseWriter, r *http.Request, params GetUsageParams)
@@ -1986,6 +2103,18 @@ func (_ Unimplemented) CreateTenant(w http.ResponseWriter, r *http.Request, para
 // GetTenant Read a tenant
 // (GET /v1/tenants/{id})
 func (_ Unimplemented) GetTenant(w http.ResponseWriter, r *http.Request, id TenantID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListTrail Who did what
+// (GET /v1/trail)
+func (_ Unimplemented) ListTrail(w http.ResponseWriter, r *http.Request, params ListTrailParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetTrailDay What the log says of a day of the trail
+// (GET /v1/trail/{date})
+func (_ Unimplemented) GetTrailDay(w http.ResponseWriter, r *http.Request, date string) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -3652,6 +3781,156 @@ func (siw *ServerInterfaceWrapper) GetTenant(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// ListTrail operation middleware
+func (siw *ServerInterfaceWrapper) ListTrail(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTrailParams
+
+	// ------------- Optional query parameter "deposit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deposit", r.URL.Query(), &params.Deposit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deposit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deposit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "contract" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "contract", r.URL.Query(), &params.Contract, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "contract"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "contract", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "caller" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "caller", r.URL.Query(), &params.Caller, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "caller"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "caller", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", r.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "action"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "action", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTrail(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetTrailDay operation middleware
+func (siw *ServerInterfaceWrapper) GetTrailDay(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "date" -------------
+	var date string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "date", chi.URLParam(r, "date"), &date, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "date", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTrailDay(w, r, date)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetUsage operation middleware
 func (siw *ServerInterfaceWrapper) GetUsage(w http.ResponseWriter, r *http.Request) {
 
@@ -4022,6 +4301,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/usage", wrapper.GetUsage)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/trail", wrapper.ListTrail)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/trail/{date}", wrapper.GetTrailDay)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks)

@@ -101,6 +101,16 @@ func (c *Contract) find(r *http.Request) (*routers.Route, map[string]string) {
 	return nil, nil
 }
 
+// Routes are the operations, each as "METHOD /path".
+func (c *Contract) Routes() (all []string) {
+	for _, p := range c.paths {
+		for method := range p.item.Operations() {
+			all = append(all, method+" "+p.name)
+		}
+	}
+	return all
+}
+
 // An Answer is what was answered to a request.
 type Answer struct {
 	Status int

@@ -301,8 +301,16 @@ func (l *Ledger) Room() error { return l.room(0) }
 
 // room refuses a batch while nothing of it is written. It is the only source of
 // ErrNoRoom: once Pebble has begun to write, a full disk is fatal.
-func (l *Ledger) room(need uint64) error {
+func (l *Ledger) room(need uint64) error { return l.roomBut(need, 1) }
+
+// trailRoom is room for the trail, which may take half of what is kept free: on a full disk
+// reads go on, and each is written down.
+func (l *Ledger) trailRoom(need uint64) error { return l.roomBut(need, 2) }
+
+// roomBut refuses what would leave less than that part of what must stay free.
+func (l *Ledger) roomBut(need, part uint64) error {
 	free, keep, err := l.Space()
+	keep /= part
 	if errors.Is(err, vfs.ErrUnsupported) {
 		return nil
 	}

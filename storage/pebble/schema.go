@@ -42,6 +42,10 @@ import (
 //	x tenant                       request                   CreateTenant
 //	w tenant id                    webhook                   CreateWebhook, SaveWebhook, ResealWebhook
 //	g tenant                       state of a rotation       SaveKeyState
+//	m trail                        the head of the trail     WriteTrail
+//	l day number                   page of the trail         WriteTrail
+//	j tenant day number            nothing                   WriteTrail
+//	d day                          closed day of the trail   WriteTrail
 //
 // Each hash stands once. There are no rows for tiles: a tile, full or partial, is
 // the 256 keys under (level, index), next to each other in one or two blocks.
@@ -83,6 +87,9 @@ const (
 	tableKeyMore    = 'b'
 	tableRequests   = 'o'
 	tableTenantMore = 'x'
+	tableTrail      = 'l'
+	tableTrailOf    = 'j'
+	tableTrailDays  = 'd'
 )
 
 // schemaVersion is raised by a change that an older program would misread. A
@@ -94,6 +101,7 @@ var (
 	keyHead      = []byte("mhead")
 	keyPublished = []byte("mpublished")
 	keyBarrier   = []byte("mbarrier")
+	keyTrail     = []byte("mtrail")
 )
 
 const (

@@ -30,11 +30,13 @@ var (
 		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT DELETE",
 		"key_states": "SELECT INSERT UPDATE", "attendants": "SELECT INSERT UPDATE DELETE",
 		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE", "webhooks": "SELECT INSERT UPDATE DELETE",
+		"trail": "SELECT INSERT", "trail_days": "SELECT INSERT", "trail_head": "SELECT UPDATE",
 		"trees": trillians, "treecontrol": trillians, "subtree": trillians, "treehead": trillians, "leafdata": trillians, "sequencedleafdata": trillians,
 	}
 	mayRead = map[string]string{
 		"head": "SELECT", "entries": "SELECT", "tiles": "SELECT", "published": "SELECT", "stamps": "SELECT", "renewals": "SELECT",
 		"deposits": "SELECT", "secrets": "SELECT", "deposit_id": "SELECT", "idempotency": "SELECT", "terms": "SELECT", "cases": "SELECT", "usages": "SELECT",
+		"trail": "SELECT",
 	}
 	mayErase  = map[string]string{"deposits": "SELECT UPDATE", "secrets": "SELECT UPDATE", "terms": "SELECT DELETE"}
 	ofTenants = []string{"deposits", "secrets", "deposit_id", "idempotency", "terms", "cases", "usages"}

@@ -29,6 +29,7 @@ type LedgerDriver interface {
 	notary.Accounts
 	notary.Webhooks
 	notary.Keys
+	notary.Trail
 }
 
 // Harness is one fresh, empty ledger. The opener closes it by t.Cleanup.
@@ -39,7 +40,7 @@ type Harness struct {
 }
 
 // Ledger tests every sentence of the contracts of notary.Ledger and
-// notary.Accounts, notary.Webhooks and notary.Keys. Beyond what they say it asks for this:
+// notary.Accounts, notary.Webhooks, notary.Keys and notary.Trail. Beyond what they say it asks for this:
 //
 //   - A batch that does not continue the head is refused with an error, nothing of
 //     it is written, and the ledger remains usable: a gap or an overlap in the row
@@ -79,6 +80,7 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"Accounts", testAccounts},
 		{"Webhooks", testWebhooks},
 		{"Keys", testKeys},
+		{"Trail", testTrail},
 		{"Reopen", testReopen},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })

@@ -578,6 +578,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/trail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what
+         * @description The events of the tenant's trail that match all that is asked for, in their order. Deposits
+         *     themselves are not among them: the log is their trail. A page may have fewer than `limit`, or
+         *     none, while `next` says that others follow. For the role `compliance`.
+         */
+        get: operations["listTrail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/trail/{date}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the log says of a day of the trail
+         * @description The digest of a whole day, of all tenants, and the receipt of the log's entry that commits to
+         *     it. Whoever is given the day's pages recomputes the root from them: RFC 6962, each page one
+         *     leaf. Not found before the day has ended and its entry is in the log. For the role
+         *     `compliance`.
+         */
+        get: operations["getTrailDay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks": {
         parameters: {
             query?: never;
@@ -1216,6 +1261,87 @@ export interface components {
             keys: components["schemas"]["Key"][];
             /** @description Where to go on; absent at the end. */
             next?: string;
+        };
+        TrailEvent: {
+            /**
+             * @description When it was written down, by the ledger's clock.
+             * @example 2026-11-26T10:11:12.345Z
+             */
+            time: string;
+            /**
+             * @description `key:` and 16 hex digits of the SHA-256 of an API key; `operator` for a command of the operator's.
+             * @example key:0123456789abcdef
+             */
+            caller: string;
+            /** @example compliance */
+            role: string;
+            /**
+             * @example document
+             * @enum {string}
+             */
+            action: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "webhook" | "trail" | "key" | "tenant" | "export";
+            /**
+             * @description What it was done to; absent where that is none, or more than one.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            deposit?: string;
+            /**
+             * @description A keyed digest of the contract number that was asked by, in hex. Ask with `contract` to find it.
+             * @example 0123456789abcdef01234567
+             */
+            case?: string;
+            /**
+             * @description Of the answer. Absent for a command.
+             * @example 200
+             */
+            status?: number;
+            /**
+             * @description The IP address that the connection came from; behind a proxy, the proxy's. Absent for a command.
+             * @example 192.0.2.7
+             */
+            address?: string;
+            /**
+             * @description The answer's `X-Request-Id`. An event may stand twice under one, where the ledger's answer was lost.
+             * @example 00112233445566aa
+             */
+            request?: string;
+        };
+        TrailList: {
+            events: components["schemas"]["TrailEvent"][];
+            /**
+             * @description The cursor to go on with. Absent at the end.
+             * @example 20783.17.3
+             */
+            next?: string;
+        };
+        TrailDay: {
+            /** @example 2026-11-26 */
+            date: string;
+            /**
+             * Format: int64
+             * @description Leaves of the day's tree.
+             * @example 1811
+             */
+            pages: number;
+            /**
+             * Format: int64
+             * @description In those pages
+             * @example 20417
+             */
+            events: number;
+            /**
+             * @description Of the RFC 6962 tree over the pages, in hex.
+             * @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+             */
+            root: string;
+            /**
+             * Format: int64
+             * @description Of the log's entry that commits to it.
+             * @example 811
+             */
+            index: number;
+            /** @description The receipt of that entry, a C2SP `.tlog-proof` with its record disclosed. */
+            receipt: string;
         };
         /**
          * @description Whom to tell, and of what. Where several lists are given, all must fit; an empty or missing
@@ -3606,6 +3732,103 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listTrail: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Done to this deposit.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                deposit?: string;
+                /**
+                 * @description Cases read and searches made by this contract number, byte for byte.
+                 * @example HT-2026-000117
+                 */
+                contract?: string;
+                /**
+                 * @description By this caller, as the events name it.
+                 * @example key:0123456789abcdef
+                 */
+                caller?: string;
+                /**
+                 * @description Of this sort. `receipt` gives record and receipt, `document` the document, `search` and
+                 *     `case` records; `read` is how a deposit stands, webhooks, and digests of the trail.
+                 * @example document
+                 */
+                action?: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "webhook" | "trail" | "key" | "tenant" | "export";
+                /**
+                 * @description Written at or after this time.
+                 * @example 2026-11-01T00:00:00.000Z
+                 */
+                from?: string;
+                /**
+                 * @description Written before this time.
+                 * @example 2026-12-01T00:00:00.000Z
+                 */
+                to?: string;
+                /**
+                 * @description What `next` said. Opaque.
+                 * @example 20783.17.3
+                 */
+                cursor?: string;
+                /** @description The most events to answer with. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrailList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getTrailDay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The day, UTC.
+                 * @example 2026-11-26
+                 */
+                date: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The day. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrailDay"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Gone"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
