@@ -163,6 +163,7 @@ func (d *depository) config() notary.Config {
 			}
 			return k, nil
 		},
+		Trail:       d.ledger,
 		Witnesses:   d.client(),
 		Advisory:    d.advisory,
 		Logger:      slog.New(slog.DiscardHandler),

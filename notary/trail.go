@@ -1,12 +1,14 @@
 package notary
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,6 +189,9 @@ func ParseTrailPage(text []byte) (events []TrailEvent, err error) {
 		}
 		events = append(events, e)
 	}
+	if !bytes.Equal(FormatTrailPage(tenant, at, events), text) {
+		return wrong("it is not as it would be written")
+	}
 	return events, nil
 }
 
@@ -197,8 +202,12 @@ func (e *TrailEvent) parse(line string) error {
 		return errors.New("a line has another number of fields")
 	}
 	for i, to := range map[int]*string{0: &e.Caller, 1: (*string)(&e.Role), 2: (*string)(&e.Action), 5: &e.Address, 6: &e.Request} {
-		if *to = fields[i]; fields[i] == noObject {
-			*to = ""
+		if fields[i] == noObject {
+			continue
+		}
+		var err error
+		if *to, err = url.PathUnescape(fields[i]); err != nil {
+			return errors.New("a field has another form")
 		}
 	}
 	var err error

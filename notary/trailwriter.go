@@ -82,15 +82,11 @@ func (n *Notary) WriteDown(ctx context.Context, e TrailEvent, durable bool) erro
 // left.
 func (n *Notary) runTrail() {
 	defer n.workers.Done()
-	for n.run.Err() == nil {
-		n.writeEvents(n.run, n.gatherEvents(n.run.Done()))
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), trailLast)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	for len(n.trailer.queue) > 0 && ctx.Err() == nil {
-		stopped := make(chan struct{})
-		close(stopped)
-		n.writeEvents(ctx, n.gatherEvents(stopped))
+	defer context.AfterFunc(n.run, func() { time.AfterFunc(trailLast, cancel) })()
+	for n.run.Err() == nil || len(n.trailer.queue) > 0 && ctx.Err() == nil {
+		n.writeEvents(ctx, n.gatherEvents(n.run.Done()))
 	}
 }
 

@@ -32,7 +32,7 @@ type Ledger struct {
 	head chan struct{} // the lock of the head: whoever has put a token in it
 	// trail is the lock of the trail, likewise.
 	trail chan struct{}
-	late *notary.Batch // under the head lock: a commit that is still on its way
+	late  *notary.Batch // under the head lock: a commit that is still on its way
 
 	mu    sync.Mutex // never held while a caller's code runs
 	state LedgerState

@@ -36,7 +36,7 @@ func (l *Ledger) WriteTrail(ctx context.Context, build func(notary.TrailHead, ti
 		}
 		defer func() { <-l.trail }()
 		l.mu.Lock()
-		head := l.state.Trail.clone().Head
+		head := Trailed{Head: l.state.Trail.Head}.clone().Head
 		l.mu.Unlock()
 		b, err := build(head, l.now().UTC())
 		if err != nil || b == nil {
@@ -60,7 +60,7 @@ func (l *Ledger) WriteTrail(ctx context.Context, build func(notary.TrailHead, ti
 
 // TrailHead implements notary.Trail.
 func (l *Ledger) TrailHead(ctx context.Context) (notary.TrailHead, error) {
-	return read(ctx, l, "TrailHead", func(s *LedgerState) (notary.TrailHead, error) { return s.Trail.clone().Head, nil })
+	return read(ctx, l, "TrailHead", func(s *LedgerState) (notary.TrailHead, error) { return Trailed{Head: s.Trail.Head}.clone().Head, nil })
 }
 
 // TrailPages implements notary.Trail.
@@ -69,11 +69,12 @@ func (l *Ledger) TrailPages(ctx context.Context, r notary.TrailRange) ([]notary.
 		if r.Limit < 1 || r.Limit > 1000 {
 			return nil, fmt.Errorf("a limit of %d is not 1 to 1,000", r.Limit)
 		}
-		for _, p := range s.Trail.clone().Pages {
+		for _, p := range s.Trail.Pages {
 			before := p.Day < r.Day || p.Day == r.Day && p.Number < r.Number
 			if before || p.Day > r.Until || r.Tenant != nil && *r.Tenant != p.Tenant || len(pages) == r.Limit {
 				continue
 			}
+			p.Text = bytes.Clone(p.Text)
 			pages = append(pages, p)
 		}
 		return pages, nil

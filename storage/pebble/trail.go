@@ -61,7 +61,9 @@ func (l *Ledger) WriteTrail(ctx context.Context, build func(notary.TrailHead, ti
 	}
 	if c := b.Closed; c != nil {
 		w.key = dayKey(c.Day)
-		w.put(16+len(c.Root), func(dst []byte) []byte { return append(appendUint64(appendUint64(dst, c.Pages), c.Events), c.Root[:]...) })
+		w.put(16+len(c.Root), func(dst []byte) []byte {
+			return append(appendUint64(appendUint64(dst, c.Pages), c.Events), c.Root[:]...)
+		})
 	}
 	w.key = keyTrail
 	fields := appendTrailHead(nil, b.Head)
