@@ -200,38 +200,51 @@ func (n *Notary) pagesOf(events []TrailEvent) func(TrailHead, time.Time) (*Trail
 	}
 }
 
-// WriteTrailOnce is WriteDown by a command of the operator's, which has opened no notary.
-func WriteTrailOnce(ctx context.Context, t Trail, e TrailEvent) error {
+// WriteTrailOnce puts events into the trail for a command of the operator's, which has opened
+// no notary: durable on return.
+func WriteTrailOnce(ctx context.Context, t Trail, events ...TrailEvent) error {
 	return t.WriteTrail(ctx, func(head TrailHead, now time.Time) (*TrailBatch, error) {
 		at := now.UTC().Truncate(time.Millisecond)
 		if at.Before(head.Time) {
 			at = head.Time
 		}
-		return head.add(at, []TrailEvent{e})
+		return head.add(at, events)
+	})
+}
+
+// RestoreTrail writes pages of one day, from an archive, where they were: those that are there
+// already are passed over.
+func RestoreTrail(ctx context.Context, t Trail, pages []TrailPage) error {
+	return t.WriteTrail(ctx, func(head TrailHead, _ time.Time) (*TrailBatch, error) {
+		var b *TrailBatch
+		for _, p := range pages {
+			if p.Day < head.Day || p.Day == head.Day && p.Number < head.Pages {
+				continue
+			}
+			events, err := ParseTrailPage(p.Text)
+			if err != nil {
+				return nil, err
+			}
+			if b == nil {
+				if b, err = head.turn(events[0].Time); err != nil {
+					return nil, err
+				}
+			}
+			b.append(p, events[0].Time)
+		}
+		return b, nil
 	})
 }
 
 // add makes the batch that writes events at that time, of each tenant as few pages as they
 // take. With another day than the head's, that one is closed.
 func (h TrailHead) add(at time.Time, events []TrailEvent) (*TrailBatch, error) {
-	if err := h.check(); err != nil {
+	b, err := h.turn(at)
+	if err != nil {
 		return nil, err
 	}
-	b := &TrailBatch{Head: h}
-	if day := DayOf(at); day != h.Day {
-		if h.Pages > 0 {
-			closed := h.closed()
-			b.Closed = &closed
-		}
-		b.Head = TrailHead{Day: day}
-	}
-	b.Head.Time = at
-	edge := proofs.RangeOf(b.Head.Pages, b.Head.Peaks).Clone()
 	page := func(tenant ID, events []TrailEvent) {
-		p := TrailPage{Day: b.Head.Day, Number: b.Head.Pages, Tenant: tenant, Events: uint32(len(events)), Text: FormatTrailPage(tenant, at, events)}
-		edge.Append(proofs.LeafHash(p.Text), nil)
-		b.Pages = append(b.Pages, p)
-		b.Head.Pages, b.Head.Events = b.Head.Pages+1, b.Head.Events+uint64(len(events))
+		b.append(TrailPage{Day: b.Head.Day, Number: b.Head.Pages, Tenant: tenant, Events: uint32(len(events)), Text: FormatTrailPage(tenant, at, events)}, at)
 	}
 	var order []ID
 	of := map[ID][]TrailEvent{}
@@ -250,6 +263,30 @@ func (h TrailHead) add(at time.Time, events []TrailEvent) (*TrailBatch, error) {
 			page(tenant, of[tenant])
 		}
 	}
-	b.Head.Peaks = edge.Peaks()
 	return b, nil
+}
+
+// turn begins a batch at that time, and closes the head's day if it is another.
+func (h TrailHead) turn(at time.Time) (*TrailBatch, error) {
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	b := &TrailBatch{Head: h}
+	if day := DayOf(at); day != h.Day {
+		if h.Pages > 0 {
+			closed := h.closed()
+			b.Closed = &closed
+		}
+		b.Head = TrailHead{Day: day}
+	}
+	b.Head.Time = at
+	return b, nil
+}
+
+// append adds a page to the batch.
+func (b *TrailBatch) append(p TrailPage, at time.Time) {
+	edge := proofs.RangeOf(b.Head.Pages, b.Head.Peaks)
+	edge.Append(proofs.LeafHash(p.Text), nil)
+	b.Pages = append(b.Pages, p)
+	b.Head.Pages, b.Head.Events, b.Head.Peaks, b.Head.Time = b.Head.Pages+1, b.Head.Events+uint64(p.Events), edge.Peaks(), at
 }

@@ -9,6 +9,7 @@
 //	muniment case list|gaps                     is a case whole?
 //	muniment case grant|grants|revoke           open cases to courts
 //	muniment list                               search deposits
+//	muniment trail                              who read, held or erased what
 //	muniment log checkpoint|entry|consistency   look into the public log
 //	muniment audit --log URL                    mirror a public log, check all of it, and watch it
 //	muniment policy --server URL                show the policy a depository publishes
@@ -75,7 +76,7 @@ func rootCommand(lang proofs.Language) *cobra.Command {
 	speak(root, lang)
 	root.AddCommand(
 		depositCommand(lang), batchCommand(lang), receiptCommand(lang), certificateCommand(lang), verifyCommand(lang),
-		caseCommand(lang), listCommand(lang), logCommand(lang), auditCommand(lang), policyCommand(lang),
+		caseCommand(lang), listCommand(lang), trailCommand(lang), logCommand(lang), auditCommand(lang), policyCommand(lang),
 		keyCommand(lang), witnessCommand(lang), completionCommand(lang), versionCommand(lang),
 	)
 	root.AddCommand(keepingCommands(lang)...)

@@ -32,10 +32,13 @@ type accounts struct {
 }
 
 // carryOut does what an order says, on a depository that this process has open.
-func (o accountsOrder) carryOut(ctx context.Context, all notary.Accounts) (a accounts, err error) {
+// It stands in the tenant's trail before it is done.
+func (o accountsOrder) carryOut(ctx context.Context, all notary.Accounts, trail notary.Trail) (a accounts, err error) {
 	switch {
 	case o.Tenant != nil:
-		err = all.CreateTenant(ctx, *o.Tenant)
+		if err = noteCommand(ctx, trail, notary.ActionTenant, o.Tenant.ID); err == nil {
+			err = all.CreateTenant(ctx, *o.Tenant)
+		}
 	case o.Key != nil:
 		named := o.Key.Supervises
 		if o.Key.Role != notary.Operator {
@@ -49,9 +52,11 @@ func (o accountsOrder) carryOut(ctx context.Context, all notary.Accounts) (a acc
 				return a, err
 			}
 		}
-		err = all.CreateAPIKey(ctx, *o.Key)
+		if err = noteCommand(ctx, trail, notary.ActionKey, o.Key.Tenant); err == nil {
+			err = all.CreateAPIKey(ctx, *o.Key)
+		}
 	case o.Revoke != "":
-		err = revoke(ctx, all, o.Revoke)
+		err = revoke(ctx, all, trail, o.Revoke)
 	}
 	if err == nil {
 		a.Tenants, err = all.Tenants(ctx)
@@ -62,13 +67,16 @@ func (o accountsOrder) carryOut(ctx context.Context, all notary.Accounts) (a acc
 	return a, err
 }
 
-func revoke(ctx context.Context, all notary.Accounts, name string) error {
+func revoke(ctx context.Context, all notary.Accounts, trail notary.Trail, name string) error {
 	keys, err := all.APIKeys(ctx)
 	if err != nil {
 		return err
 	}
 	for _, k := range keys {
 		if k.Caller() == name {
+			if err := noteCommand(ctx, trail, notary.ActionKey, k.Tenant); err != nil {
+				return err
+			}
 			return all.DeleteAPIKey(ctx, k.Hash)
 		}
 	}
@@ -81,7 +89,7 @@ func (c *control) accounts(w http.ResponseWriter, r *http.Request) {
 	var a accounts
 	err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&o)
 	if err == nil {
-		a, err = o.carryOut(r.Context(), c.store.Accounts)
+		a, err = o.carryOut(r.Context(), c.store.Accounts, c.store.Trail)
 	}
 	if err != nil {
 		a = accounts{Error: err.Error()}
@@ -101,7 +109,7 @@ func order(ctx context.Context, cfg *config, o accountsOrder) (accounts, error) 
 	if err != nil {
 		return accounts{}, err
 	}
-	a, err := o.carryOut(ctx, d.store.Accounts)
+	a, err := o.carryOut(ctx, d.store.Accounts, d.store.Trail)
 	return a, errors.Join(err, d.close())
 }
 

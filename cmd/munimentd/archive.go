@@ -30,6 +30,7 @@ import (
 //	segments/ keys/ accounts/   rows, their wrapped keys, tenants and API keys (storage/dir)
 //	blobs/         documents, encrypted as they are kept
 //	stamps/ renewals/ webhooks/   one file each
+//	trail/         pages of the trail, up to 1,000 of a day in a file
 //	secrets/       the key files, where they were asked for
 const archiveFormat = "muniment/archive@v1"
 
@@ -48,6 +49,7 @@ type archived struct {
 	Stamps    int       `json:"stamps"`
 	Renewals  int       `json:"renewals"`
 	Webhooks  int       `json:"webhooks"`
+	Trail     uint64    `json:"trail,omitempty"` // events
 }
 
 const (

@@ -75,6 +75,7 @@ func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, d *depo
 	mux.HandleFunc("POST /trillian", c.rebuildTree)
 	mux.HandleFunc("POST /snapshot", c.holdSnapshot)
 	mux.HandleFunc("POST /timestamp", c.stamp)
+	mux.HandleFunc("POST /trail", c.verifyTrail)
 	mux.HandleFunc("POST /tenant-key", c.offerKey)
 	mux.HandleFunc("POST /accounts", c.accounts)
 	mux.HandleFunc("GET /state", c.tellState)

@@ -130,6 +130,9 @@ func (d *depository) export(ctx context.Context, cfg *config, o exportOptions, b
 		}
 		defer release()
 	}
+	if err := noteExport(ctx, d); err != nil {
+		return nil, err
+	}
 	a := &archive{path: o.To, about: archived{Format: archiveFormat, Time: time.Now().UTC(), Keys: o.WithKeys}}
 	if err := a.take(ctx, d); err != nil {
 		return nil, err
@@ -261,6 +264,9 @@ func (a *archive) fill(ctx context.Context, cfg *config, d *depository, bar *bar
 		return err
 	}
 	if err := a.attestations(ctx, d); err != nil {
+		return err
+	}
+	if err := a.trail(ctx, d.store.Trail); err != nil {
 		return err
 	}
 	if err := makeDir(filepath.Join(a.path, "blobs")); err != nil {

@@ -325,6 +325,9 @@ func (a *archive) fillEngines(ctx context.Context, d *depository, bar *bar) erro
 	if err := a.attest(ctx, d); err != nil {
 		return err
 	}
+	if err := a.restoreTrail(ctx, d.store.Trail); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return d.store.Ledger.Publish(ctx, a.sealed.Size, a.note)
