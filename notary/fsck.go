@@ -272,7 +272,7 @@ func (c *checker) row(ctx context.Context, index uint64) {
 		c.document(ctx, o)
 	case proofs.KindNotice:
 		if row.Tenant == (ID{}) {
-			return // of a day of the trail, which is checked as a whole
+			return // the depository's own: of a day of the trail, which is checked as a whole, or of approvers
 		}
 		c.lookups(ctx, o)
 		c.notice(ctx, o)

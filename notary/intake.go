@@ -334,6 +334,8 @@ func (t termer) terms(record proofs.Record) (terms []Term, contract *Term) {
 			terms, contract = append(terms, number), &number
 		case m.Name == "notice.deposit":
 			terms = append(terms, t.term(termNotice, text))
+		case m.Name == "approval.list":
+			terms = append(terms, t.term(termApprovers, ""))
 		case m.Name == "trail.date":
 			terms = append(terms, trailTerms(t, text)...)
 		case strings.HasPrefix(m.Name, termLabel):

@@ -231,7 +231,7 @@ func (w *rewriter) add(ctx context.Context, row segmentRow, o *opened) error {
 			err = w.enrol(ctx, o)
 		case o.entry.Kind == proofs.KindFacts:
 			terms = []Term{factsTerm(tk.termer())}
-		case o.entry.Kind == proofs.KindNotice: // of a day of the trail
+		case o.entry.Kind == proofs.KindNotice: // of a day of the trail, or of approvers
 			terms, _ = tk.termer().terms(o.record)
 		}
 		if err != nil {

@@ -28,6 +28,8 @@ type KeyChange struct {
 	// more.
 	Other   proofs.VerifierKey
 	Retired bool
+	// Approval is the signed note by which it was approved; empty: there is none.
+	Approval string
 }
 
 // Signing returns the keys that must sign a checkpoint that covers the entry.
@@ -97,7 +99,7 @@ func (n *Notary) keyChange(row Row) (KeyChange, error) {
 		}
 		return k, there, err
 	}
-	c := KeyChange{Index: row.Index, Time: o.entry.Time}
+	c := KeyChange{Index: row.Index, Time: o.entry.Time, Approval: o.text("approval.note")}
 	var before, retired proofs.VerifierKey
 	var first, last bool
 	var errs [3]error
@@ -165,9 +167,10 @@ var ErrKeyStep = errors.New("this is not the next step of the rotation")
 
 // BeginRotation writes the key entry from which on the policy's log key and next both
 // sign. Every process that may seal must have both keys before. Done already: nothing
-// is written. It is committed on return, and sealed by who seals.
-func BeginRotation(ctx context.Context, c Config, next proofs.VerifierKey) (KeyChange, error) {
-	return changeKey(ctx, c, func(n *Notary, last *KeyChange) (KeyChange, error) {
+// is written. It is committed on return, and sealed by who seals. approval is the note by
+// which it was approved, and may be empty.
+func BeginRotation(ctx context.Context, c Config, next proofs.VerifierKey, approval string) (KeyChange, error) {
+	return changeKey(ctx, c, approval, func(n *Notary, last *KeyChange) (KeyChange, error) {
 		want := KeyChange{Key: next, Other: n.key}
 		switch {
 		case next.Name != n.key.Name || next.Key == n.key.Key:
@@ -186,8 +189,8 @@ func BeginRotation(ctx context.Context, c Config, next proofs.VerifierKey) (KeyC
 // FinishRotation writes the key entry from which on the policy's log key alone signs. Done
 // already: nothing is written. Every process that may seal must have the new policy in
 // force before; one that has not ends itself.
-func FinishRotation(ctx context.Context, c Config) (KeyChange, error) {
-	return changeKey(ctx, c, func(n *Notary, last *KeyChange) (KeyChange, error) {
+func FinishRotation(ctx context.Context, c Config, approval string) (KeyChange, error) {
+	return changeKey(ctx, c, approval, func(n *Notary, last *KeyChange) (KeyChange, error) {
 		if last == nil || last.Key != n.key {
 			return KeyChange{}, fmt.Errorf("%w: no rotation to the policy's key %s has begun", ErrKeyStep, n.key)
 		}
@@ -201,7 +204,7 @@ func (c *KeyChange) same(o KeyChange) bool {
 }
 
 // changeKey writes the key entry that next asks for, once.
-func changeKey(ctx context.Context, c Config, next func(n *Notary, last *KeyChange) (KeyChange, error)) (KeyChange, error) {
+func changeKey(ctx context.Context, c Config, approval string, next func(n *Notary, last *KeyChange) (KeyChange, error)) (KeyChange, error) {
 	n, err := prepare(c)
 	if err != nil {
 		return KeyChange{}, err
@@ -227,6 +230,7 @@ func changeKey(ctx context.Context, c Config, next func(n *Notary, last *KeyChan
 	if last != nil && last.same(want) {
 		return *last, nil
 	}
+	want.Approval = approval
 	now, err := n.config.Ledger.Now(ctx)
 	if err != nil {
 		return KeyChange{}, err
@@ -243,6 +247,9 @@ func (n *Notary) writeKeyChange(ctx context.Context, want KeyChange, nth int) (K
 		members["log.key.retired"] = want.Other.String()
 	} else {
 		members["log.key.previous"] = want.Other.String()
+	}
+	if want.Approval != "" {
+		members["approval.note"] = want.Approval
 	}
 	row, err := n.ownEntry(proofs.KindKey, members)
 	if err != nil {

@@ -95,7 +95,7 @@ func TestKeyRotation(t *testing.T) {
 		for i := range begun {
 			group.Go(func() {
 				var err error
-				if begun[i], err = notary.BeginRotation(t.Context(), with(d.config(), old, next), next.vkey); err != nil {
+				if begun[i], err = notary.BeginRotation(t.Context(), with(d.config(), old, next), next.vkey, ""); err != nil {
 					t.Error(err)
 				}
 			})
@@ -111,10 +111,10 @@ func TestKeyRotation(t *testing.T) {
 		receipts = append(receipts, check(a, "e", "01"))
 		closeNotary(t, b)
 		b = open(next, old)
-		if _, err = notary.FinishRotation(t.Context(), with(d.config(), next, old)); err != nil {
+		if _, err = notary.FinishRotation(t.Context(), with(d.config(), next, old), ""); err != nil {
 			t.Error(err)
 		}
-		done, err := notary.FinishRotation(t.Context(), with(d.config(), next, old)) // again
+		done, err := notary.FinishRotation(t.Context(), with(d.config(), next, old), "") // again
 		if err != nil || !done.Retired || done.Other != old.vkey {
 			t.Errorf("%+v: %v", done, err)
 		}
@@ -186,16 +186,16 @@ func TestRotationWithoutKey(t *testing.T) {
 			}
 		}
 		ctx := t.Context()
-		misstep(notary.BeginRotation(ctx, with(d.config(), old), next.vkey))
-		misstep(notary.BeginRotation(ctx, with(d.config(), old, next), old.vkey))
-		misstep(notary.FinishRotation(ctx, with(d.config(), old, next)))
+		misstep(notary.BeginRotation(ctx, with(d.config(), old), next.vkey, ""))
+		misstep(notary.BeginRotation(ctx, with(d.config(), old, next), old.vkey, ""))
+		misstep(notary.FinishRotation(ctx, with(d.config(), old, next), ""))
 
 		alone, err := notary.Open(context.Background(), with(d.process().config(), old))
 		if err != nil {
 			t.Fatal(err)
 		}
 		d.must(alone, "a")
-		if _, err := notary.BeginRotation(ctx, with(d.config(), old, next), next.vkey); err != nil {
+		if _, err := notary.BeginRotation(ctx, with(d.config(), old, next), next.vkey, ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Second)
@@ -220,7 +220,7 @@ func TestRotationWithoutKey(t *testing.T) {
 		d.mu.Unlock()
 		refused(with(d.config(), old), next.vkey.String(), "this process does not have that key")
 		refused(with(d.config(), old, third), next.vkey.String())
-		misstep(notary.BeginRotation(ctx, with(d.config(), old, next, third), third.vkey))
+		misstep(notary.BeginRotation(ctx, with(d.config(), old, next, third), third.vkey, ""))
 
 		n, err := notary.Open(context.Background(), with(d.config(), next, old))
 		if err != nil {
@@ -228,12 +228,12 @@ func TestRotationWithoutKey(t *testing.T) {
 		}
 		d.must(n, "c")
 		closeNotary(t, n)
-		if _, err := notary.FinishRotation(ctx, with(d.config(), next, old)); err != nil {
+		if _, err := notary.FinishRotation(ctx, with(d.config(), next, old), ""); err != nil {
 			t.Fatal(err)
 		}
 		refused(with(d.config(), old, next), "names "+old.vkey.String()+", which was retired")
-		misstep(notary.BeginRotation(ctx, with(d.config(), next, old, third), next.vkey))
-		if c, err := notary.BeginRotation(ctx, with(d.config(), next, third), third.vkey); err != nil || c.Other != next.vkey {
+		misstep(notary.BeginRotation(ctx, with(d.config(), next, old, third), next.vkey, ""))
+		if c, err := notary.BeginRotation(ctx, with(d.config(), next, third), third.vkey, ""); err != nil || c.Other != next.vkey {
 			t.Errorf("a second rotation: %+v, %v", c, err)
 		}
 		if keys, err := notary.KeyChanges(ctx, with(d.config(), next, third)); err != nil || !slices.Equal(keys[len(keys)-1].Signing(), []proofs.VerifierKey{next.vkey, third.vkey}) {

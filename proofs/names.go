@@ -68,6 +68,9 @@ var names = map[string]Type{
 	"notice.by":      TypeText,
 	"notice.asked":   TypeUUID,
 
+	"approval.note": TypeText,
+	"approval.list": TypeText,
+
 	"grant.case":    TypeText,
 	"grant.deposit": TypeUUID,
 	"grant.index":   TypeInteger,

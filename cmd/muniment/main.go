@@ -14,6 +14,7 @@
 //	muniment audit --log URL                    mirror a public log, check all of it, and watch it
 //	muniment policy --server URL                show the policy a depository publishes
 //	muniment key new|show                       the key that you sign deposits with
+//	muniment approve FILE --key KEY             approve what an operator is about to do
 //	muniment witness init|key|serve             cosign the logs of others
 package main
 
@@ -77,7 +78,7 @@ func rootCommand(lang proofs.Language) *cobra.Command {
 	root.AddCommand(
 		depositCommand(lang), batchCommand(lang), receiptCommand(lang), certificateCommand(lang), verifyCommand(lang),
 		caseCommand(lang), listCommand(lang), trailCommand(lang), logCommand(lang), auditCommand(lang), policyCommand(lang),
-		keyCommand(lang), witnessCommand(lang), completionCommand(lang), versionCommand(lang),
+		keyCommand(lang), witnessCommand(lang), approveCommand(lang), completionCommand(lang), versionCommand(lang),
 	)
 	root.AddCommand(keepingCommands(lang)...)
 	return root

@@ -78,6 +78,7 @@ func serveControl(ctx context.Context, l net.Listener, n *notary.Notary, d *depo
 	mux.HandleFunc("POST /trail", c.verifyTrail)
 	mux.HandleFunc("POST /tenant-key", c.offerKey)
 	mux.HandleFunc("POST /accounts", c.accounts)
+	mux.HandleFunc("POST /approval", c.writeApproval)
 	mux.HandleFunc("GET /state", c.tellState)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
@@ -164,7 +165,9 @@ type state struct {
 	Problems  []string  `json:"problems,omitempty"`  // why a running one is not ready
 	// Rotations are those of tenants' keys, under way or past.
 	Rotations []rotationState `json:"rotations,omitempty"`
-	Error     string          `json:"error,omitempty"`
+	// Approvers are the lists of them in the log; of a running one alone.
+	Approvers []notary.NamedApprovers `json:"approvers,omitempty"`
+	Error     string                  `json:"error,omitempty"`
 }
 
 func stateOf(ctx context.Context, store *storage.Store) (state, error) {
@@ -194,6 +197,9 @@ func stateOf(ctx context.Context, store *storage.Store) (state, error) {
 
 func (c *control) tellState(w http.ResponseWriter, r *http.Request) {
 	s, err := stateOf(r.Context(), c.store)
+	if err == nil {
+		s.Approvers, err = c.notary.Approvers(r.Context())
+	}
 	if err != nil {
 		s.Error = err.Error()
 	}

@@ -13,6 +13,7 @@
 //	munimentd anchor  add|list --dir DIR      more registers of the newest sealed head
 //	munimentd key     rotate --dir DIR        put another key in the place of the log's
 //	munimentd tenant-key rotate --dir DIR     put another in the place of a tenant's
+//	munimentd approvers set --dir DIR         name those who must approve of the next three
 //	munimentd trail   verify --dir DIR        recompute who read what, and compare it with the log
 package main
 
@@ -46,7 +47,7 @@ func run() int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand(), tenantCommand(), apiKeyCommand(), tenantKeyCommand(), exportCommand(), importCommand(), versionCommand(), trillianCommand(), trailCommand())
+	root.AddCommand(initCommand(), serveCommand(), fsckCommand(), backupCommand(), restoreCommand(), recoverCommand(), doctorCommand(), configCommand(), migrateCommand(), policyCommand(), timestampCommand(), anchorCommand(), keyCommand(), tenantCommand(), apiKeyCommand(), tenantKeyCommand(), exportCommand(), importCommand(), versionCommand(), trillianCommand(), trailCommand(), approversCommand())
 	root.SetFlagErrorFunc(nearestFlag)
 	err := root.ExecuteContext(ctx)
 	var code exitError

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,7 @@ type recoverOptions struct {
 	Newest     []string
 	DryRun     bool
 	NewAPIKeys bool
+	Approvals  []string
 	newOriginOptions
 }
 
@@ -111,6 +113,7 @@ written but what an interrupted run had committed.`,
 	f.StringArrayVar(&o.Receipts, "receipts", nil, "receipt, or folder of receipts; may be repeated")
 	f.StringArrayVar(&o.Newest, "newest", nil, "receipt, checkpoint or anchor that shows how far the log had come; may be repeated")
 	f.BoolVar(&o.DryRun, "dry-run", false, "prove the way and tell what would be lost; write nothing")
+	approvalFlag(c, &o.Approvals)
 	f.BoolVar(&o.NewAPIKeys, "new-api-keys", false, "make a new API key for each tenant, and show it this once")
 	o.flags(f)
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -136,9 +139,21 @@ func recoverLedger(ctx context.Context, cfg *config, o recoverOptions, bar *bar)
 	if err != nil {
 		return nil, err
 	}
+	ok, err := o.approved(ctx, cfg, d, way)
+	if err != nil {
+		return nil, err
+	}
 	made = &recovered{Dir: cfg.Dir, DryRun: o.DryRun, Rebuild: way, Size: way.Sealed.Size, Root: way.Sealed.Root.String()}
 	if !o.DryRun {
 		if err := made.run(ctx, d); err != nil {
+			return nil, err
+		}
+		if ok.note != "" {
+			if err := notary.WriteApproval(ctx, d.config, ok.note, ok.nonce); err != nil {
+				return nil, fmt.Errorf("the ledger is rebuilt, and its approval is not in the log: %w", err)
+			}
+		}
+		if err := ok.used(); err != nil {
 			return nil, err
 		}
 	}
@@ -147,6 +162,20 @@ func recoverLedger(ctx context.Context, cfg *config, o recoverOptions, bar *bar)
 		return made, nil
 	}
 	return made, made.accounts(ctx, d, cfg.Dir, o.NewAPIKeys)
+}
+
+// approved has a recovery approved where DIR/approvers names somebody: the log's own word on
+// who approves is what is lost.
+func (o recoverOptions) approved(ctx context.Context, cfg *config, d *depository, way *notary.Rebuild) (approved, error) {
+	if o.DryRun || way.Had >= way.Sealed.Size {
+		return approved{}, nil
+	}
+	s, err := readApprovers(cfg.Dir, nil, true)
+	if err != nil {
+		return approved{}, err
+	}
+	a := consent{"recover", map[string]string{"sealed.size": strconv.FormatUint(way.Sealed.Size, 10), "sealed.root": way.Sealed.Root.String()}, o.Approvals}
+	return a.approve(ctx, cfg.Dir, d.config.Policy.Logs[0].Name, d.newest, s)
 }
 
 // run brings back who may call, and then the rows.

@@ -51,7 +51,7 @@ and finish, and start it again.`,
 	}
 	for _, s := range []struct {
 		name, short string
-		run         func(context.Context, *config) (*rotated, error)
+		run         func(context.Context, *config, []string) (*rotated, error)
 	}{
 		{"prepare", "Make the new key and the policy that names it", prepareKey},
 		{"begin", "Let both keys sign, by an entry in the log", beginKey},
@@ -64,8 +64,9 @@ and finish, and start it again.`,
 	return c
 }
 
-func rotateStep(name, short string, run func(context.Context, *config) (*rotated, error)) *cobra.Command {
+func rotateStep(name, short string, run func(context.Context, *config, []string) (*rotated, error)) *cobra.Command {
 	var asJSON bool
+	var approvals []string
 	c := &cobra.Command{
 		Use:   name + " --dir DIR",
 		Short: short,
@@ -75,7 +76,7 @@ func rotateStep(name, short string, run func(context.Context, *config) (*rotated
 			if err != nil {
 				return err
 			}
-			done, err := run(c.Context(), cfg)
+			done, err := run(c.Context(), cfg, approvals)
 			if err != nil {
 				return err
 			}
@@ -84,6 +85,9 @@ func rotateStep(name, short string, run func(context.Context, *config) (*rotated
 	}
 	settingFlags(c, onlyDir)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	if name == "begin" || name == "finish" {
+		approvalFlag(c, &approvals)
+	}
 	return c
 }
 
@@ -138,7 +142,7 @@ func successor(p proofs.Policy, key proofs.VerifierKey) (proofs.Policy, error) {
 }
 
 // prepareKey makes the new key, unless there is one.
-func prepareKey(_ context.Context, cfg *config) (*rotated, error) {
+func prepareKey(_ context.Context, cfg *config, _ []string) (*rotated, error) {
 	old, err := readPolicy(cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -261,17 +265,24 @@ func rotationOf(ctx context.Context, cfg *config, d *depository) (r rotation, la
 }
 
 // beginKey writes the entry by which both keys sign.
-func beginKey(ctx context.Context, cfg *config) (*rotated, error) {
+func beginKey(ctx context.Context, cfg *config, approvals []string) (*rotated, error) {
 	var told *rotated
 	err := withDepository(ctx, cfg, func(d *depository) error {
-		r, _, err := rotationOf(ctx, cfg, d)
+		r, last, err := rotationOf(ctx, cfg, d)
 		if err != nil {
 			return err
 		}
 		if r.switched {
 			return fmt.Errorf("%w: the policy in force names the new key already", notary.ErrKeyStep)
 		}
-		change, err := notary.BeginRotation(ctx, d.config, r.next.Logs[0])
+		ok, err := r.approved(ctx, cfg, d, "key-rotate-begin", last != nil && !last.Retired && last.Key == r.next.Logs[0], approvals)
+		if err != nil {
+			return err
+		}
+		change, err := notary.BeginRotation(ctx, d.config, r.next.Logs[0], ok.note)
+		if err == nil {
+			err = ok.used()
+		}
 		if err != nil {
 			return err
 		}
@@ -284,7 +295,7 @@ func beginKey(ctx context.Context, cfg *config) (*rotated, error) {
 }
 
 // switchKey puts the new policy in force.
-func switchKey(ctx context.Context, cfg *config) (*rotated, error) {
+func switchKey(ctx context.Context, cfg *config, _ []string) (*rotated, error) {
 	var told *rotated
 	err := withDepository(ctx, cfg, func(d *depository) error {
 		r, last, err := rotationOf(ctx, cfg, d)
@@ -323,12 +334,29 @@ func putInForce(ctx context.Context, cfg *config, d *depository, r rotation, las
 	return err
 }
 
+// approved returns the note by which a step was approved, unless the log has it already.
+func (r rotation) approved(ctx context.Context, cfg *config, d *depository, operation string, done bool, files []string) (approved, error) {
+	if done {
+		return approved{}, nil
+	}
+	s, err := d.standing(ctx, cfg.Dir)
+	if err != nil {
+		return approved{}, err
+	}
+	a := consent{operation, map[string]string{"old": r.old.Logs[0].String(), "new": r.next.Logs[0].String(), "policy": r.next.Fingerprint()}, files}
+	return a.approve(ctx, cfg.Dir, d.config.Policy.Logs[0].Name, d.newest, s)
+}
+
 // finishKey writes the entry by which the new key alone signs, and takes the old key out
 // of the directory.
-func finishKey(ctx context.Context, cfg *config) (*rotated, error) {
+func finishKey(ctx context.Context, cfg *config, approvals []string) (*rotated, error) {
 	var told *rotated
 	err := withDepository(ctx, cfg, func(d *depository) error {
 		r, last, err := rotationOf(ctx, cfg, d)
+		if err != nil {
+			return err
+		}
+		ok, err := r.approved(ctx, cfg, d, "key-rotate-finish", last != nil && last.Retired && last.Key == r.next.Logs[0], approvals)
 		if err == nil {
 			err = putInForce(ctx, cfg, d, r, last)
 		}
@@ -342,7 +370,10 @@ func finishKey(ctx context.Context, cfg *config) (*rotated, error) {
 		c := d.config
 		c.Policy = r.next
 		c.Signer, c.OtherSigners = pick(keys, r.next.Logs[0])
-		change, err := notary.FinishRotation(ctx, c)
+		change, err := notary.FinishRotation(ctx, c, ok.note)
+		if err == nil {
+			err = ok.used()
+		}
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/muniment/muniment/proofs/approval"
 	"github.com/muniment/muniment/storage/storagetest/servers"
 )
 
@@ -26,6 +27,9 @@ import (
 //	exits CODE COMMAND…          the command ends with exactly that code
 //	http METHOD PATH STATUS      a request to $ADDR, or the URL, tried until something listens there
 //	mode OCTAL FILE…             the files have that mode
+//	newkey NAME                  an approver's key: NAME.key, and the vkey in $NAME
+//	sign NAME FILE               the approver signs a request
+//	alter FILE OLD NEW           one text takes the place of another
 //
 // and $ADDR and $OTHER, two addresses that nothing listens on.
 func TestScripts(t *testing.T) {
@@ -84,9 +88,12 @@ func runScripts(t *testing.T, settings func(name string) ([]string, error)) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": scriptExits,
-			"http":  scriptHTTP,
-			"mode":  scriptMode,
+			"exits":  scriptExits,
+			"http":   scriptHTTP,
+			"mode":   scriptMode,
+			"newkey": scriptNewKey,
+			"sign":   scriptSign,
+			"alter":  scriptAlter,
 		},
 	})
 }
@@ -155,4 +162,38 @@ func scriptMode(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s has mode %o, not %o", name, got, want)
 		}
 	}
+}
+
+func scriptNewKey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: newkey NAME")
+	}
+	s, err := approval.NewSigner(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), []byte(s.Private()), 0o600))
+	ts.Setenv(strings.ToUpper(args[0]), s.String())
+}
+
+func scriptSign(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sign NAME FILE")
+	}
+	s, err := approval.ParseSigner(ts.ReadFile(args[0] + ".key"))
+	ts.Check(err)
+	_, n, err := approval.Open([]byte(ts.ReadFile(args[1])))
+	ts.Check(err)
+	n, err = s.Sign(n)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), n.Marshal(), 0o600))
+}
+
+func scriptAlter(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: alter FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	if strings.Count(text, args[1]) != 1 {
+		ts.Fatalf("%q does not stand once in %s:\n%s", args[1], args[0], text)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
 }

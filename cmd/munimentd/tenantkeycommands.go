@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
 )
 
 func tenantKeyCommand() *cobra.Command {
@@ -92,6 +95,8 @@ type keyOptions struct {
 	tenant notary.ID
 	asJSON bool
 	wait   time.Duration
+	// approvals are the files by which a rotation was approved.
+	approvals []string
 }
 
 func keySubcommand(use, short string, needsTenant bool, run func(context.Context, io.Writer, *config, keyOptions) error) *cobra.Command {
@@ -117,6 +122,9 @@ func keySubcommand(use, short string, needsTenant bool, run func(context.Context
 		c.Flags().StringVar(&tenant, "tenant", "", "id of the tenant (required)")
 	}
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print JSON")
+	if strings.HasPrefix(use, "rotate ") {
+		approvalFlag(c, &o.approvals)
+	}
 	c.Flags().DurationVar(&o.wait, "wait", 0, "how long to wait until nothing stands under an older generation; 0: not at all")
 	if !needsTenant || use[:6] == "retire" {
 		_ = c.Flags().MarkHidden("wait")
@@ -229,7 +237,14 @@ func rotateTenantKey(ctx context.Context, out io.Writer, cfg *config, o keyOptio
 	if err != nil {
 		return err
 	}
+	ok, err := approveTenantKey(ctx, cfg, o, s.rotation(o.tenant))
+	if err != nil {
+		return err
+	}
 	if err := addGeneration(ctx, files, o.tenant, s.rotation(o.tenant)); err != nil {
+		return err
+	}
+	if err := ok.used(); err != nil {
 		return err
 	}
 	var p keyProgress
@@ -256,6 +271,53 @@ func rotateTenantKey(ctx context.Context, out io.Writer, cfg *config, o keyOptio
 	fmt.Fprintln(out, p)
 	_, err = fmt.Fprintf(out, "NOW: %s\n", p.next(cfg))
 	return err
+}
+
+// approveTenantKey has a rotation approved where it must be, and the approval in the log before
+// anything is done. One that is under way goes on without.
+func approveTenantKey(ctx context.Context, cfg *config, o keyOptions, r notary.Rotation) (ok approved, err error) {
+	if r.UnderWay() {
+		return ok, nil
+	}
+	a := consent{"tenant-key-rotate", map[string]string{"tenant": o.tenant.String(), "generation": strconv.FormatUint(uint64(r.Generation), 10)}, o.approvals}
+	err = withDepositoryOr(ctx, cfg, func(d *depository) error {
+		s, err := d.standing(ctx, cfg.Dir)
+		if err == nil {
+			ok, err = a.approve(ctx, cfg.Dir, d.config.Policy.Logs[0].Name, d.newest, s)
+		}
+		if err == nil && ok.note != "" {
+			err = notary.WriteApproval(ctx, d.config, ok.note, ok.nonce)
+		}
+		return err
+	}, func() error {
+		now, err := askState(ctx, cfg.Dir)
+		if err != nil {
+			return err
+		}
+		s, err := readApprovers(cfg.Dir, now.Approvers, false)
+		if err != nil || !s.any && len(o.approvals) == 0 {
+			return err
+		}
+		policy, err := readPolicy(cfg.Dir)
+		if err != nil {
+			return err
+		}
+		ok, err = a.approve(ctx, cfg.Dir, policy.Logs[0].Name, func(context.Context) (proofs.Checkpoint, error) { return now.published(policy) }, s)
+		if err == nil && ok.note != "" {
+			err = askApproval(ctx, cfg.Dir, ok)
+		}
+		return err
+	})
+	return ok, err
+}
+
+// published is the newest published checkpoint of a running depository.
+func (s state) published(policy proofs.Policy) (proofs.Checkpoint, error) {
+	cp, outcome, reason := proofs.NewVerifier(policy.LogAlone()).Checkpoint(s.Published)
+	if outcome != proofs.Verified {
+		return cp, fmt.Errorf("the published checkpoint: %s", reason)
+	}
+	return cp, nil
 }
 
 // next says what there is to do.

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/approval"
+)
+
+// quorum makes approvers, and has enough of them sign what asks.
+func quorum(t *testing.T, names ...string) (list approval.Approvers, sign func(text string) proofs.Note) {
+	t.Helper()
+	var signers []approval.Signer
+	var keys []proofs.VerifierKey
+	for _, name := range names {
+		s, err := approval.NewSigner(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signers, keys = append(signers, s), append(keys, s.VerifierKey)
+	}
+	list, err := approval.NewApprovers(len(names), keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list, func(text string) proofs.Note {
+		n := proofs.Note{Text: text}
+		for _, s := range signers {
+			if n, err = s.Sign(n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+}
+
+// TestApprovalIsUsedOnce: a note that was used is refused, whoever else has signed it since;
+// one that is asked for at a state that is not the log's is too.
+func TestApprovalIsUsedOnce(t *testing.T) {
+	dir := t.TempDir()
+	list, sign := quorum(t, "ann", "bob")
+	s := named{list: list, any: true}
+	parameters := map[string]string{"sealed.size": "9"}
+	want := func(size uint64) approval.Request {
+		return approval.New("recover", "localhost/test/a", size, proofs.EmptyRoot, parameters, time.Now().Add(time.Hour))
+	}
+	file := func(n proofs.Note) []string {
+		path := filepath.Join(t.TempDir(), "note")
+		if err := os.WriteFile(path, n.Marshal(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return []string{path}
+	}
+	files := file(sign(want(9).Text()))
+	first, err := consent{"recover", parameters, files}.judge(dir, want(9), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(first.used(), first.used()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (consent{"recover", parameters, files}).judge(dir, want(10), s); !errors.Is(err, notary.ErrUsed) {
+		t.Errorf("again: %v", err)
+	}
+	stranger, err := approval.NewSigner("eve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, note, err := approval.Open([]byte(first.note))
+	if err == nil {
+		note, err = stranger.Sign(note)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (consent{"recover", parameters, file(note)}).judge(dir, want(9), s); !errors.Is(err, notary.ErrUsed) {
+		t.Errorf("with one more signature: %v", err)
+	}
+	if _, err := (consent{"recover", parameters, file(sign(want(10).Text()))}).judge(dir, want(9), s); !errors.Is(err, approval.ErrOther) {
+		t.Errorf("of a later state: %v", err)
+	}
+}
+
+// TestUnapprovedRotationShows: who takes the file of approvers and the program of before, and
+// rotates the key, is told on by the log.
+func TestUnapprovedRotationShows(t *testing.T) {
+	d := layout(t)
+	list, _ := quorum(t, "ann", "bob")
+	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", "2"}
+	for _, k := range list.Keys {
+		args = append(args, "--key", k.String())
+	}
+	d.mustTool(t, args...)
+	d.mustTool(t, "key", "rotate", "prepare", "--dir", d.Dir)
+	cfg := newConfig()
+	cfg.Dir = d.Dir
+	err := withDepository(t.Context(), cfg, func(open *depository) error {
+		r, _, err := rotationOf(t.Context(), cfg, open)
+		if err == nil {
+			_, err = notary.BeginRotation(t.Context(), open.config, r.next.Logs[0], "")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := d.tool("approvers", "verify", "--dir", d.Dir)
+	if err == nil || !strings.Contains(out, "WRONG: entry 2, a change of the log's key, was not approved") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestApprovalInTheLogIsUsedOnce: of two commands with one approval, on a ledger that knows of
+// neither's files, one is done.
+func TestApprovalInTheLogIsUsedOnce(t *testing.T) {
+	d := layout(t)
+	cfg := newConfig()
+	cfg.Dir = d.Dir
+	err := withDepository(t.Context(), cfg, func(open *depository) error {
+		if err := notary.WriteApproval(t.Context(), open.config, "note", "00"); err != nil {
+			return err
+		}
+		if err := notary.WriteApproval(t.Context(), open.config, "note", "00"); !errors.Is(err, notary.ErrUsed) {
+			t.Errorf("again: %v", err)
+		}
+		return notary.WriteApproval(t.Context(), open.config, "note", "01")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.serve(t, "--canary", "0s").stop(t)
+	d.clean(t)
+}
