@@ -41,6 +41,7 @@ var trails = map[string]noted{
 	"POST /v1/deposits/{id}/erasure": {notary.ActionErasure, true},
 	"GET /v1/trail":                  {notary.ActionTrail, true},
 	"GET /v1/trail/{date}":           {notary.ActionRead, false},
+	"GET /v1/usage":                  {notary.ActionRead, false},
 	"GET /v1/webhooks":               {notary.ActionRead, false},
 	"GET /v1/webhooks/{id}":          {notary.ActionRead, false},
 	"POST /v1/webhooks":              {notary.ActionWebhook, true},

@@ -998,7 +998,7 @@ type TrailEvent struct {
 	// Example: 192.0.2.7
 	Address string `json:"address,omitempty"`
 
-	// Caller `key:` and 16 hex digits of the SHA-256 of an API key; `operator` for a command of the operator's.
+	// Caller Which of the tenant's callers: `key:`, `mtls:` or `oidc:` and 16 hex digits, as in notices; `operator` for a command of the operator's.
 	//
 	// Example: key:0123456789abcdef
 	Caller string `json:"caller"`
@@ -1687,7 +1687,7 @@ type ListTrailParams struct {
 	Caller *string `form:"caller,omitempty" json:"caller,omitempty"`
 
 	// Action Of this sort. `receipt` gives record and receipt, `document` the document, `search` and
-	// `case` records; `read` is how a deposit stands, webhooks, and digests of the trail.
+	// `case` records; `read` is how a deposit stands, webhooks, usage, and digests of the trail.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
 	// From Written at or after this time.
