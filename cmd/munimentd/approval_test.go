@@ -137,3 +137,50 @@ func TestApprovalInTheLogIsUsedOnce(t *testing.T) {
 	d.serve(t, "--canary", "0s").stop(t)
 	d.clean(t)
 }
+
+// TestRecoverNeedsApproval: the log's word on who approves is lost with the database, and the
+// file still asks for them; afterwards the log has the approval.
+func TestRecoverNeedsApproval(t *testing.T) {
+	s := share(t)
+	d := s.layout(t, s.postgres.URL(), s.s3.Endpoint)
+	list, sign := quorum(t, "ann", "bob")
+	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", "2"}
+	for _, k := range list.Keys {
+		args = append(args, "--key", k.String())
+	}
+	d.mustTool(t, args...)
+	p := d.serve(t)
+	if _, err := d.client(p).digest("k", "HT-1", "text"); err != nil {
+		t.Fatal(err)
+	}
+	p.stop(t)
+	s.loseDatabase(t, d)
+	d.mustTool(t, "migrate", "--dir", d.Dir)
+	recoverIt := []string{"recover", "--dir", d.Dir, "--anchors", "[s3]"}
+	code, out := d.run(t, recoverIt...)
+	if code != 2 || !strings.Contains(out, "needs the approval of 2 of 2") {
+		t.Fatalf("without: %d, %s", code, out)
+	}
+	path := filepath.Join(d.Dir, "approval-recover.request")
+	text := readFile(t, path)
+	note := sign(string(text))
+	if err := os.WriteFile(path, proofs.Note{Text: note.Text, Signatures: note.Signatures[:1]}.Marshal(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := d.run(t, append(recoverIt, "--approval", path)...); code != 2 || !strings.Contains(out, "1 of 2") {
+		t.Fatalf("by one: %d, %s", code, out)
+	}
+	if err := os.WriteFile(path, note.Marshal(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := d.run(t, append(recoverIt, "--approval", path)...); code != 0 {
+		t.Fatalf("by both: %d, %s", code, out)
+	}
+	d.serve(t, "--anchors", "[s3]").stop(t)
+	if code, out := d.run(t, "approvers", "show", "--dir", d.Dir, "--anchors", "[s3]"); code != 0 || out != list.String() {
+		t.Errorf("the list afterwards: %d, %s", code, out)
+	}
+	if code, out := d.run(t, "fsck", "--dir", d.Dir, "--anchors", "[s3]"); code != 0 {
+		t.Errorf("fsck: %s", out)
+	}
+}

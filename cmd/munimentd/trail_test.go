@@ -178,7 +178,7 @@ func checkTrail(t *testing.T, d *laidOut, c *client, key string, got []string) {
 	}
 }
 
-// TestTrailMoves: the trail goes with the house, from one engine to the other, and goes on.
+// TestTrailMoves: the trail goes with the house, and goes on; and with a backup.
 func TestTrailMoves(t *testing.T) {
 	d, _ := filled(t)
 	key := d.complianceKey(t)
@@ -195,6 +195,12 @@ func TestTrailMoves(t *testing.T) {
 	}
 	_, before := trailOf(t, c, key)
 	p.stop(t)
+	backup, restored := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "restored")
+	d.mustTool(t, "backup", "--dir", d.Dir, "--to", backup, "--with-keys")
+	d.mustTool(t, "restore", "--dir", restored, "--from", backup, "--nothing-newer")
+	if out := d.mustTool(t, "trail", "verify", "--dir", restored); !strings.Contains(out, fmt.Sprintf("events   %d in", len(before)+1)) { // and that it was read
+		t.Errorf("restored: %s", out)
+	}
 	archive := filepath.Join(t.TempDir(), "archive")
 	d.mustTool(t, "export", "--dir", d.Dir, "--to", archive, "--final", "--with-keys")
 	home := d.house(t, plainSettings)
