@@ -14,7 +14,7 @@ const (
 	// actTrail is what the notice says that commits to a day of the trail.
 	actTrail Act = "trail"
 	// trailLook is how often who seals looks whether a day has ended.
-	trailLook = 10 * time.Second
+	trailLook = time.Minute
 	// termTrail is the family of terms that find those notices: by the day, and all by none.
 	termTrail = "trail"
 	trailDays = 100 // that are read at a time

@@ -127,7 +127,7 @@ func TestHostileRequestsMakeNoSeries(t *testing.T) {
 			handler.ServeHTTP(httptest.NewRecorder(), hostile(random, paths, h.depositor))
 		}
 	}
-	attack(20_000) // every answer that strangers can have has been given by then
+	attack(40_000) // every answer that strangers can have has been given by then
 	before := h.scrape(t)
 	attack(100_000)
 	after := h.scrape(t)
