@@ -572,6 +572,7 @@ var problemTitles = map[string]phrase{
 	"idempotency-key-reused":   {"The Idempotency-Key stands for other content", "该 Idempotency-Key 已用于其他内容"},
 	"quota-exceeded":           {"Your tenant has used up its quota of the month", "贵方本月的存证配额已用完"},
 	"signing":                  {"The certificate cannot be signed now", "目前无法签署证书"},
+	"trail-unavailable":        {"Who asks cannot be written down, so nothing is given out", "无法留痕，故不予提供"},
 	"rate-limited":             {"Too many deposits of your tenant for now", "贵方目前的存证过多"},
 	"internal":                 {"Internal error of the depository", "存证机构内部错误"},
 	"damaged":                  {"Stored data of the depository is damaged", "存证机构存储的数据已损坏"},

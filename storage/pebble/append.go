@@ -303,11 +303,11 @@ func (l *Ledger) Room() error { return l.room(0) }
 // ErrNoRoom: once Pebble has begun to write, a full disk is fatal.
 func (l *Ledger) room(need uint64) error { return l.roomBut(need, 1) }
 
-// trailRoom is room for the trail, which may take half of what is kept free: on a full disk
-// reads go on, and each is written down.
-func (l *Ledger) trailRoom(need uint64) error { return l.roomBut(need, 2) }
+// trailRoom is room for the trail, which may take seven eighths of what is kept free: on a full
+// disk reads go on, and each is written down.
+func (l *Ledger) trailRoom(need uint64) error { return l.roomBut(need, 8) }
 
-// roomBut refuses what would leave less than that part of what must stay free.
+// roomBut refuses what would leave less than one such part of what must stay free.
 func (l *Ledger) roomBut(need, part uint64) error {
 	free, keep, err := l.Space()
 	keep /= part
