@@ -36,7 +36,6 @@ const (
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
 	ProblemRateLimited            = "/problems/rate-limited"
-	ProblemQuotaExceeded          = "/problems/quota-exceeded"
 	ProblemInternal               = "/problems/internal"
 	ProblemDamaged                = "/problems/damaged"
 	ProblemBusy                   = "/problems/busy"

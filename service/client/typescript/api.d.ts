@@ -1269,7 +1269,7 @@ export interface components {
              */
             time: string;
             /**
-             * @description `key:` and 16 hex digits of the SHA-256 of an API key; `operator` for a command of the operator's.
+             * @description Which of the tenant's callers: `key:`, `mtls:` or `oidc:` and 16 hex digits, as in notices; `operator` for a command of the operator's.
              * @example key:0123456789abcdef
              */
             caller: string;
@@ -3756,7 +3756,7 @@ export interface operations {
                 caller?: string;
                 /**
                  * @description Of this sort. `receipt` gives record and receipt, `document` the document, `search` and
-                 *     `case` records; `read` is how a deposit stands, webhooks, and digests of the trail.
+                 *     `case` records; `read` is how a deposit stands, webhooks, usage, and digests of the trail.
                  * @example document
                  */
                 action?: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "webhook" | "trail" | "key" | "tenant" | "export";
