@@ -52,7 +52,7 @@ func approveCommand(lang proofs.Language) *cobra.Command {
 // makeKey makes the key of an approver of that name, in the file --key.
 func (o *approveOptions) makeKey(c *cobra.Command) error {
 	if o.key == "" {
-		return sayWhichKeyFile.err()
+		return sayWhichApproverFile.err()
 	}
 	signer, err := approval.NewSigner(o.newKey)
 	if err != nil {

@@ -34,14 +34,14 @@ Exit code 0: it was shown, or signed. 2: it was not.`,
 	sayFlagApproveNew    = phrase{"make a key under this name, 1 to 64 of a-z, 0-9, - and ., and sign nothing", "以此名称生成密钥（1 至 64 个 a-z、0-9、- 或 .），不签名"}
 	sayFlagApproveOutput = phrase{"write the signed request here instead of into FILE", "将已签名的请求写到此处，而非 FILE"}
 
-	sayOneRequest     = phrase{"name one file with a request", "请指定一个请求文件"}
-	sayWhichKeyFile   = phrase{"name the file for the new key with --key", "请用 --key 指定新密钥的文件"}
-	sayApproverName   = phrase{"%q is no name for an approver: 1 to 64 of a-z, 0-9, - and .", "%q 不能作为批准人名称：须为 1 至 64 个 a-z、0-9、- 或 ."}
-	sayApproverKey    = phrase{"give this to the operator: %s", "请将此行交给运营方：%s"}
-	sayNoRequest      = phrase{"%s is no request for an approval, or was altered", "%s 不是批准请求，或已被改动"}
-	sayRequestExpired = phrase{"the request expired at %s; ask for another", "该请求已于 %s 过期；请重新申请"}
-	sayKeyExposed     = phrase{"others may read %s; run chmod 600 on it", "他人可读取 %s；请执行 chmod 600"}
-	sayNoApproverKey  = phrase{"%s holds no private key of an approver", "%s 不是批准人的私钥"}
+	sayOneRequest        = phrase{"name one file with a request", "请指定一个请求文件"}
+	sayWhichApproverFile = phrase{"name the file for the new key with --key", "请用 --key 指定新密钥的文件"}
+	sayApproverName      = phrase{"%q is no name for an approver: 1 to 64 of a-z, 0-9, - and .", "%q 不能作为批准人名称：须为 1 至 64 个 a-z、0-9、- 或 ."}
+	sayApproverKey       = phrase{"give this to the operator: %s", "请将此行交给运营方：%s"}
+	sayNoRequest         = phrase{"%s is no request for an approval, or was altered", "%s 不是批准请求，或已被改动"}
+	sayRequestExpired    = phrase{"the request expired at %s; ask for another", "该请求已于 %s 过期；请重新申请"}
+	sayKeyExposed        = phrase{"others may read %s; run chmod 600 on it", "他人可读取 %s；请执行 chmod 600"}
+	sayNoApproverKey     = phrase{"%s holds no private key of an approver", "%s 不是批准人的私钥"}
 
 	sayApproveWhat      = phrase{"TO BE APPROVED: %s (%s)", "待批准：%s（%s）"}
 	sayApproveLog       = phrase{"  of the log %s, which has %s entries and the root %s", "  日志 %s，共 %s 个条目，根为 %s"}
