@@ -101,7 +101,7 @@ func (o *approveOptions) run(c *cobra.Command, path string) error {
 	case o.json:
 		return s.object(printedRequest(request, signed))
 	case signed == "":
-		return s.line(sayNotSigned)
+		return s.line(sayNotApproved)
 	}
 	return s.line(saySigned, signed)
 }
@@ -113,7 +113,7 @@ func (o *approveOptions) sign(note proofs.Note, path string) (name string, err e
 		return "", err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", sayKeyExposed.err(o.key)
+		return "", sayApproverKeyOpen.err(o.key)
 	}
 	text, err := os.ReadFile(o.key)
 	if err != nil {

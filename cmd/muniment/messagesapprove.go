@@ -40,7 +40,7 @@ Exit code 0: it was shown, or signed. 2: it was not.`,
 	sayApproverKey       = phrase{"give this to the operator: %s", "请将此行交给运营方：%s"}
 	sayNoRequest         = phrase{"%s is no request for an approval, or was altered", "%s 不是批准请求，或已被改动"}
 	sayRequestExpired    = phrase{"the request expired at %s; ask for another", "该请求已于 %s 过期；请重新申请"}
-	sayKeyExposed        = phrase{"others may read %s; run chmod 600 on it", "他人可读取 %s；请执行 chmod 600"}
+	sayApproverKeyOpen   = phrase{"others may read %s; run chmod 600 on it", "他人可读取 %s；请执行 chmod 600"}
 	sayNoApproverKey     = phrase{"%s holds no private key of an approver", "%s 不是批准人的私钥"}
 
 	sayApproveWhat      = phrase{"TO BE APPROVED: %s (%s)", "待批准：%s（%s）"}
@@ -48,7 +48,7 @@ Exit code 0: it was shown, or signed. 2: it was not.`,
 	sayApproveParameter = phrase{"  %s: %s", "  %s：%s"}
 	sayApproveUntil     = phrase{"  once, and until %s", "  仅一次，有效至 %s"}
 	sayApproveSigned    = phrase{"  bears a signature of %s, which is not checked here", "  已有 %s 的签名（此处未作核验）"}
-	sayNotSigned        = phrase{"nothing was signed; --key signs it", "未签名；加 --key 即签名"}
+	sayNotApproved      = phrase{"nothing was signed; --key signs it", "未签名；加 --key 即签名"}
 	saySigned           = phrase{"signed as %s", "已以 %s 名义签名"}
 
 	sayOperationUnknown = phrase{"an operation that this program does not know: do not sign it", "本程序不认识的操作：请勿签名"}

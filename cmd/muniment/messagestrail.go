@@ -27,11 +27,11 @@ Exit code 0: the events were listed. 2: they could not be.`,
 	sayFlagTrailFrom     = phrase{"only from this date or time on", "仅列此日期或时间起"}
 	sayFlagTrailTo       = phrase{"only before this date or time", "仅列此日期或时间之前"}
 
-	headAction  = phrase{"ACTION", "行为"}
-	headStatus  = phrase{"STATUS", "状态"}
-	headCaller  = phrase{"CALLER", "调用方"}
-	headRole    = phrase{"ROLE", "角色"}
-	headObject  = phrase{"OF", "对象"}
-	headAddress = phrase{"FROM", "来源"}
-	headRequest = phrase{"REQUEST", "请求编号"}
+	headAction  = phrase{"Action", "行为"}
+	headStatus  = phrase{"Status", "状态"}
+	headCaller  = phrase{"Caller", "调用方"}
+	headRole    = phrase{"Role", "角色"}
+	headObject  = phrase{"Of", "对象"}
+	headAddress = phrase{"From", "来源"}
+	headRequest = phrase{"Request", "请求编号"}
 )
