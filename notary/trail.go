@@ -61,6 +61,7 @@ const (
 	ActionHold     Action = "hold"
 	ActionRelease  Action = "release"
 	ActionErasure  Action = "erasure" // asked for, or confirmed
+	ActionGrant    Action = "grant"   // something was opened to a court, or shut again
 	ActionWebhook  Action = "webhook" // made, deleted, or told to begin again
 	ActionTrail    Action = "trail"   // events of the trail
 	ActionKey      Action = "key"     // an API key was made or taken away
@@ -71,7 +72,7 @@ const (
 // Actions are all of them.
 var Actions = []Action{
 	ActionRead, ActionReceipt, ActionDocument, ActionSearch, ActionCase, ActionHold, ActionRelease, ActionErasure,
-	ActionWebhook, ActionTrail, ActionKey, ActionTenant, ActionExport,
+	ActionGrant, ActionWebhook, ActionTrail, ActionKey, ActionTenant, ActionExport,
 }
 
 // TrailEvent is one thing that one caller did.

@@ -64,6 +64,7 @@ func (s *server) CreateTenant(w http.ResponseWriter, r *http.Request, params api
 		s.fail(w, r, err)
 		return
 	}
+	of(r).about = made.ID
 	w.Header().Set("Location", "/v1/tenants/"+made.ID.String())
 	private(w, "application/json")
 	w.WriteHeader(http.StatusCreated)

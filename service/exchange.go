@@ -29,6 +29,7 @@ type exchange struct {
 	conn      *http.ResponseController
 	id        string // the request's; ours, never the caller's
 	principal notary.Principal
+	about     notary.ID     // the tenant that an operator's request is about; zero: the one it looks at, or none
 	status    int           // 0 until the answer has begun
 	bytes     int64         // written of the answer's body
 	read      int64         // of the request's

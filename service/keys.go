@@ -49,6 +49,7 @@ func (s *server) newKey(r *http.Request, key string) (k notary.APIKey, text stri
 	if k, err = s.keyOrder(r, key); err != nil {
 		return k, "", err
 	}
+	of(r).about = k.Tenant
 	all, err := s.allKeys(r)
 	if err != nil {
 		return k, "", err
@@ -228,6 +229,7 @@ func (s *server) tellKey(w http.ResponseWriter, r *http.Request, k notary.APIKey
 func (s *server) DeleteKey(w http.ResponseWriter, r *http.Request, id api.KeyID) {
 	k, err := s.ownKey(r, id)
 	if err == nil {
+		of(r).about = k.Tenant
 		err = stored(s.Accounts.DeleteAPIKey(r.Context(), k.Hash))
 	}
 	if err != nil {
@@ -249,6 +251,7 @@ func (s *server) confirm(r *http.Request, id string) (notary.APIKey, error) {
 		return notary.APIKey{}, notary.ErrForbidden
 	}
 	k, err := s.ownKey(r, id)
+	of(r).about = k.Tenant
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	switch {
 	case err != nil:

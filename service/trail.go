@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -29,44 +30,68 @@ type noted struct {
 // receipts or documents, or changes something, is durable first. Deposits are not here: the
 // log is their trail.
 var trails = map[string]noted{
-	"GET /v1/deposits":               {notary.ActionSearch, true},
-	"GET /v1/deposits/{id}":          {notary.ActionReceipt, true},
-	"GET /v1/deposits/{id}/receipt":  {notary.ActionReceipt, true},
-	"GET /v1/deposits/{id}/evidence": {notary.ActionReceipt, true},
-	"GET /v1/deposits/{id}/document": {notary.ActionDocument, true},
-	"GET /v1/cases/*":                {notary.ActionCase, true},
-	"GET /v1/deposits/{id}/notices":  {notary.ActionRead, false},
-	"POST /v1/deposits/{id}/hold":    {notary.ActionHold, true},
-	"POST /v1/deposits/{id}/release": {notary.ActionRelease, true},
-	"POST /v1/deposits/{id}/erasure": {notary.ActionErasure, true},
-	"GET /v1/trail":                  {notary.ActionTrail, true},
-	"GET /v1/trail/{date}":           {notary.ActionRead, false},
-	"GET /v1/usage":                  {notary.ActionRead, false},
-	"GET /v1/webhooks":               {notary.ActionRead, false},
-	"GET /v1/webhooks/{id}":          {notary.ActionRead, false},
-	"POST /v1/webhooks":              {notary.ActionWebhook, true},
-	"DELETE /v1/webhooks/{id}":       {notary.ActionWebhook, true},
-	"POST /v1/webhooks/{id}/replay":  {notary.ActionWebhook, true},
+	"GET /v1/deposits":                  {notary.ActionSearch, true},
+	"GET /v1/deposits/{id}":             {notary.ActionReceipt, true},
+	"GET /v1/deposits/{id}/receipt":     {notary.ActionReceipt, true},
+	"GET /v1/deposits/{id}/evidence":    {notary.ActionReceipt, true},
+	"GET /v1/deposits/{id}/document":    {notary.ActionDocument, true},
+	"GET /v1/deposits/{id}/certificate": {notary.ActionReceipt, true},
+	"GET /v1/cases/*":                   {notary.ActionCase, true},
+	"GET /v1/deposits/{id}/notices":     {notary.ActionRead, false},
+	"POST /v1/deposits/{id}/hold":       {notary.ActionHold, true},
+	"POST /v1/deposits/{id}/release":    {notary.ActionRelease, true},
+	"POST /v1/deposits/{id}/erasure":    {notary.ActionErasure, true},
+	"GET /v1/cases/{contract}/grants":   {notary.ActionRead, false},
+	"POST /v1/cases/{contract}/grants":  {notary.ActionGrant, true},
+	"GET /v1/deposits/{id}/grants":      {notary.ActionRead, false},
+	"POST /v1/deposits/{id}/grants":     {notary.ActionGrant, true},
+	"GET /v1/grants":                    {notary.ActionRead, false},
+	"GET /v1/grants/{id}":               {notary.ActionRead, false},
+	"DELETE /v1/grants/{id}":            {notary.ActionGrant, true},
+	"GET /v1/tenants":                   {notary.ActionRead, false},
+	"POST /v1/tenants":                  {notary.ActionTenant, true},
+	"GET /v1/tenants/{id}":              {notary.ActionRead, false},
+	"GET /v1/keys":                      {notary.ActionRead, false},
+	"POST /v1/keys":                     {notary.ActionKey, true},
+	"GET /v1/keys/{id}":                 {notary.ActionRead, false},
+	"DELETE /v1/keys/{id}":              {notary.ActionKey, true},
+	"POST /v1/keys/{id}/confirmation":   {notary.ActionKey, true},
+	"GET /v1/trail":                     {notary.ActionTrail, true},
+	"GET /v1/trail/{date}":              {notary.ActionRead, false},
+	"GET /v1/usage":                     {notary.ActionRead, false},
+	"GET /v1/webhooks":                  {notary.ActionRead, false},
+	"GET /v1/webhooks/{id}":             {notary.ActionRead, false},
+	"POST /v1/webhooks":                 {notary.ActionWebhook, true},
+	"DELETE /v1/webhooks/{id}":          {notary.ActionWebhook, true},
+	"POST /v1/webhooks/{id}/replay":     {notary.ActionWebhook, true},
 }
 
 // writeDown puts what a request did into the trail, before its answer with that status
-// begins. Who could not be told apart leaves no event: there is no end of strangers.
+// begins: into the trail of the tenant that was looked at, whoever looked; of an operator's
+// request that is about none, into the depository's own. Who could not be told apart leaves no
+// event: there is no end of strangers.
 func (s *server) writeDown(r *http.Request, x *exchange, status int) error {
-	tenant := x.principal.LooksAt()
+	tenant := x.about
+	if tenant == (notary.ID{}) {
+		tenant = x.principal.LooksAt()
+	}
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	route := chi.RouteContext(r.Context())
 	want, ok := trails[method+" "+route.RoutePattern()]
-	if !ok || tenant == (notary.ID{}) {
+	if !ok || tenant == (notary.ID{}) && x.principal.Role != notary.Operator {
 		return nil
+	}
+	if want.action == notary.ActionReceipt && r.URL.Query().Get("document") != "" {
+		want.action = notary.ActionDocument // a certificate that has it in it
 	}
 	e := notary.TrailEvent{
 		Tenant: tenant, Caller: x.principal.Caller, Role: x.principal.Role, Action: want.action,
 		Status: status, Address: notary.TrailAddress(r.RemoteAddr), Request: x.id,
 	}
-	if want.action != notary.ActionWebhook && want.action != notary.ActionRead || route.RoutePattern() == "/v1/deposits/{id}/notices" {
+	if pattern := route.RoutePattern(); strings.HasPrefix(pattern, "/v1/deposits/{id}") || strings.HasPrefix(pattern, "/v1/grants/{id}") {
 		e.Deposit, _ = notary.ParseID(route.URLParam("id"))
 	}
 	if contract := contractNamed(r.URL, want.action); contract != "" {
@@ -81,6 +106,8 @@ func contractNamed(u *url.URL, action notary.Action) (contract string) {
 	switch action {
 	case notary.ActionCase:
 		contract, _ = contractOf(u, "")
+	case notary.ActionGrant:
+		contract, _ = contractOf(u, "/grants")
 	case notary.ActionSearch:
 		contract = u.Query().Get("contract")
 	}

@@ -1279,7 +1279,7 @@ export interface components {
              * @example document
              * @enum {string}
              */
-            action: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "webhook" | "trail" | "key" | "tenant" | "export";
+            action: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "grant" | "webhook" | "trail" | "key" | "tenant" | "export";
             /**
              * @description What it was done to; absent where that is none, or more than one.
              * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
@@ -3759,7 +3759,7 @@ export interface operations {
                  *     `case` records; `read` is how a deposit stands, webhooks, usage, and digests of the trail.
                  * @example document
                  */
-                action?: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "webhook" | "trail" | "key" | "tenant" | "export";
+                action?: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "grant" | "webhook" | "trail" | "key" | "tenant" | "export";
                 /**
                  * @description Written at or after this time.
                  * @example 2026-11-01T00:00:00.000Z
