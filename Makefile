@@ -45,6 +45,8 @@ SPECTRAL := $(CACHE)/spectral-6.16.3
 
 # What makes TypeScript's types of openapi.yaml, and checks the example that uses them.
 TYPES := $(CACHE)/openapi-typescript-7.13.0-typescript-5.9.3-node-20.19.25
+# The browser's driver, and the rules of accessibility, of the tests of the verify page.
+PLAYWRIGHT := $(CACHE)/playwright-core-1.64.1-axe-core-4.11.1
 NPM      := timeout 600 npm install --no-audit --no-fund --loglevel=error --prefix
 
 # What the programs are built with, everywhere: the same source gives the same bytes. The
@@ -54,7 +56,7 @@ RELEASE_FLAGS := -trimpath
 PROGRAMS := munimentd munimentd-pkcs11 muniment muniment-bench
 GOMOD_SBOM := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 
-.PHONY: demo demo-production release build test check openapi generate bench torture deps node
+.PHONY: demo demo-production release build test check openapi generate wasm bench torture deps node
 
 demo: build ## from nothing to a verified contract
 	@cmd/munimentd/demo.sh
@@ -90,16 +92,24 @@ check: generate openapi $(LINT) ## what a change must pass beside the tests
 	cd helm/tests && $(GO) vet ./...
 	$(LINT) run ./...
 	$(TYPES)/node_modules/.bin/tsc -p service/client/typescript --typeRoots $(TYPES)/node_modules/@types
-	@git diff --exit-code -- service/api service/client/typescript go.mod go.sum || { echo "make generate changes the tree: commit what it makes"; exit 1; }
+	@git diff --exit-code -- service/api service/verifypage service/client/typescript go.mod go.sum || { echo "make generate changes the tree: commit what it makes"; exit 1; }
 
 openapi: $(REDOCLY) $(SPECTRAL) ## openapi.yaml by two linters
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(REDOCLY)/node_modules/.bin/redocly lint --config .redocly.yaml openapi.yaml
 	$(SPECTRAL)/node_modules/.bin/spectral lint --fail-severity=hint openapi.yaml
 
-generate: $(TYPES) ## code from openapi.yaml
+generate: wasm $(TYPES) ## code from openapi.yaml, and the verifier for browsers
 	cd service/api && $(GO) run $(OAPI_CODEGEN) -config config.yaml ../../openapi.yaml
 	$(TYPES)/node_modules/.bin/openapi-typescript openapi.yaml -o service/client/typescript/api.d.ts
 	$(GO) mod tidy
+
+# The same source gives the same bytes: a test builds them again.
+wasm: ## package proofs for the browser, into service/verifypage
+	@mkdir -p bin
+	CGO_ENABLED=0 GOOS=js GOARCH=wasm GOWASM= GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags "-s -w" -o bin/muniment.wasm ./cmd/muniment-wasm
+	zcat -f service/verifypage/muniment.wasm.gz 2>/dev/null | cmp -s - bin/muniment.wasm || gzip -9nc bin/muniment.wasm > service/verifypage/muniment.wasm.gz
+	cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" service/verifypage/wasm_exec.js
+	cp "$$($(GO) env GOROOT)/LICENSE" service/verifypage/wasm_exec.LICENSE
 
 bench: build ## figures of sequencer, storage and proofs, and of the whole service; minutes
 	$(GO) test -run '^$$' -bench . -benchtime 3s ./notary ./proofs ./storage/...
@@ -112,10 +122,11 @@ torture: deps ## the attacks at full size: hours
 		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10m -fuzzminimizetime 5x $$p || exit 1; \
 	done; done
 
-deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) node ## Debian's packages, and the servers, that the tests drive
+deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) $(PLAYWRIGHT) node ## Debian's packages, and the servers, that the tests drive
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -qq -y strace; }
 	@command -v openssl >/dev/null || { apt-get update -qq && apt-get install -qq -y openssl; }
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -qq -y nginx; }
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y chromium fonts-wqy-microhei; }
 	@command -v sqlite3 >/dev/null || { apt-get update -qq && apt-get install -qq -y sqlite3; }
 	@command -v pdfsig >/dev/null || { apt-get update -qq && apt-get install -qq -y poppler-utils; }
 	@command -v qpdf >/dev/null || { apt-get update -qq && apt-get install -qq -y qpdf; }
@@ -127,7 +138,7 @@ deps: $(MINIO) $(LITEWITNESS) $(SIGSTORE) $(TRILLIAN) $(VAULT) $(PROMTOOL) node 
 		echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf && \
 		apt-get install -qq -y postgresql; } # without a cluster of Debian's own
 
-node: ## what the linters of openapi.yaml, and the example for lending systems, run on
+node: ## what the linters of openapi.yaml, the example for lending systems and the browser's driver run on
 	@command -v npm >/dev/null || timeout 600 sh -c "apt-get update -qq && apt-get install -qq -y nodejs npm"
 
 $(REDOCLY): | node
@@ -144,6 +155,11 @@ $(TYPES): | node
 	@mkdir -p $(CACHE)/build
 	$(NPM) $(CACHE)/build/types openapi-typescript@7.13.0 typescript@5.9.3 @types/node@20.19.25
 	rm -rf $@ && mv $(CACHE)/build/types $@
+
+$(PLAYWRIGHT): | node
+	@mkdir -p $(CACHE)/build
+	$(NPM) $(CACHE)/build/playwright playwright-core@1.64.1 axe-core@4.11.1
+	rm -rf $@ && mv $(CACHE)/build/playwright $@
 
 $(LINT):
 	@mkdir -p $(CACHE)/build

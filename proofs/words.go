@@ -116,6 +116,43 @@ var (
 	sayUnknown     = phrase{"%d signature(s) by keys your policy does not name, or in an algorithm this verifier does not have: they were ignored.", "%d 个签名来自信任策略未列出的密钥，或使用了本验证程序不具备的算法：已忽略。"}
 )
 
+// What Facts are called, and what some of them say.
+var (
+	headDepositor       = phrase{"Depositor's signature", "存证人签名"}
+	headInside          = phrase{"Signature in PDF", "PDF 内签名"}
+	factIntact          = phrase{"intact", "完好"}
+	factAltered         = phrase{"ALTERED", "已被改动"}
+	factStrange         = phrase{"not understood", "无法识别"}
+	factInsideReason    = phrase{"(%s)", "（%s）"}
+	factInsideWhole     = phrase{"covers the whole file", "涵盖整个文件"}
+	factInsidePart      = phrase{"covers the first %d bytes, the rest was added later", "涵盖前 %d 字节，其余内容为事后添加"}
+	factInsideBy        = phrase{"by %s", "签名人 %s"}
+	factInsideIssuer    = phrase{"certificate by %s", "证书颁发者 %s"}
+	factInsideClaimed   = phrase{"claims to be of %s", "自称时间 %s"}
+	factInsideStamped   = phrase{"time-stamped %s", "时间戳 %s"}
+	factInsideTrusted   = phrase{"the depository believed its certificate", "存证机构采信其证书"}
+	factInsideComma     = phrase{"; ", "；"}
+	factSignedBy        = phrase{"valid: %s, key %s", "有效：%s，密钥 %s"}
+	factNotSigned       = phrase{"none", "无"}
+	factSignedHidden    = phrase{"not checked: the receipt hides %s", "未检查：回执隐藏了 %s"}
+	factSignedOther     = phrase{"not checked: in an algorithm that this program does not have; key %s", "未检查：本程序不具备其算法；密钥 %s"}
+	headDocumentSM3     = phrase{"SM3", "文件的 SM3"}
+	headRule            = phrase{"Witness rule", "见证规则"}
+	headByLog           = phrase{"Signed by log", "日志签名"}
+	headByWitness       = phrase{"Signed by witness", "见证方签名"}
+	headStamp           = phrase{"Time-stamp", "时间戳"}
+	headRenewal         = phrase{"Renewed", "续期"}
+	headUntil           = phrase{"Evidence until", "证据效力至"}
+	headDocumentDigest  = phrase{"SHA-256", "文件的 SHA-256"}
+	headDigestOfReceipt = phrase{"SHA-256 in receipt", "回执中的 SHA-256"}
+	headEntryNumber     = phrase{"Entry number", "条目编号"}
+	sayStampFact        = phrase{"%s %s, rules %s, serial number %s, root %s, certificates until %s", "%s %s，规则 %s，序列号 %s，根证书 %s，证书有效期至 %s"}
+	headLog             = phrase{"Log", "日志"}
+	headLogSize         = phrase{"Log size", "日志条目总数"}
+	headPolicy          = phrase{"Policy fingerprint", "信任策略指纹"}
+	headTime            = phrase{"Time (UTC)", "时间（UTC）"}
+)
+
 // Explain puts the evidence into words.
 func (e Evidence) Explain(lang Language) Explanation {
 	x := Explanation{Verdict: e.verdict(lang), Proved: []string{}, NotProved: []string{}}

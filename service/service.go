@@ -22,6 +22,7 @@ import (
 	"github.com/muniment/muniment/proofs/sm"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
+	"github.com/muniment/muniment/service/verifypage"
 )
 
 // Config is what the edge is made of. Notary, Accounts, Policy,
@@ -37,6 +38,9 @@ type Config struct {
 	// Webhooks are whom tenants want to be told of what is published, Caller who will call
 	// them.
 	Webhooks notary.Webhooks
+	// TimestampRoots are those of the depository's own time-stamp authorities, in PEM; nil:
+	// it has none. The verify page offers them.
+	TimestampRoots []byte
 	// Limits bound what each tenant may deposit.
 	Limits Limits
 	// Issuers are OpenID Connect providers whose tokens are believed beside API keys.
@@ -83,6 +87,7 @@ type server struct {
 	metrics   *metrics
 	policies  map[string]proofs.Policy // by fingerprint
 	found     []*proofs.Verifier       // of the site's own policies, the one in force first
+	offered   verifypage.File          // policies and roots, for the verify page
 	limits    *limiter
 	decoding  budget // of batches
 	verifying budget // of receipts to check
@@ -112,6 +117,7 @@ func New(c Config) http.Handler {
 		s.found = append(s.found, proofs.NewFoundVerifier(p, mldsa.Plugged(), sm.Plugged()))
 	}
 	s.printing = newPrinting()
+	s.offered = offer(c)
 	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
 	c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "muniment_ready",
@@ -131,6 +137,8 @@ func New(c Config) http.Handler {
 	r.Get("/v1/cases/*", s.getCase)
 	r.Get("/v1/cases/{contract}/grants", s.listCaseGrants)
 	r.Post("/v1/cases/{contract}/grants", s.createCaseGrant)
+	r.Get("/verify", s.verifyPage)
+	r.Get("/verify/{file}", s.verifyFile)
 	api.HandlerWithOptions(s, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: s.badParameter})
 	s.metrics.know(r)
 	return s.shed(r)

@@ -238,7 +238,7 @@ func TestErrorsAreOneHarmlessLine(t *testing.T) {
 		&fs.PathError{Op: "open", Path: "x\n\u202e", Err: errors.New("y\x00")},
 	} {
 		for _, lang := range []proofs.Language{proofs.English, proofs.Chinese} {
-			if s := explain(err, lang); s == "" || strings.ContainsFunc(s, func(r rune) bool { return !harmless(r) }) {
+			if s := explain(err, lang); s == "" || strings.ContainsFunc(s, func(r rune) bool { return !proofs.Harmless(r) }) {
 				t.Errorf("%q", s)
 			}
 		}

@@ -56,7 +56,7 @@ func TestListIsInOrderAndAligned(t *testing.T) {
 	if len(lines) != 3 || json.Unmarshal([]byte(lines[2]), &last) != nil || last.Number != 3 || last.Held || last.Name != "evil\u202e\x1b[2J.pdf" {
 		t.Errorf("%s", out.String())
 	}
-	if strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && !harmless(r) }) {
+	if strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && !proofs.Harmless(r) }) {
 		t.Errorf("harmful: %q", out.String())
 	}
 }

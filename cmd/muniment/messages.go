@@ -725,19 +725,12 @@ var (
 
 // The log.
 var (
-	headLog       = phrase{"Log", "日志"}
-	headLogSize   = phrase{"Log size", "日志条目总数"}
-	headRoot      = phrase{"Root", "根哈希"}
-	headFetched   = phrase{"Fetched", "取得时间"}
-	headPolicy    = phrase{"Policy fingerprint", "信任策略指纹"}
-	headSaved     = phrase{"Saved as", "保存为"}
-	headByLog     = phrase{"Signed by log", "日志签名"}
-	headByWitness = phrase{"Signed by witness", "见证方签名"}
-	headRule      = phrase{"Witness rule", "见证规则"}
-	headStamp     = phrase{"Time-stamp", "时间戳"}
-	headRenewal   = phrase{"Renewed", "续期"}
-	headUntil     = phrase{"Evidence until", "证据效力至"}
-	sayStampFact  = phrase{"%s %s, rules %s, serial number %s, root %s, certificates until %s", "%s %s，规则 %s，序列号 %s，根证书 %s，证书有效期至 %s"}
+	headLog     = phrase{"Log", "日志"}
+	headLogSize = phrase{"Log size", "日志条目总数"}
+	headRoot    = phrase{"Root", "根哈希"}
+	headFetched = phrase{"Fetched", "取得时间"}
+	headPolicy  = phrase{"Policy fingerprint", "信任策略指纹"}
+	headSaved   = phrase{"Saved as", "保存为"}
 
 	sayTestLog         = phrase{"TEST: no evidential value. The log %s is not a production log.", "测试数据：无证据效力。日志 %s 不是正式日志。"}
 	sayCheckpointFails = phrase{"the checkpoint of %s is refused: %s", "%s 的检查点不予采信：%s"}
@@ -765,17 +758,13 @@ var checkpointReasons = map[proofs.Reason]phrase{
 
 // Verifying.
 var (
-	headProved          = phrase{"Proved:", "已证明："}
-	headOpen            = phrase{"Not proved:", "未证明："}
-	headFacts           = phrase{"Facts:", "基本事实："}
-	headRecord          = phrase{"The description, as fixed in the log:", "日志所固定的描述："}
-	headDocument        = phrase{"Document", "文件"}
-	headReceipt         = phrase{"Receipt", "回执"}
-	headDocumentSM3     = phrase{"SM3", "文件的 SM3"}
-	headDocumentDigest  = phrase{"SHA-256", "文件的 SHA-256"}
-	headDigestOfReceipt = phrase{"SHA-256 in receipt", "回执中的 SHA-256"}
-	headEntryNumber     = phrase{"Entry number", "条目编号"}
-	headResult          = phrase{"Result", "结果"}
+	headProved   = phrase{"Proved:", "已证明："}
+	headOpen     = phrase{"Not proved:", "未证明："}
+	headFacts    = phrase{"Facts:", "基本事实："}
+	headRecord   = phrase{"The description, as fixed in the log:", "日志所固定的描述："}
+	headDocument = phrase{"Document", "文件"}
+	headReceipt  = phrase{"Receipt", "回执"}
+	headResult   = phrase{"Result", "结果"}
 
 	wordVerified   = phrase{"verified", "通过"}
 	wordRefused    = phrase{"REFUSED", "不采信"}

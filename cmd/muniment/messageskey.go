@@ -1,8 +1,5 @@
 package main
 
-// insideStates are the states of electronic signatures inside documents.
-var insideStates = map[string]phrase{"intact": sayInsideIntact, "altered": sayInsideAltered, "not-understood": sayInsideStrange}
-
 // What is said of depositors' own keys and signatures, and of those inside documents.
 var (
 	sayKeyShort = phrase{"Make and show the key that you sign deposits with", "生成并显示用于签署存证的密钥"}
@@ -57,24 +54,4 @@ JSON 字段：file、algorithm、fingerprint、key。`,
 	headAlgorithm   = phrase{"Algorithm", "算法"}
 	headFingerprint = phrase{"Fingerprint", "指纹"}
 	headKey         = phrase{"Public key", "公钥"}
-	headDepositor   = phrase{"Depositor's signature", "存证人签名"}
-
-	headInside       = phrase{"Signature in PDF", "PDF 内签名"}
-	sayInsideIntact  = phrase{"intact", "完好"}
-	sayInsideAltered = phrase{"ALTERED", "已被改动"}
-	sayInsideStrange = phrase{"not understood", "无法识别"}
-	sayInsideReason  = phrase{"(%s)", "（%s）"}
-	sayInsideWhole   = phrase{"covers the whole file", "涵盖整个文件"}
-	sayInsidePart    = phrase{"covers the first %d bytes, the rest was added later", "涵盖前 %d 字节，其余内容为事后添加"}
-	sayInsideBy      = phrase{"by %s", "签名人 %s"}
-	sayInsideIssuer  = phrase{"certificate by %s", "证书颁发者 %s"}
-	sayInsideClaimed = phrase{"claims to be of %s", "自称时间 %s"}
-	sayInsideStamped = phrase{"time-stamped %s", "时间戳 %s"}
-	sayInsideTrusted = phrase{"the depository believed its certificate", "存证机构采信其证书"}
-	sayInsideComma   = phrase{"; ", "；"}
-
-	saySignedBy     = phrase{"valid: %s, key %s", "有效：%s，密钥 %s"}
-	sayNotSigned    = phrase{"none", "无"}
-	saySignedHidden = phrase{"not checked: the receipt hides %s", "未检查：回执隐藏了 %s"}
-	saySignedOther  = phrase{"not checked: in an algorithm that this program does not have; key %s", "未检查：本程序不具备其算法；密钥 %s"}
 )

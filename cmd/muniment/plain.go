@@ -6,36 +6,14 @@ import (
 	"io"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/width"
+
+	"github.com/muniment/muniment/proofs"
 )
 
-// plain makes text harmless to a terminal and to the eye: control characters, line
-// ends, invisible and bidirectional formatting characters and bytes that are not
-// UTF-8 are spelled out. Records, servers and file names are other people's text.
-func plain(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case harmless(r):
-			b.WriteRune(r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-		i += n
-	}
-	return b.String()
-}
-
-// harmless: letters, marks, digits, punctuation, symbols, the space and the
-// ideographic space.
-func harmless(r rune) bool { return unicode.IsPrint(r) || r == '\u3000' }
+// plain makes other people's text harmless to a terminal and to the eye.
+func plain(s string) string { return proofs.Plain(s) }
 
 // printJSON writes v as one line of JSON that is harmless too: what encoding/json
 // lets through, it escapes.
@@ -49,7 +27,7 @@ func printJSON(out io.Writer, v any) error {
 	var safe strings.Builder
 	for _, r := range strings.TrimSuffix(b.String(), "\n") {
 		switch {
-		case harmless(r):
+		case proofs.Harmless(r):
 			safe.WriteRune(r)
 		case r < 0x10000:
 			fmt.Fprintf(&safe, `\u%04x`, r)

@@ -33,7 +33,7 @@ func FuzzPlain(f *testing.F) {
 	f.Add("a\x1b[2J\u202e借\xff\U000e0041")
 	f.Fuzz(func(t *testing.T, s string) {
 		p := plain(s)
-		if strings.ContainsFunc(p, func(r rune) bool { return !harmless(r) }) {
+		if strings.ContainsFunc(p, func(r rune) bool { return !proofs.Harmless(r) }) {
 			t.Errorf("%q", p)
 		}
 		var b bytes.Buffer
@@ -45,7 +45,7 @@ func FuzzPlain(f *testing.F) {
 		if err := json.Unmarshal([]byte(line), &back); err != nil || back != strings.ToValidUTF8(s, "\ufffd") && len(back) < len(s)/4 {
 			t.Errorf("%q came back as %q: %v", s, back, err)
 		}
-		if strings.ContainsFunc(line, func(r rune) bool { return !harmless(r) }) {
+		if strings.ContainsFunc(line, func(r rune) bool { return !proofs.Harmless(r) }) {
 			t.Errorf("%q", line)
 		}
 		// Wrapping loses nothing but spaces, and is done only where a line is full.
@@ -92,7 +92,7 @@ func TestHostileRecordIsShownHarmless(t *testing.T) {
 		}
 		for line := range strings.Lines(b.String()) {
 			line = strings.TrimSuffix(line, "\n")
-			if strings.ContainsFunc(line, func(r rune) bool { return !harmless(r) }) {
+			if strings.ContainsFunc(line, func(r rune) bool { return !proofs.Harmless(r) }) {
 				t.Errorf("harmful: %q", line)
 			}
 			if at := strings.Index(line, "VERIFIED"); at >= 0 && at < len("  label.x  ") {

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,7 +106,7 @@ func (r report) print(s *screen) error {
 	bullets(&b, headProved.in(s.lang), r.Proved)
 	bullets(&b, headOpen.in(s.lang), r.NotProved)
 	fmt.Fprintf(&b, "\n%s\n", headFacts.in(s.lang))
-	table(&b, inLanguage(slices.Concat(r.facts(), r.depositor(s.lang), r.inside(s.lang), r.dated(s.lang)), s.lang))
+	table(&b, r.facts(s.lang))
 	if len(r.members) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", headRecord.in(s.lang))
 		var rows [][2]string
@@ -124,27 +122,15 @@ func (r report) print(s *screen) error {
 	return s.bytes(b.Bytes())
 }
 
-func (r report) facts() []fact {
-	rows := []fact{}
+// facts are the paths and what the evidence holds.
+func (r report) facts(lang proofs.Language) (rows [][2]string) {
 	add := func(name phrase, value string) {
 		if value != "" {
-			rows = append(rows, fact{name, value})
+			rows = append(rows, [2]string{name.in(lang), value})
 		}
 	}
 	add(headDocument, r.File)
 	add(headReceipt, r.Receipt)
-	add(headDocumentDigest, r.DocumentSHA256)
-	add(headDocumentSM3, r.DocumentSM3)
-	if r.ReceiptSHA256 != r.DocumentSHA256 {
-		add(headDigestOfReceipt, r.ReceiptSHA256)
-	}
-	add(headLog, r.Origin)
-	if r.Index != nil {
-		add(headEntryNumber, strconv.FormatUint(*r.Index, 10))
-		add(headTime, r.Time)
-		add(headLogSize, strconv.FormatUint(r.Size, 10))
-	}
-	add(headPolicy, r.Policy)
 	if c := r.Certificate; c != nil {
 		add(headCertificate, c.Number)
 		add(headIssued, c.Issued.Format(time.RFC3339))
@@ -152,99 +138,10 @@ func (r report) facts() []fact {
 			add(headSignedBy, c.Signature.Subject)
 		}
 	}
-	if r.Quorum != nil {
-		add(headRule, r.Quorum.Rule)
-	}
-	for _, s := range r.Signatures {
-		rows = append(rows, signed(s))
+	for _, f := range r.evidence.Facts(lang) {
+		rows = append(rows, [2]string{f.Name, f.Value})
 	}
 	return rows
-}
-
-// depositor is what became of the depositor's own signature.
-func (r report) depositor(lang proofs.Language) []fact {
-	if r.Depositor == nil {
-		return nil
-	}
-	said := sayNotSigned.in(lang)
-	switch d := r.Depositor; {
-	case d.Check == proofs.DepositorValid:
-		said = saySignedBy.in(lang, d.Algorithm, d.Key)
-	case len(d.Hidden) > 0:
-		said = saySignedHidden.in(lang, strings.Join(d.Hidden, ", "))
-	case d.Check == proofs.DepositorUnchecked:
-		said = saySignedOther.in(lang, d.Key)
-	}
-	return []fact{{headDepositor, said}}
-}
-
-// inside is what the depository states of each electronic signature inside the document.
-func (r report) inside(lang proofs.Language) (rows []fact) {
-	found, _ := r.evidence.DocumentSignatures()
-	for _, f := range found {
-		state, ok := insideStates[f.State]
-		if !ok {
-			state = sayInsideStrange
-		}
-		said := []string{state.in(lang)}
-		add := func(p phrase, value string) {
-			if value != "" {
-				said = append(said, p.in(lang, value))
-			}
-		}
-		add(sayInsideReason, f.Reason)
-		switch {
-		case f.Whole:
-			said = append(said, sayInsideWhole.in(lang))
-		case f.State == "intact":
-			said = append(said, sayInsidePart.in(lang, f.Covers))
-		}
-		add(sayInsideBy, f.Subject)
-		add(sayInsideIssuer, f.Issuer)
-		add(sayInsideClaimed, f.Claimed)
-		add(sayInsideStamped, f.Stamped)
-		if f.Trusted != nil && *f.Trusted {
-			said = append(said, sayInsideTrusted.in(lang))
-		}
-		rows = append(rows, fact{headInside, strings.Join(said, sayInsideComma.in(lang))})
-	}
-	return rows
-}
-
-// dated are the time-stamps, each with who made it, when, and under which rules.
-func (r report) dated(lang proofs.Language) (rows []fact) {
-	say := func(head phrase, t proofs.Timestamp) {
-		rows = append(rows, fact{head, sayStampFact.in(lang, proofs.FormatTime(t.Time), t.Authority, t.Policy, t.Serial, t.Root, t.NotAfter.UTC().Format(time.RFC3339))})
-	}
-	for _, t := range r.Timestamps {
-		say(headStamp, t)
-	}
-	for _, t := range r.Renewals {
-		say(headRenewal, t)
-	}
-	if !r.Until.IsZero() {
-		rows = append(rows, fact{headUntil, r.Until.UTC().Format(time.RFC3339)})
-	}
-	return rows
-}
-
-// signed names a signature's key as people compare it, and when a witness made it. The
-// whole key is in the JSON, and under the policy's fingerprint.
-func signed(s proofs.SignatureCheck) fact {
-	out := s.Name
-	if s.Witness != "" && s.Witness != s.Name {
-		out += " (" + s.Witness + ")"
-	}
-	if parts := strings.SplitN(s.Key, "+", 3); len(parts) == 3 {
-		out += " [" + parts[1] + "]"
-	}
-	if !s.Time.IsZero() {
-		out += " " + s.Time.UTC().Format(time.RFC3339)
-	}
-	if s.Role == "witness" {
-		return fact{headByWitness, out}
-	}
-	return fact{headByLog, out}
 }
 
 func inLanguage(facts []fact, lang proofs.Language) [][2]string {

@@ -136,6 +136,10 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		}
 		go serveControl(ctx, control, n, d, logger)
 	}
+	roots, err := cfg.rootsPEM()
+	if err != nil {
+		return err
+	}
 	caller := webhook.NewCaller(cfg.WebhookNetworks)
 	edge := service.Config{
 		Notary:       n,
@@ -154,6 +158,8 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Bearers:      cfg.TLS.Callers,
 		NewTenantKey: d.tenantKeys.create,
 		Certificates: d.certificates,
+
+		TimestampRoots: roots,
 	}
 	singing, hush := context.WithCancel(ctx)
 	var song sync.WaitGroup
@@ -182,7 +188,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 	fmt.Fprintf(out, "serving %s on %s://%s\n", d.config.Policy.Logs[0].Name, scheme, address)
 	tellSystemd("READY=1")
 	defer context.AfterFunc(ctx, func() { tellSystemd("STOPPING=1") })()
-	err := service.Serve(ctx, listener, handler, stopWithin/2)
+	err = service.Serve(ctx, listener, handler, stopWithin/2)
 	hush()
 	song.Wait() // who reads the notary, before it closes
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin/2)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +22,9 @@ import (
 // maxRootsFile is more than any file of roots has.
 const maxRootsFile = 4 << 20
 
-// timestamps is how checkpoints are dated; nil: they are not.
-func (c *config) timestamps() (*notary.Timestamps, error) {
+// timestampRoots are the roots of the authorities of the settings; none where there are no
+// authorities.
+func (c *config) timestampRoots() ([]*x509.Certificate, error) {
 	if len(c.TimestampAuthorities) == 0 {
 		return nil, nil
 	}
@@ -32,6 +35,28 @@ func (c *config) timestamps() (*notary.Timestamps, error) {
 	roots, err := rfc3161.ParseRoots(data)
 	if err != nil {
 		return nil, fmt.Errorf("timestamp.roots: %s: %w", c.TimestampRoots, err)
+	}
+	return roots, nil
+}
+
+// rootsPEM are those roots for others, without what else stands in the file.
+func (c *config) rootsPEM() ([]byte, error) {
+	roots, err := c.timestampRoots()
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, r := range roots {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Raw})...)
+	}
+	return out, nil
+}
+
+// timestamps is how checkpoints are dated; nil: they are not.
+func (c *config) timestamps() (*notary.Timestamps, error) {
+	roots, err := c.timestampRoots()
+	if err != nil || roots == nil {
+		return nil, err
 	}
 	trusted := rfc3161.NewAuthorities(roots)
 	t := &notary.Timestamps{Checker: trusted, Every: c.TimestampEvery}

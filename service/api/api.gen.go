@@ -868,6 +868,15 @@ type SignatureCheck struct {
 	Time string `json:"time,omitempty"`
 }
 
+// Site What the depository offers of its own to verify by. It proves nothing about who signed.
+type Site struct {
+	// Policies The policy files that are or were in force, the one in force first.
+	Policies []string `json:"policies"`
+
+	// Roots Roots of the depository's time-stamp authorities, in PEM; empty where it has none.
+	Roots string `json:"roots"`
+}
+
 // Standing What the notices of a deposit come to.
 type Standing struct {
 	// Deposit The deposit's id.

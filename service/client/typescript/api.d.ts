@@ -919,6 +919,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A page that verifies in the browser
+         * @description For people. Documents, receipts and policies that are dropped onto the page stay on the
+         *     visitor's device: what `POST /v1/verify` and `muniment verify` judge, the page judges
+         *     itself. It uses nothing from other sites, sets no cookies and remembers nothing.
+         */
+        get: operations["getVerifyPage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/verify/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the page loads
+         * @description Style, script and WebAssembly under names with their digests, which never change, and
+         *     `site.json`: this depository's own policies and roots of time-stamp authorities, which
+         *     prove nothing about who signed.
+         */
+        get: operations["getVerifyFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1781,6 +1825,13 @@ export interface components {
              * @example 1099511627776
              */
             most_bytes?: number;
+        };
+        /** @description What the depository offers of its own to verify by. It proves nothing about who signed. */
+        Site: {
+            /** @description The policy files that are or were in force, the one in force first. */
+            policies: string[];
+            /** @description Roots of the depository's time-stamp authorities, in PEM; empty where it has none. */
+            roots: string;
         };
         /** @description An inclusion proof (RFC 6962 §2.1.1). */
         InclusionProof: {
@@ -4393,6 +4444,90 @@ export interface operations {
                 };
                 content: {
                     "text/plain": components["schemas"]["Policy"];
+                };
+            };
+            /** @description The caller has it already. */
+            304: {
+                headers: {
+                    /** @description Stands for these bytes. A request with it in `If-None-Match` is answered 304. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    getVerifyPage: {
+        parameters: {
+            query?: {
+                /**
+                 * @description `zh` or `en`; else what `Accept-Language` prefers of the two.
+                 * @example en
+                 */
+                lang?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    /** @description Stands for these bytes. A request with it in `If-None-Match` is answered 304. */
+                    ETag: string;
+                    /** @description Nothing from elsewhere, nothing inline, nothing evaluated but WebAssembly. */
+                    "Content-Security-Policy": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description The caller has it already. */
+            304: {
+                headers: {
+                    /** @description Stands for these bytes. A request with it in `If-None-Match` is answered 304. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            500: components["responses"]["Internal"];
+        };
+    };
+    getVerifyFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a file.
+                 * @example site.json
+                 */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    /** @description Stands for these bytes. A request with it in `If-None-Match` is answered 304. */
+                    ETag: string;
+                    /** @description Nothing from elsewhere, nothing inline, nothing evaluated but WebAssembly. */
+                    "Content-Security-Policy": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/css": string;
+                    "text/javascript": string;
+                    "application/wasm": string;
+                    "application/json": components["schemas"]["Site"];
                 };
             };
             /** @description The caller has it already. */

@@ -1,0 +1,182 @@
+package service
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/cosign"
+	"github.com/muniment/muniment/notary/notarytest"
+	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/rfc3161"
+	"github.com/muniment/muniment/proofs/rfc3161/rfc3161test"
+)
+
+// court is a house with a witness and a time-stamp authority, whose files lie in a folder for
+// a browser to choose.
+type court struct {
+	*house
+	dir   string
+	roots []byte
+}
+
+func newCourt(t *testing.T) *court {
+	t.Helper()
+	a := rfc3161test.New("Time Authority", time.Now, 20*365*24*time.Hour, 5*365*24*time.Hour)
+	c := &court{dir: t.TempDir(), roots: rfc3161test.RootsPEM(a)}
+	roots, err := rfc3161.ParseRoots(c.roots)
+	must(t, err)
+	c.house = newHouseOn(t, func(n *notary.Config) {
+		w := notarytest.NewWitness("court", n.Policy.Logs[0], time.Now)
+		policy, err := proofs.ParsePolicy([]byte("log " + n.Policy.Logs[0].String() + "\n" + w.Line() + "quorum court\n"))
+		must(t, err)
+		client, err := cosign.New(cosign.Config{Policy: policy, Transport: notarytest.Transport{w}, Logger: slog.New(slog.DiscardHandler)})
+		must(t, err)
+		t.Cleanup(client.Close)
+		n.Policy, n.Witnesses = policy, client
+		n.Timestamps = &notary.Timestamps{Authorities: []notary.TimestampAuthority{timed{a}}, Checker: rfc3161.NewAuthorities(roots)}
+	}, func(s *Config) { s.TimestampRoots = c.roots })
+	return c
+}
+
+// file writes a file of the court and returns its path.
+func (c *court) file(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(c.dir, name)
+	must(t, os.MkdirAll(filepath.Dir(path), 0o777))
+	must(t, os.WriteFile(path, data, 0o666))
+	return path
+}
+
+// flipped is data with one bit in its middle changed.
+func flipped(data []byte) []byte {
+	out := bytes.Clone(data)
+	out[len(out)/2] ^= 1
+	return out
+}
+
+// receipt fetches the receipt of a deposit.
+func (c *court) receipt(t *testing.T, id string) []byte {
+	t.Helper()
+	a := c.do(t, "GET", "/v1/deposits/"+id+"/receipt", nil)
+	if a.StatusCode != 200 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	return a.body
+}
+
+// largeDocument is the size of the document that must not freeze the page.
+const largeDocument = 200 << 20
+
+// large makes a document of holes, and a receipt of its digest.
+func (c *court) large(t *testing.T) {
+	t.Helper()
+	path := c.file(t, "large.bin", nil)
+	must(t, os.Truncate(path, largeDocument))
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	digest := sha256.New()
+	_, err = io.Copy(digest, f)
+	must(t, err)
+	d, _ := c.postJSON(t, fmt.Sprintf(`{"record":{"content.sha256":"%x","content.size":%d}}`, digest.Sum(nil), largeDocument)).deposit(t, c.house, 201)
+	c.file(t, "large.bin.tlog-proof", c.receipt(t, d.Id))
+}
+
+// browse runs a script of testdata in a real browser. It must call every check by a name, and
+// tell how each went; what it shows is kept where MUNIMENT_SCREENSHOTS says, or nowhere.
+func browse(t *testing.T, script string, config map[string]any) {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	must(t, err)
+	modules := filepath.Join(cache, "muniment", "playwright-core-1.64.1-axe-core-4.11.1", "node_modules")
+	if _, err := os.Stat(modules); err != nil {
+		t.Fatalf("`make deps` fetches the browser's driver: %v", err)
+	}
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("`make deps` installs the browser: %v", err)
+	}
+	config["modules"], config["chromium"] = modules, chromium
+	config["screenshots"] = os.Getenv("MUNIMENT_SCREENSHOTS")
+	if config["screenshots"] == "" {
+		config["screenshots"] = t.TempDir()
+	}
+	data, err := json.Marshal(config)
+	must(t, err)
+	cmd := exec.CommandContext(t.Context(), "node", filepath.Join("testdata", script))
+	cmd.Stdin = bytes.NewReader(data)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err = cmd.Run()
+	checks := 0
+	for in := json.NewDecoder(&out); ; checks++ {
+		var check struct {
+			Name, Error string
+			Notes       []string
+		}
+		if err := in.Decode(&check); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("%v\n%s%s", err, out.String(), said.String())
+		}
+		t.Run(check.Name, func(t *testing.T) {
+			for _, n := range check.Notes {
+				t.Log(n)
+			}
+			if check.Error != "" {
+				t.Error(check.Error)
+			}
+		})
+	}
+	if err != nil || checks == 0 {
+		t.Fatalf("%d checks, %v\n%s", checks, err, said.String())
+	}
+}
+
+// TestVerifyPageInBrowser: a judge at the page, in both languages, at a desk and on a phone.
+func TestVerifyPageInBrowser(t *testing.T) {
+	c := newCourt(t)
+	document, err := os.ReadFile("../cmd/muniment/testdata/case/loan-contract-zh.pdf")
+	must(t, err)
+	if a := c.do(t, "POST", "/v1/deposits:batch", strings.NewReader(batchOf(37)), "Content-Type", ndjson, "Idempotency-Key", "before"); a.StatusCode != 201 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	d, _ := c.postForm(t, form(recordPart(`{"contract.number":"HT-2026-000117"}`), documentPart(string(document)))).deposit(t, c.house, 201)
+	hostile := "<img src=x onerror=alert(1)>\u202egpj.exe"
+	quoted, _ := json.Marshal(hostile)
+	other, _ := c.postJSON(t, digestOnly(`,"contract.number":`+string(quoted))).deposit(t, c.house, 201)
+	if a := c.do(t, "POST", "/v1/deposits:batch", strings.NewReader(batchOf(50)), "Content-Type", ndjson, "Idempotency-Key", "after"); a.StatusCode != 201 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	c.large(t)
+	_, err = c.notary.Stamp(t.Context())
+	must(t, err)
+	receipt := c.receipt(t, d.Id)
+	stranger := newHouse(t)
+
+	c.file(t, "loan-contract-zh.pdf", document)
+	c.file(t, "loan-contract-zh.pdf.tlog-proof", receipt)
+	c.file(t, "hello.txt", []byte("hello"))
+	c.file(t, "hello.txt.tlog-proof", c.receipt(t, other.Id))
+	c.file(t, "policy", []byte(c.policy.String()))
+	c.file(t, "roots.pem", c.roots)
+	c.file(t, "tampered/loan-contract-zh.pdf", flipped(document))
+	c.file(t, "tampered/loan-contract-zh.pdf.tlog-proof", bytes.Replace(receipt, []byte("\nindex 38\n"), []byte("\nindex 39\n"), 1))
+	c.file(t, "tampered/policy", bytes.Replace([]byte(c.policy.String()), []byte("quorum"), []byte("qourum"), 1))
+	c.file(t, "stranger/policy", []byte(stranger.policy.String()))
+	browse(t, "verifypage.mjs", map[string]any{
+		"url": c.url, "dir": c.dir, "fingerprint": c.policy.Fingerprint(), "large": largeDocument,
+	})
+}
