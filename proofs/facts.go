@@ -119,7 +119,13 @@ func (s DocumentSignature) fact(lang Language) string {
 			said = append(said, p.in(lang, value))
 		}
 	}
-	add(factInsideReason, s.Reason)
+	separator, reason := "; ", "("+s.Reason+")"
+	if lang == Chinese {
+		separator, reason = "；", "（"+s.Reason+"）"
+	}
+	if s.Reason != "" {
+		said = append(said, reason)
+	}
 	switch {
 	case s.Whole:
 		said = append(said, factInsideWhole.in(lang))
@@ -133,5 +139,5 @@ func (s DocumentSignature) fact(lang Language) string {
 	if s.Trusted != nil && *s.Trusted {
 		said = append(said, factInsideTrusted.in(lang))
 	}
-	return strings.Join(said, factInsideComma.in(lang))
+	return strings.Join(said, separator)
 }

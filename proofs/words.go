@@ -123,7 +123,6 @@ var (
 	factIntact          = phrase{"intact", "完好"}
 	factAltered         = phrase{"ALTERED", "已被改动"}
 	factStrange         = phrase{"not understood", "无法识别"}
-	factInsideReason    = phrase{"(%s)", "（%s）"}
 	factInsideWhole     = phrase{"covers the whole file", "涵盖整个文件"}
 	factInsidePart      = phrase{"covers the first %d bytes, the rest was added later", "涵盖前 %d 字节，其余内容为事后添加"}
 	factInsideBy        = phrase{"by %s", "签名人 %s"}
@@ -131,7 +130,6 @@ var (
 	factInsideClaimed   = phrase{"claims to be of %s", "自称时间 %s"}
 	factInsideStamped   = phrase{"time-stamped %s", "时间戳 %s"}
 	factInsideTrusted   = phrase{"the depository believed its certificate", "存证机构采信其证书"}
-	factInsideComma     = phrase{"; ", "；"}
 	factSignedBy        = phrase{"valid: %s, key %s", "有效：%s，密钥 %s"}
 	factNotSigned       = phrase{"none", "无"}
 	factSignedHidden    = phrase{"not checked: the receipt hides %s", "未检查：回执隐藏了 %s"}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/rfc3161"
 	"github.com/muniment/muniment/proofs/rfc3161/rfc3161test"
+	"github.com/muniment/muniment/service/verifypage"
 )
 
 // court is a house with a witness and a time-stamp authority, whose files lie in a folder for
@@ -178,5 +180,92 @@ func TestVerifyPageInBrowser(t *testing.T) {
 	c.file(t, "stranger/policy", []byte(stranger.policy.String()))
 	browse(t, "verifypage.mjs", map[string]any{
 		"url": c.url, "dir": c.dir, "fingerprint": c.policy.Fingerprint(), "large": largeDocument,
+	})
+}
+
+// unzip lays a bundle out in a folder of the court, as a judge's computer does.
+func (c *court) unzip(t *testing.T, name string, data []byte) {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	must(t, err)
+	for _, f := range z.File {
+		r, err := f.Open()
+		must(t, err)
+		content, err := io.ReadAll(r)
+		must(t, err)
+		c.file(t, filepath.Join(name, f.Name), content)
+	}
+}
+
+// altered is a bundle with one bit of one of its files changed, and packed anew.
+func altered(t *testing.T, data []byte, name string) []byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	must(t, err)
+	var b bytes.Buffer
+	out, found := zip.NewWriter(&b), false
+	for _, f := range z.File {
+		r, err := f.Open()
+		must(t, err)
+		content, err := io.ReadAll(r)
+		must(t, err)
+		if f.Name == name {
+			content, found = flipped(content), true
+		}
+		w, err := out.Create(f.Name)
+		must(t, err)
+		_, err = w.Write(content)
+		must(t, err)
+	}
+	must(t, out.Close())
+	if !found {
+		t.Fatalf("there is no %s", name)
+	}
+	return b.Bytes()
+}
+
+// TestBundleInBrowser: a case bundle opened from a disk, without a network, and dropped onto
+// the public page.
+func TestBundleInBrowser(t *testing.T) {
+	c := newCourt(t)
+	var ids []string
+	for i, name := range []string{"loan-contract-zh.pdf", "disbursement-voucher-zh.pdf", "repayments-HT-2026-000117.csv", "loan-agreement-en.pdf"} {
+		content, err := os.ReadFile(filepath.Join("../cmd/muniment/testdata/case", name))
+		must(t, err)
+		d, _ := c.postForm(t, form(recordPart(`{"contract.number":"HT-2026-000117","content.name":"`+name+`"}`), documentPart(string(content)))).deposit(t, c.house, 201)
+		ids = append(ids, d.Id)
+		if a := c.do(t, "POST", "/v1/deposits:batch", strings.NewReader(batchOf(9+i)), "Content-Type", ndjson, "Idempotency-Key", name); a.StatusCode != 201 {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	c.postJSON(t, digestOnly(`,"contract.number":"HT-2026-000117","content.name":"催收记录.mp3"`)).deposit(t, c.house, 201)
+	_, err := c.notary.Stamp(t.Context())
+	must(t, err)
+	fetch := func() []byte {
+		a := c.do(t, "GET", "/v1/cases/HT-2026-000117/bundle", nil)
+		if a.StatusCode != 200 {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		return a.body
+	}
+	whole := fetch()
+	c.erase(t, ids[1])
+	gap := fetch()
+	stranger := newHouse(t)
+	c.file(t, "policy", []byte(c.policy.String()))
+	c.file(t, "stranger/policy", []byte(stranger.policy.String()))
+	c.file(t, "roots.pem", c.roots)
+	c.file(t, "case.zip", whole)
+	c.file(t, "gap.zip", gap)
+	c.file(t, "cut.zip", whole[:len(whole)-100])
+	names := []string{"documents/0001-loan-contract-zh.pdf", "receipts/0003.tlog-proof", "manifest.json", "policy"}
+	for i, name := range names {
+		c.file(t, fmt.Sprintf("altered-%d.zip", i), altered(t, whole, name))
+	}
+	c.unzip(t, "case", whole)
+	c.file(t, "loose/loan.pdf", []byte("x"))
+	t.Logf("the page in the bundle has %d bytes, the bundle %d", len(verifypage.Bundle()), len(whole))
+	browse(t, "bundle.mjs", map[string]any{
+		"url": c.url, "dir": c.dir, "page": "file://" + filepath.Join(c.dir, "case/verify.html"), "fingerprint": c.policy.Fingerprint(), "altered": names,
 	})
 }

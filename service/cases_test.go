@@ -47,7 +47,7 @@ func TestCase(t *testing.T) {
 	h.do(t, "GET", "/v1/cases/HT-1", nil, "Authorization", "Bearer "+h.stranger).problem(t, notFound)
 	h.do(t, "GET", "/v1/cases/HT-1", nil, "Authorization", "").problem(t, unauthorized)
 	h.do(t, "POST", "/v1/cases/HT-1", nil).problem(t, methodNotAllowed)
-	for _, path := range []string{"HT-3", "", "HT-1/", "HT-1/bundle", "a/b", "%ff", "HT%2D1%00"} {
+	for _, path := range []string{"HT-3", "", "HT-1/", "HT-3/bundle", "bundle", "HT-1/bundle/", "a/b", "%ff", "HT%2D1%00"} {
 		h.do(t, "GET", "/v1/cases/"+path, nil).problem(t, notFound)
 	}
 	for _, query := range []string{"limit=0", "limit=x", "limit=1&limit=2", "cursor=01", "cursor=", "limit="} {

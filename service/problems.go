@@ -61,6 +61,8 @@ var (
 	digestMismatch         = &problem{name: "digest-mismatch", status: 422, title: "The document is not the one that was announced"}
 	idempotencyKeyReused   = &problem{name: "idempotency-key-reused", status: 422, title: "The Idempotency-Key stands for other content"}
 	rateLimited            = &problem{name: "rate-limited", status: 429, title: "Too many deposits of your tenant", retry: true, after: 1}
+	bundleUnderWay         = &problem{name: "bundle-under-way", status: 429, title: "Another bundle of yours is under way", retry: true, after: 5}
+	caseTooLarge           = &problem{name: "case-too-large", status: 422, title: "The case has more deposits than a bundle holds"}
 	internal               = &problem{name: "internal", status: 500, title: "Internal error", logged: true}
 	damaged                = &problem{name: "damaged", status: 500, title: "Stored data is damaged", logged: true}
 	busy                   = &problem{name: "busy", status: 503, title: "Too many requests are waiting", retry: true, after: 1}

@@ -87,7 +87,8 @@ type server struct {
 	metrics   *metrics
 	policies  map[string]proofs.Policy // by fingerprint
 	found     []*proofs.Verifier       // of the site's own policies, the one in force first
-	offered   verifypage.File          // policies and roots, for the verify page
+	bundles   underway
+	offered   verifypage.File // policies and roots, for the verify page
 	limits    *limiter
 	decoding  budget // of batches
 	verifying budget // of receipts to check
@@ -118,6 +119,7 @@ func New(c Config) http.Handler {
 	}
 	s.printing = newPrinting()
 	s.offered = offer(c)
+	s.bundles.of = map[string]bool{}
 	s.decoding.most, s.verifying.most = maxDecoding, maxVerifying
 	c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "muniment_ready",
@@ -135,6 +137,7 @@ func New(c Config) http.Handler {
 	r.MethodNotAllowed(s.methodNotAllowed)
 	r.Get("/log/tile/*", s.tile)
 	r.Get("/v1/cases/*", s.getCase)
+	r.Get("/v1/cases/{contract}/bundle", s.getBundle)
 	r.Get("/v1/cases/{contract}/grants", s.listCaseGrants)
 	r.Post("/v1/cases/{contract}/grants", s.createCaseGrant)
 	r.Get("/verify", s.verifyPage)

@@ -41,6 +41,7 @@ type answer struct {
 	About []string `json:"about,omitempty"`
 
 	*verdict
+	Bundle *bundled `json:"bundle,omitempty"`
 }
 
 // A verdict is what became of a receipt, with or without a document.
@@ -92,7 +93,15 @@ func faulty(key string, about ...string) error { return &fault{key, about} }
 
 // answer examines the files.
 func (q *question) answer() answer {
-	v, err := q.examine()
+	var a answer
+	b, err := q.bundle()
+	switch {
+	case err != nil:
+	case b != nil:
+		a.Bundle, err = q.examineBundle(b)
+	default:
+		a.verdict, err = q.examine()
+	}
 	var own *fault
 	switch {
 	case errors.As(err, &own):
@@ -103,7 +112,7 @@ func (q *question) answer() answer {
 	case err != nil:
 		return answer{Fault: "fault-unreadable", About: []string{proofs.Plain(err.Error())}}
 	}
-	return answer{verdict: v}
+	return a
 }
 
 func (q *question) examine() (*verdict, error) {
@@ -111,12 +120,14 @@ func (q *question) examine() (*verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	if receipt == nil {
-		return nil, faulty("fault-no-receipt")
-	}
 	document, err := q.only(kindDocument)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case receipt == nil && document != nil && strings.HasSuffix(strings.ToLower(document.Name), ".zip"):
+		return nil, faulty("fault-no-bundle", document.Name)
+	case receipt == nil:
+		return nil, faulty("fault-no-receipt")
 	}
 	data, err := receipt.read(proofs.MaxReceipt)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/muniment/muniment/proofs"
+	"github.com/muniment/muniment/proofs/bundle"
 	"github.com/muniment/muniment/proofs/rfc3161"
 )
 
@@ -18,7 +19,9 @@ const (
 	kindReceipt  kind = "receipt"
 	kindEvidence kind = "evidence" // an evidence record
 	kindPolicy   kind = "policy"
-	kindRoots    kind = "roots" // of time-stamp authorities
+	kindRoots    kind = "roots"  // of time-stamp authorities
+	kindBundle   kind = "bundle" // a case bundle
+	kindPart     kind = "part"   // a file of one that was unpacked
 )
 
 const (
@@ -54,6 +57,11 @@ func identify(f file) kind {
 		return kindEvidence
 	case name == "policy", strings.HasSuffix(name, ".policy"):
 		return kindPolicy
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		if _, err := bundle.OpenZip(f.bytes, f.Size); err == nil {
+			return kindBundle
+		}
+		return kindDocument
 	}
 	if f.Size > maxRoots {
 		return kindDocument
@@ -109,4 +117,36 @@ func (s *streamed) WriteTo(w io.Writer) (int64, error) {
 			return s.done, err
 		}
 	}
+}
+
+// window reads ahead: what reads a ZIP asks for little at a time, and each asking of the
+// browser is dear. It is for one reader.
+type window struct {
+	from io.ReaderAt
+	size int64
+	at   int64
+	held []byte
+}
+
+// ReadAt implements io.ReaderAt.
+func (w *window) ReadAt(p []byte, off int64) (n int, err error) {
+	if len(p) >= piece {
+		return w.from.ReadAt(p, off)
+	}
+	for n < len(p) {
+		at := off + int64(n)
+		if at >= w.size {
+			return n, io.EOF
+		}
+		if at < w.at || at >= w.at+int64(len(w.held)) {
+			held := make([]byte, min(piece, w.size-at))
+			got, err := w.from.ReadAt(held, at)
+			if got < len(held) {
+				return n, err
+			}
+			w.at, w.held = at, held
+		}
+		n += copy(p[n:], w.held[at-w.at:])
+	}
+	return n, nil
 }

@@ -18,9 +18,8 @@ func main() {
 		if err := json.Unmarshal([]byte(args[0].String()), &q); err != nil {
 			panic(err) // the page's own words
 		}
-		kinds := q.Kinds
 		for i, f := range files(args[1]) {
-			f.Kind = kinds[i]
+			f.Kind = q.Kinds[i]
 			q.files = append(q.files, f)
 		}
 		q.progress = func(done int64) { args[2].Invoke(done) }
@@ -39,7 +38,8 @@ func files(array js.Value) []file {
 	for i := range out {
 		f := array.Index(i)
 		b := f.Get("blob")
-		out[i] = file{Name: f.Get("name").String(), Size: int64(b.Get("size").Float()), bytes: blob{b, js.Global().Get("FileReaderSync").New()}}
+		size := int64(b.Get("size").Float())
+		out[i] = file{Name: f.Get("name").String(), Size: size, bytes: &window{from: blob{b, js.Global().Get("FileReaderSync").New()}, size: size}}
 	}
 	return out
 }

@@ -14,7 +14,7 @@ import (
 func caseCommand(lang proofs.Language) *cobra.Command {
 	c := &cobra.Command{Use: "case", Short: sayCaseShort.in(lang), Long: sayCaseLong.in(lang)}
 	family(c)
-	c.AddCommand(caseListCommand(lang), gapsCommand(lang), grantCommand(lang), grantsCommand(lang), revokeCommand(lang))
+	c.AddCommand(caseListCommand(lang), gapsCommand(lang), exportCommand(lang), grantCommand(lang), grantsCommand(lang), revokeCommand(lang))
 	return c
 }
 

@@ -6,7 +6,7 @@
 //	muniment receipt ID…                        fetch receipts, or refresh old ones
 //	muniment certificate ID…                    fetch certificates, PDFs for people
 //	muniment verify PATH… --policy POLICY       check documents and receipts, offline
-//	muniment case list|gaps                     is a case whole?
+//	muniment case list|gaps|export              is a case whole? all of it as one bundle
 //	muniment case grant|grants|revoke           open cases to courts
 //	muniment list                               search deposits
 //	muniment trail                              who read, held or erased what

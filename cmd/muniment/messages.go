@@ -199,7 +199,7 @@ receipt satisfies a policy. No network is used, and no one is asked.
 One file: its receipt is FILE.tlog-proof, or the one that --receipt names, and all that is
 proved and not proved is said. A receipt alone is checked without a document. Several, or
 folders: a table, with what is missing; a document without a receipt beside it finds one by
-its SHA-256.
+its SHA-256. A case bundle (ZIP): everything in it, the chain of the case, and every gap.
 
 A certificate (PDF) needs no other file: it is printed again from the receipt in it, and every
 byte compared. With a document, name it by --receipt.
@@ -214,7 +214,9 @@ always checked; --depositor-key demands one by a key that you know to be the dep
 JSON: outcome (verified, refused or undecided), missing (receipt or document), reason,
 document (matches, differs or unchecked), verdict, proved, not_proved, file, receipt,
 document_sha256, receipt_sha256, level, origin, index, time, size, root, leaf, policy,
-signatures, depositor, timestamps, untrusted, renewals, until, record, hidden, error, certificate.
+signatures, depositor, timestamps, untrusted, renewals, until, record, hidden, error,
+certificate. Of a bundle: bundle, outcome, verdict, proved, not_proved, policy, origin, contract, count, missing,
+findings, deposits.
 
 Exit code 0: all verified. 1: something is refused; do not rely on it. 2: not all could be
 decided, or the command could not do its work.`,
@@ -222,7 +224,7 @@ decided, or the command could not do its work.`,
 
 单个文件：回执为“文件名.tlog-proof”或 --receipt 所指定者，并说明已证明与未证明的全部内容。
 单个回执：不比对文件，只核验回执。多个文件或文件夹：以表格列出，并指出缺少的内容；
-旁边没有回执的文件，按其 SHA-256 寻找回执。
+旁边没有回执的文件，按其 SHA-256 寻找回执。案卷包（ZIP）：核验其中的全部内容、案卷链条及每处缺口。
 
 存证证书（PDF）无须其他文件：据其内嵌回执重新生成并逐字节比对。另有文件时，以 --receipt 指定证书。
 
@@ -235,6 +237,9 @@ JSON 字段：outcome（verified、refused 或 undecided）、missing（receipt 
 document（matches、differs 或 unchecked）、verdict、proved、not_proved、file、receipt、
 document_sha256、receipt_sha256、level、origin、index、time、size、root、leaf、policy、
 signatures、depositor、timestamps、untrusted、renewals、until、record、hidden、error、certificate。
+案卷包的字段：
+bundle、outcome、verdict、proved、not_proved、policy、origin、contract、count、missing、
+findings、deposits。
 
 退出码 0：全部通过。1：有内容不予采信，请勿依赖。2：部分无法判定，或命令未能完成。`,
 	}
@@ -244,11 +249,13 @@ signatures、depositor、timestamps、untrusted、renewals、until、record、hi
 		`  muniment verify contract.pdf --policy depository.policy
   muniment verify contract.pdf --receipt old.tlog-proof --policy depository.policy --lang zh
   muniment verify contract.pdf --policy depository.policy --tsa-roots roots.pem
-  muniment verify exhibits/ --policy depository.policy`,
+  muniment verify exhibits/ --policy depository.policy
+  muniment verify HT-2026-000117.zip --policy depository.policy`,
 		`  muniment verify 合同.pdf --policy depository.policy
   muniment verify 合同.pdf --receipt 旧.tlog-proof --policy depository.policy --lang en
   muniment verify 合同.pdf --policy depository.policy --tsa-roots roots.pem
-  muniment verify 证据/ --policy depository.policy`,
+  muniment verify 证据/ --policy depository.policy
+  muniment verify HT-2026-000117.zip --policy depository.policy`,
 	}
 	sayFlagReceipt = phrase{"the receipt's `file` (default FILE.tlog-proof)", "回执 `file`（默认“文件名.tlog-proof”）"}
 	sayFlagPolicy  = phrase{"the policy `file` to judge by (required)", "据以判断的信任策略 `file`（必需）"}
@@ -271,6 +278,41 @@ JSON 字段：contract、number、index、time、id、name、sha256、held、lea
 
 退出码 0：完整。1：断裂。2：没有该案卷，或无法列出。`,
 	}
+	sayExportShort = phrase{"Fetch a whole case as one bundle, and check it", "将整个案卷取回为一个案卷包，并加以核验"}
+	sayExportLong  = phrase{
+		`Fetch all deposits of one contract as one ZIP: documents, receipts, evidence records, the
+depository's policy, a list of contents that shows every gap, and verify.html, a page that
+checks all of it without a network. The bundle is checked before it gets its name; one that
+is refused is not kept. No file is ever replaced.
+
+JSON: bundle, outcome, verdict, proved, not_proved, policy, origin, contract, count,
+missing, findings, deposits.
+
+Exit code 0: the bundle is there and holds. 1: it was refused. 2: the case has gaps (the
+bundle is there), or it could not be fetched.`,
+		`将一份合同的全部存证取回为一个 ZIP 文件：文件、回执、证据记录、存证机构的信任策略、
+列明每处缺口的目录，以及 verify.html，一个无需网络即可核验全部内容的页面。
+案卷包先经核验，然后才以其名称保存；不予采信者不保存。绝不替换任何已有文件。
+
+JSON 字段：bundle、outcome、verdict、proved、not_proved、policy、origin、contract、count、
+missing、findings、deposits。
+
+退出码 0：案卷包已保存并成立。1：不予采信。2：案卷有缺口（案卷包已保存），或无法取回。`,
+	}
+	sayExportExample = phrase{
+		`  muniment case export HT-2026-000117 --policy depository.policy
+  muniment case export HT-2026-000117 -o /media/usb/case.zip`,
+		`  muniment case export HT-2026-000117 --policy depository.policy
+  muniment case export HT-2026-000117 -o /media/usb/案卷.zip`,
+	}
+	sayFlagBundle   = phrase{"`file` for the bundle (default CONTRACT.zip in this folder)", "案卷包的 `file`（默认为当前文件夹中的“合同编号.zip”）"}
+	sayExported     = phrase{"The bundle is %s. Give it away together with the policy's fingerprint, by another channel.", "案卷包为 %s。交付时，请将信任策略的指纹通过其他渠道一并告知。"}
+	sayOddBundle    = phrase{"the server's answer is no case bundle", "服务器的应答不是案卷包"}
+	sayNoBundle     = phrase{"%s is no case bundle, or it is damaged or cut short; nor is there a receipt for it", "%s 不是案卷包，或已损坏、被截断；它也没有附带回执"}
+	sayBundleUnread = phrase{"%s cannot be read: %s", "无法读取 %s：%s"}
+	headDiffers     = phrase{"What differs:", "不符之处："}
+	wordMissing     = phrase{"MISSING", "缺失"}
+
 	sayGapsShort = phrase{"Find what is missing among receipts, offline", "离线查找一组回执中缺少的部分"}
 	sayGapsLong  = phrase{
 		`Verify receipts, and the receipts in folders, and say for each case whether they are all
@@ -573,6 +615,8 @@ var problemTitles = map[string]phrase{
 	"quota-exceeded":           {"Your tenant has used up its quota of the month", "贵方本月的存证配额已用完"},
 	"signing":                  {"The certificate cannot be signed now", "目前无法签署证书"},
 	"trail-unavailable":        {"Who asks cannot be written down, so nothing is given out", "无法留痕，故不予提供"},
+	"bundle-under-way":         {"Another bundle of yours is being made", "您的另一个案卷包正在制作中"},
+	"case-too-large":           {"The case has more deposits than a bundle holds", "案卷的存证次数超过一个案卷包的上限"},
 	"rate-limited":             {"Too many deposits of your tenant for now", "贵方目前的存证过多"},
 	"internal":                 {"Internal error of the depository", "存证机构内部错误"},
 	"damaged":                  {"Stored data of the depository is damaged", "存证机构存储的数据已损坏"},

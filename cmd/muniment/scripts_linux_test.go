@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bufio"
 	"bytes"
 	"crypto/sha256"
@@ -113,6 +114,8 @@ func runScripts(t *testing.T, settings func(name string) ([]string, error)) {
 			"dated":      dated,
 			"witness":    serveWitness,
 			"cosign":     cosign,
+			"tamper":     tamper,
+			"swelling":   swelling,
 		},
 		Condition: func(name string) (bool, error) {
 			switch name {
@@ -235,6 +238,54 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	data[len(data)/2] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o644))
+}
+
+// tamper ZIP NAME OUT changes one byte in the middle of a file in a ZIP, and packs it anew.
+func tamper(ts *testscript.TestScript, neg bool, args []string) {
+	in, err := zip.OpenReader(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer in.Close()
+	out, err := os.Create(ts.MkAbs(args[2]))
+	ts.Check(err)
+	defer out.Close()
+	z, found := zip.NewWriter(out), false
+	for _, f := range in.File {
+		r, err := f.Open()
+		ts.Check(err)
+		data, err := io.ReadAll(r)
+		ts.Check(err)
+		if f.Name == args[1] {
+			data[len(data)/2] ^= 1
+			found = true
+		}
+		w, err := z.Create(f.Name)
+		ts.Check(err)
+		_, err = w.Write(data)
+		ts.Check(err)
+	}
+	ts.Check(z.Close())
+	if !found {
+		ts.Fatalf("there is no %s in %s", args[1], args[0])
+	}
+}
+
+// swelling notes what the depository has had in memory at most; with MEBIBYTES, it must not
+// have grown by more than that since.
+func swelling(ts *testscript.TestScript, neg bool, args []string) {
+	var pid int
+	_, err := fmt.Sscan(ts.Getenv("DEPOSITORY_PID"), &pid)
+	ts.Check(err)
+	now := peak(pid)
+	if len(args) == 1 {
+		before, _ := strconv.ParseInt(ts.Getenv("SWELLING"), 10, 64)
+		most, err := strconv.ParseInt(args[0], 10, 64)
+		ts.Check(err)
+		if now-before > most || now == 0 {
+			ts.Fatalf("the depository went from %d to %d MiB, want at most %d more", before, now, most)
+		}
+		ts.Logf("the depository went from %d to %d MiB", before, now)
+	}
+	ts.Setenv("SWELLING", fmt.Sprint(now))
 }
 
 // sparse FILE MEBIBYTES makes a file of zeros.

@@ -69,6 +69,15 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 		return err
 	}
 	options = append(options, demanded...)
+	if len(paths) == 1 && o.receipt == "" && o.evidence == "" {
+		if b, f := bundleAt(paths[0]); b != nil {
+			defer f.Close()
+			return o.verifyBundle(c.Context(), s, paths[0], b, policy, options, o.rootsPath() != "")
+		}
+		if err := notBundle(paths[0]); err != nil {
+			return err
+		}
+	}
 	v := &verification{ctx: c.Context(), screen: s, verifier: proofs.NewVerifier(policy, options...), authorities: trusted}
 	info, err := os.Stat(paths[0])
 	if err == nil && info.IsDir() && o.receipt == "" || len(paths) > 1 {

@@ -44,6 +44,9 @@ func TestImportLaw(t *testing.T) {
 	if got := deps(t, "./proofs"); !slices.Equal(got, []string{module + "proofs"}) {
 		t.Errorf("the core of proofs imports more than the standard library: %q", got)
 	}
+	if got := deps(t, "./proofs/bundle"); !slices.Equal(got, []string{module + "proofs", module + "proofs/bundle"}) {
+		t.Errorf("bundles import more than the standard library and the core: %q", got)
+	}
 	for _, law := range []struct {
 		pkg, never, but string // but: names with spaces between
 	}{

@@ -122,7 +122,9 @@ type local struct{ io.Writer }
 func (l local) Write(p []byte) (int, error) {
 	n, err := l.Writer.Write(p)
 	if err != nil {
-		return n, fmt.Errorf("the document %w: %w", errPlace, err)
+		return n, l.fail(err)
 	}
 	return n, nil
 }
+
+func (l local) fail(err error) error { return fmt.Errorf("the document %w: %w", errPlace, err) }

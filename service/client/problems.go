@@ -36,6 +36,8 @@ const (
 	ProblemDigestMismatch         = "/problems/digest-mismatch"
 	ProblemIdempotencyKeyReused   = "/problems/idempotency-key-reused"
 	ProblemRateLimited            = "/problems/rate-limited"
+	ProblemBundleUnderWay         = "/problems/bundle-under-way"
+	ProblemCaseTooLarge           = "/problems/case-too-large"
 	ProblemInternal               = "/problems/internal"
 	ProblemDamaged                = "/problems/damaged"
 	ProblemBusy                   = "/problems/busy"

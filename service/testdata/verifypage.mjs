@@ -18,9 +18,9 @@ for (const lang of ["zh", "en"]) {
     const open = () => visit(`${config.url}/verify?lang=${lang}`, { lang, size });
 
     await check(named("opens"), async () => {
-      // The first of three that is soon enough: others use this machine too.
+      // The first of five that is soon enough: others use this machine too.
       let took, visited;
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < 5; i++) {
         const begun = performance.now();
         visited = await open();
         await ready(visited.page);
@@ -74,8 +74,8 @@ for (const lang of ["zh", "en"]) {
       await accessible(page);
       await fits(page);
       await shot(page, named("4-verified"));
-      const svg = await page.getAttribute(".picture svg", "aria-labelledby");
-      expect(svg === "pic-title pic-desc" && (await page.textContent("#pic-desc")).length > 40, "the picture has no words");
+      const named = (await page.getAttribute(".picture svg", "aria-labelledby")).split(" ");
+      for (const id of named) expect((await page.textContent("#" + id)).length > 5, "the picture has no words");
       await fine();
       await context.close();
     });

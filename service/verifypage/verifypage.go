@@ -11,6 +11,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	_ "embed" // of the files below
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"html/template"
@@ -93,6 +94,27 @@ var ForSite = sync.OnceValue(func() Site {
 		s.Pages[lang] = Pack("text/html; charset=utf-8", view.render())
 	}
 	return s
+})
+
+// Bundle is the page as it lies in case bundles: one file, with the verifier in it, that asks
+// for nothing else and works where it is opened from a disk. Its own policy forbids it every
+// connection.
+var Bundle = sync.OnceValue(func() []byte {
+	css, js := pageCSS, script()
+	source := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	v := view{
+		Page: "bundle", Lang: Languages[0],
+		Policy: "default-src 'none'; script-src " + source(js) + " 'wasm-unsafe-eval'; worker-src blob:; style-src " + source(css) + "; " +
+			"img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types muniment",
+		Style: template.HTML("<style>" + css + "</style>"),
+		Script: template.HTML(`<script type="text/plain" id="worker">` + worker() + "</script>\n" +
+			`<script type="text/plain" id="wasm">` + base64.StdEncoding.EncodeToString(wasmGzip) + "</script>\n" +
+			"<script>" + js + "</script>"),
+	}
+	return v.render()
 })
 
 // view is what the template is filled with.

@@ -3,6 +3,9 @@ package verifypage
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"html"
 	"io"
 	"os"
 	"os/exec"
@@ -144,6 +147,27 @@ func TestPageIsStrict(t *testing.T) {
 			if m != "http://www.w" { // the name of SVG
 				t.Errorf("%s has %s", name, m)
 			}
+		}
+	}
+}
+
+// TestBundlePageIsOne: the page in a bundle is one file that needs no other, and allows by
+// digest the one script and the one style that it has.
+func TestBundlePageIsOne(t *testing.T) {
+	page := string(Bundle())
+	if n := strings.Count(page, "<script"); n != 3 || strings.Count(page, "</script>") != n || strings.Count(page, "<style>") != 1 {
+		t.Errorf("%d scripts", n)
+	}
+	for _, outside := range []string{`src="`, `href="/`, `href="http`, "connect-src", "'self'", "unsafe-inline"} {
+		if strings.Contains(page, outside) {
+			t.Errorf("the page has %s", outside)
+		}
+	}
+	for _, source := range []string{script(), pageCSS} {
+		sum := sha256.Sum256([]byte(source))
+		digest := html.EscapeString("'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'")
+		if !strings.Contains(page, strings.ReplaceAll(digest, "+", "&#43;")) || !strings.Contains(page, source) {
+			t.Errorf("the policy does not allow what is there: %.40s", source)
 		}
 	}
 }

@@ -600,6 +600,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/cases/{contract}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A whole case as one ZIP
+         * @description All deposits of a contract number, at most 2,000, with their documents, receipts and evidence
+         *     records, the depository's policies, a list of contents that shows every gap in the chain, and
+         *     `verify.html`, a page that checks all of it without a network. `muniment verify BUNDLE.zip
+         *     --policy POLICY` checks it too, and so does the page `/verify`.
+         *
+         *     It streams, and has no length beforehand: an answer that breaks off is no ZIP. Where nothing
+         *     was deposited or dated since, it is the same bytes again. One at a time for each caller.
+         */
+        get: operations["getBundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/trail/{date}": {
         parameters: {
             query?: never;
@@ -2256,7 +2282,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `invalid-record`, `pre-check`, `invalid-batch`, `invalid-search`, `invalid-verification`, `digest-mismatch` or `idempotency-key-reused`. Nothing was kept. */
+        /** @description `invalid-record`, `pre-check`, `invalid-batch`, `invalid-search`, `invalid-verification`, `digest-mismatch`, `case-too-large` or `idempotency-key-reused`. Nothing was kept. */
         Unprocessable: {
             headers: {
                 [name: string]: unknown;
@@ -2265,7 +2291,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `rate-limited`. Nothing was kept. */
+        /** @description `rate-limited`, where nothing was kept, or `bundle-under-way`. */
         TooMany: {
             headers: {
                 /** @description Seconds to wait. */
@@ -3844,6 +3870,42 @@ export interface operations {
                     "application/json": components["schemas"]["TrailList"];
                 };
             };
+        };
+    };
+    getBundle: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The contract number, byte for byte, percent-encoded; a slash in it as `%2F`.
+                 * @example HT-2026-000117
+                 */
+                contract: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bundle. */
+            200: {
+                headers: {
+                    /** @description A name for the file. */
+                    "Content-Disposition": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
@@ -3880,6 +3942,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             410: components["responses"]["Gone"];
+            429: components["responses"]["TooMany"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };

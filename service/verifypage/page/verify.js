@@ -128,30 +128,41 @@
   // Files.
 
   async function choose(files) {
-    const fresh = files.map((f) => ({ name: f.path || f.webkitRelativePath || f.name, blob: f }));
-    if (!fresh.length) return;
+    const named = files.map((f) => ({ name: f.path || f.webkitRelativePath || f.name, blob: f }));
+    if (!named.length) return;
     clear();
-    const { kinds } = await call({ identify: fresh });
-    fresh.forEach((f, i) => { f.kind = kinds[i]; });
-    // What was chosen before of the same kind goes: it was of the question before.
-    state.chosen = state.chosen.filter((old) => !fresh.some((f) => f.kind === old.kind)).concat(fresh);
+    let fresh = named;
+    const contents = named.find((f) => f.name.split("/").pop() === "manifest.json");
+    if (contents) { // a bundle that was unpacked: all its files are one thing
+      const folder = contents.name.split("/").slice(-2, -1)[0] || contents.name;
+      fresh = [{ name: folder, kind: "bundle", parts: named, size: named.reduce((sum, f) => sum + f.blob.size, 0) }];
+    } else {
+      const { kinds } = await call({ identify: named });
+      fresh.forEach((f, i) => Object.assign(f, { kind: kinds[i], size: f.blob.size }));
+    }
+    // What was chosen before of the same kind goes, and so does a document before a bundle, or
+    // a bundle before a document: it was of the question before.
+    const of = (kind) => (["document", "receipt", "evidence"].includes(kind) ? "bundle" : kind === "bundle" ? "document receipt evidence" : "");
+    state.chosen = state.chosen.filter((old) => !fresh.some((f) => f.kind === old.kind || of(f.kind).split(" ").includes(old.kind))).concat(fresh);
     list();
     const has = (kind) => state.chosen.some((f) => f.kind === kind);
-    if (has("receipt") && has("document")) examine();
+    // A ZIP without a receipt was meant to be a bundle.
+    const broken = !has("receipt") && fresh.some((f) => f.kind === "document" && /\.zip$/i.test(f.name));
+    if (has("bundle") || has("receipt") && has("document") || broken) examine();
     else $("status").textContent = say("chosen-count", number(state.chosen.length));
   }
 
-  const kinds = ["document", "receipt", "policy", "roots", "evidence"];
+  const kinds = ["document", "receipt", "bundle", "policy", "roots", "evidence"];
 
   function list() {
     $("chosen").replaceChildren(...state.chosen.map((f, i) => {
       const id = "kind-" + i;
       return el("li", {},
-        el("span", { class: "name" }, f.name, el("small", {}, bytes(f.blob.size))),
+        el("span", { class: "name" }, f.name, el("small", {}, bytes(f.size))),
         el("span", {},
           el("label", { class: "unseen", for: id }, say("kind-of", f.name)),
           el("select", { id, onchange: (e) => { f.kind = e.target.value; clear(); } },
-            kinds.map((k) => el("option", { value: k, selected: k === f.kind }, say("kind-" + k))))),
+            (f.parts ? ["bundle"] : kinds).map((k) => el("option", { value: k, selected: k === f.kind }, say("kind-" + k))))),
         el("button", {
           type: "button", class: "button plain", "aria-label": say("remove-name", f.name),
           onclick: () => { state.chosen.splice(i, 1); list(); clear(); $("files").focus(); },
@@ -189,16 +200,17 @@
   async function examine() {
     const mine = ++running;
     clear();
+    const files = state.chosen.flatMap((f) => (f.parts ? f.parts.map((p) => ({ ...p, kind: "part" })) : [f]));
     const question = {
-      kinds: state.chosen.map((f) => f.kind), policy: $("policy").value, fingerprint: $("fingerprint").value, site: state.site, now: Date.now(),
+      kinds: files.map((f) => f.kind), policy: $("policy").value, fingerprint: $("fingerprint").value, site: state.site, now: Date.now(),
     };
-    const large = state.chosen.reduce((sum, f) => sum + f.blob.size, 0);
+    const large = state.chosen.reduce((sum, f) => sum + f.size, 0);
     $("progress-label").textContent = say("working");
     $("progress").value = 0;
     $("working").hidden = false;
     $("status").textContent = say("working");
     try {
-      const { answer } = await call({ question, files: state.chosen.map(({ name, blob }) => ({ name, blob })) }, (done) => {
+      const { answer } = await call({ question, files: files.map(({ name, blob }) => ({ name, blob })) }, (done) => {
         if (mine !== running) return;
         $("progress").value = done / large;
         $("progress-label").textContent = say("working-of", bytes(done), bytes(large));
@@ -206,6 +218,7 @@
       if (mine === running) show(answer, true);
     } catch (e) {
       console.error(e);
+      if (mine === running) broken("broken");
     } finally {
       if (mine === running) $("working").hidden = true;
     }
@@ -232,7 +245,7 @@
   function show(answer, focus) {
     state.answer = answer;
     const result = $("result");
-    result.replaceChildren(...(answer.fault ? faulty(answer) : judged(answer)));
+    result.replaceChildren(...(answer.fault ? faulty(answer) : answer.bundle ? bundle(answer.bundle) : judged(answer)));
     result.hidden = false;
     const head = $("outcome");
     if (focus) {
@@ -255,25 +268,80 @@
       el("path", { d: sign, fill: "none", stroke: "currentColor", "stroke-width": 5, "stroke-linecap": "round", "stroke-linejoin": "round" }));
   }
 
-  function judged(a) {
-    const words = a.words[state.lang];
-    const lines = words.verdict.split("\n");
+  // verdict is the outcome in large letters, and what it says further.
+  function verdict(a, unknown) {
+    const lines = a.words[state.lang].verdict.split("\n");
     const [, head, rest] = lines.pop().match(/^([^.：]+)[.：]\s*(.*)$/s);
-    const unknown = a.reason === "policy-found";
     return [
       lines.map((l) => el("p", { class: "test" }, l)),
       el("div", { class: "verdict " + a.outcome }, mark(a.outcome), el("h2", { id: "outcome", tabindex: "-1" }, head),
-        el("p", { class: "says" }, unknown ? say("unknown-signer") : rest)),
-      a.digests && differs(a),
+        el("p", { class: "says" }, unknown ? say("unknown-signer") : rest, unknown && a.deposits?.some((d) => d.last) && " " + say("not-whole"))),
       unknown && fingerprint(a, rest),
+    ];
+  }
+
+  const printed = () => el("p", { class: "after" }, el("button", { type: "button", class: "button plain", onclick: () => print() }, say("print")));
+
+  function judged(a) {
+    return [verdict(a, a.reason === "policy-found"), evidence(a), printed()].flat(2).filter(Boolean);
+  }
+
+  // evidence is all about one receipt but the outcome.
+  function evidence(a) {
+    const words = a.words[state.lang], unknown = a.reason === "policy-found";
+    return [
+      a.digests && differs(a),
       a.time && el("div", { class: "card" }, el("h3", {}, say(a.outcome === "refused" ? "what-receipt-is" : unknown ? "what-it-claims" : "what-it-is")), summary(a, unknown)),
       points("proved", words.proved, "held"),
       points("not-proved", words.not_proved, "open"),
       a.picture && pictured(a, unknown),
       facts(words.facts),
       a.record && el("details", { class: "card" }, el("summary", {}, say("record")), el("dl", {}, a.record.flatMap((f) => [el("dt", { class: "mono" }, f.name), el("dd", {}, f.value)]))),
-      el("p", { class: "after" }, el("button", { type: "button", class: "button plain", onclick: () => print() }, say("print"))),
     ].flat().filter(Boolean);
+  }
+
+  // bundle is a whole case: the outcome, what differs, and the chain of its deposits.
+  function bundle(b) {
+    const words = b.words[state.lang];
+    const rows = [];
+    const row = (key, value) => value && rows.push(el("dt", {}, say(key)), el("dd", {}, value));
+    row("sum-contract", b.contract);
+    row("sum-depositor", b.deposits.find((d) => d.verdict?.depositor)?.verdict.depositor);
+    row("sum-deposits", number(b.count));
+    row("sum-origin", b.origin);
+    return [
+      verdict(b, b.unknown),
+      words.findings.length > 0 && el("div", { class: "card" }, el("h3", {}, say("differs")), el("ul", { class: "broken" }, words.findings.map((f) => el("li", {}, f)))),
+      b.contract && el("div", { class: "card" }, el("h3", {}, say(b.unknown ? "what-it-claims" : "what-case-is")), el("dl", {}, rows)),
+      points("proved", words.proved, "held"),
+      points("not-proved", words.not_proved, "open"),
+      b.deposits.length > 0 && el("section", { "aria-labelledby": "chain" }, el("h3", { id: "chain" }, say("chain")), el("ol", { class: "chain" }, b.deposits.map(deposit))),
+      printed(),
+    ].flat(2).filter(Boolean);
+  }
+
+  // chip is the outcome of a deposit in few words. That no document was compared must not be
+  // overlooked.
+  function chip(a, word) {
+    if (a.reason === "policy-found") return say("consistent");
+    return a.outcome === "verified" && !a.compared ? say("no-document") : word;
+  }
+
+  // deposit is a link of the chain. What is to be said of it is laid out when it is opened: a
+  // case may have many.
+  function deposit(d) {
+    if (d.last) {
+      return el("li", { class: "gap" }, el("p", {}, d.number === d.last ? say("gap", number(d.number)) : say("gaps", number(d.number), number(d.last))));
+    }
+    const a = d.verdict;
+    const [, word, rest] = a.words[state.lang].verdict.split("\n").pop().match(/^([^.：]+)[.：]\s*(.*)$/s);
+    const fold = el("details", {
+      ontoggle: (e) => {
+        if (e.target === fold && fold.open && fold.children.length === 1) fold.append(...(a.reason === "policy-found" ? [] : [el("p", {}, rest)]), ...evidence(a));
+      },
+    }, el("summary", {}, el("span", { class: "deposit" }, el("span", { class: "seq" }, number(d.number)), el("span", { class: "name" }, d.name,
+      el("small", {}, a.time ? moment(a.time) : "")), el("span", { class: "word " + a.outcome }, chip(a, word)))));
+    return el("li", {}, fold);
   }
 
   function differs(a) {
@@ -356,7 +424,10 @@
 
   const line = (x1, y1, x2, y2, side) => el("path", { class: side ? "side" : null, d: `M${x1} ${y1} L${x2} ${y2}` });
 
+  let pictures = 0;
+
   function pictured(a, unknown) {
+    const id = "picture-" + ++pictures;
     const p = a.picture, shapes = [], gap = 72;
     let y = 4;
     const signers = (a.signed || []).concat(a.stamps || []);
@@ -403,8 +474,8 @@
     return el("div", { class: "card picture" },
       el("h3", {}, say("pic-heading")),
       el("p", {}, text),
-      el("svg", { viewBox: `0 0 360 ${y + 4}`, width: 420, role: "img", "aria-labelledby": "pic-title pic-desc" },
-        el("title", { id: "pic-title" }, say("pic-heading")), el("desc", { id: "pic-desc" }, text), shapes.flat(2)),
+      el("svg", { viewBox: `0 0 360 ${y + 4}`, width: 420, role: "img", "aria-labelledby": `${id}-title ${id}-desc` },
+        el("title", { id: id + "-title" }, say("pic-heading")), el("desc", { id: id + "-desc" }, text), shapes.flat(2)),
       p.steps.length > 0 && el("details", {}, el("summary", {}, say("pic-table")), steps(p)));
   }
 
