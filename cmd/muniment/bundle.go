@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -15,23 +16,63 @@ import (
 	"github.com/muniment/muniment/proofs/bundle"
 )
 
-// bundleAt opens the case bundle at path; nil where it is none, or a document with a receipt
-// beside it. Close the file.
-func bundleAt(path string) (*bundle.Bundle, *os.File) {
+// bundleAt opens the case bundle at path, a ZIP or the folder it was unpacked into; nil where
+// it is none, or a document with a receipt beside it. Close what is not nil.
+func bundleAt(path string) (*bundle.Bundle, io.Closer) {
 	if _, err := os.Lstat(path + receiptSuffix); err == nil {
 		return nil, nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil
+	}
+	if info.IsDir() {
+		return unpackedAt(path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil
 	}
-	info, err := f.Stat()
-	if err == nil && info.Mode().IsRegular() {
+	if info.Mode().IsRegular() {
 		if b, err := bundle.OpenZip(f, info.Size()); err == nil {
 			return b, f
 		}
 	}
 	f.Close()
+	return nil, nil
+}
+
+// unpackedAt is bundleAt for a folder. Other folders have no list of contents at their top.
+func unpackedAt(path string) (*bundle.Bundle, io.Closer) {
+	root, err := os.OpenRoot(path) // links that lead out of it lead nowhere
+	if err != nil {
+		return nil, nil
+	}
+	if !bundle.IsManifest(root.Open) {
+		root.Close()
+		return nil, nil
+	}
+	var files []bundle.File
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if len(files) > bundle.MaxFiles {
+			return fs.SkipAll // too many to be one
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		files = append(files, bundle.File{Name: name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return root.Open(name) }})
+		return nil
+	})
+	if err == nil {
+		if b, err := bundle.Open(files); err == nil {
+			return b, root
+		}
+	}
+	root.Close()
 	return nil, nil
 }
 

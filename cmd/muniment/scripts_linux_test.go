@@ -115,6 +115,7 @@ func runScripts(t *testing.T, settings func(name string) ([]string, error)) {
 			"witness":    serveWitness,
 			"cosign":     cosign,
 			"tamper":     tamper,
+			"unpack":     unpack,
 			"swelling":   swelling,
 		},
 		Condition: func(name string) (bool, error) {
@@ -267,6 +268,14 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 	if !found {
 		ts.Fatalf("there is no %s in %s", args[1], args[0])
 	}
+}
+
+// unpack ZIP DIR unpacks a ZIP.
+func unpack(ts *testscript.TestScript, neg bool, args []string) {
+	in, err := zip.OpenReader(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer in.Close()
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), in))
 }
 
 // swelling notes what the depository has had in memory at most; with MEBIBYTES, it must not

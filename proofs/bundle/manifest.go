@@ -16,9 +16,10 @@ import (
 const (
 	// MaxDeposits is the most deposits that one bundle has.
 	MaxDeposits = 2000
+	// MaxFiles is the most files that are looked at.
+	MaxFiles = 4*MaxDeposits + 1000
 	// maxManifest has room for MaxDeposits with the longest names.
 	maxManifest = 8 << 20
-	maxFiles    = 4*MaxDeposits + 1000
 	maxSegment  = 200 // bytes of a name between slashes
 	maxPolicy   = 256 << 10
 	maxRoots    = 4 << 20
@@ -102,8 +103,8 @@ func parseManifest(data []byte) (Manifest, error) {
 		return m, fmt.Errorf("its format is not %s", format)
 	case !bytes.Equal(m.marshal(), data):
 		return m, fmt.Errorf("it is not in its canonical form")
-	case len(m.Deposits) > MaxDeposits || len(m.Files) > maxFiles:
-		return m, fmt.Errorf("it names more than %d deposits or %d files", MaxDeposits, maxFiles)
+	case len(m.Deposits) > MaxDeposits || len(m.Files) > MaxFiles:
+		return m, fmt.Errorf("it names more than %d deposits or %d files", MaxDeposits, MaxFiles)
 	}
 	last := uint64(0)
 	for _, l := range m.Deposits {

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"archive/zip"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +35,6 @@ func OpenZip(r io.ReaderAt, size int64) (*Bundle, error) {
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, fmt.Errorf("%w: %w", ErrNot, err)
 	}
-	if len(z.File) > maxFiles {
-		return nil, fmt.Errorf("%w: it has more than %d files", ErrNot, maxFiles)
-	}
 	var files []File
 	for _, f := range z.File {
 		files = append(files, File{f.Name, int64(min(f.UncompressedSize64, 1<<62)), f.Open})
@@ -58,6 +56,9 @@ func (w within) ReadAt(p []byte, off int64) (int, error) {
 // Open opens a bundle that was unpacked. All names are relative to the same folder, in which
 // the manifest may lie one or more folders down.
 func Open(files []File) (*Bundle, error) {
+	if len(files) > MaxFiles {
+		return nil, fmt.Errorf("%w: it has more than %d files", ErrNot, MaxFiles)
+	}
 	b := &Bundle{files: map[string]File{}}
 	prefix, found := "", false
 	for _, f := range files {
@@ -88,6 +89,19 @@ func Open(files []File) (*Bundle, error) {
 		b.order = append(b.order, name)
 	}
 	return b, nil
+}
+
+// IsManifest reports whether open opens, under ManifestName, what begins as the list of contents
+// of a bundle, so that a folder can be told from others.
+func IsManifest[F io.ReadCloser](open func(name string) (F, error)) bool {
+	f, err := open(ManifestName)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 64)
+	n, _ := io.ReadFull(f, head)
+	return bytes.Contains(head[:n], []byte(format))
 }
 
 // Files are all files, in their order.
