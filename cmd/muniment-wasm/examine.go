@@ -57,7 +57,8 @@ type verdict struct {
 	Compared  bool          `json:"compared"` // a document was given
 	Document  string        `json:"document,omitempty"`
 	Receipt   string        `json:"receipt"`
-	Digests   []string      `json:"digests,omitempty"` // where they differ: the document's, the receipt's
+	Hash      string        `json:"hash,omitempty"`    // by which the document is another
+	Digests   []string      `json:"digests,omitempty"` // by that: the document's, the receipt's
 	Depositor string        `json:"depositor,omitempty"`
 	Contract  string        `json:"contract,omitempty"`
 	Time      string        `json:"time,omitempty"`

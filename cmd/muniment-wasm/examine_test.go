@@ -13,6 +13,7 @@ import (
 
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/rfc3161/rfc3161test"
+	"github.com/muniment/muniment/proofs/sm"
 )
 
 const origin = "log.example/prod/1"
@@ -213,6 +214,35 @@ func TestTampered(t *testing.T) {
 	if a.verdict == nil || a.Outcome != "refused" || !slices.Equal(a.Digests, []string{digest("document 4"), digest("document 3")}) {
 		t.Errorf("another document: %+v", a.verdict)
 	}
+}
+
+// TestSM3: a document is held against content.sm3 too, as muniment verify holds it.
+func TestSM3(t *testing.T) {
+	l := newLog(t, 1, 2)
+	for what, c := range map[string]struct{ sm3, outcome string }{
+		"the same": {hex.EncodeToString(sm3Of("document 2")), "verified"}, "another": {hex.EncodeToString(sm3Of("x")), "refused"},
+	} {
+		sha, err := proofs.Text(digest("document 2"))
+		must(t, err)
+		other, err := proofs.Text(c.sm3)
+		must(t, err)
+		record, err := proofs.NewRecord(proofs.Member{Name: "content.sha256", Value: sha}, proofs.Member{Name: "content.sm3", Value: other})
+		must(t, err)
+		shown := record.Disclose(proofs.Seed{9})
+		with := *l
+		with.shown = append(slices.Clone(l.shown), shown)
+		with.entries = append(slices.Clone(l.entries), proofs.Entry{Kind: proofs.KindDeposit, Time: began.Add(time.Minute), Record: proofs.Commitment(shown)})
+		a := ask(question{Policy: l.policy()}, fileOf("a.tlog-proof", with.receipt(t, 2).Marshal()), fileOf("a", []byte("document 2")))
+		if a.verdict == nil || a.Outcome != c.outcome || c.outcome == "refused" && (a.Hash != "SM3" || a.Digests[1] != c.sm3) {
+			t.Errorf("%s: %+v", what, a.verdict)
+		}
+	}
+}
+
+func sm3Of(s string) []byte {
+	h := sm.New()
+	h.Write([]byte(s))
+	return h.Sum(nil)
 }
 
 // TestSiteRoots: the site's roots of time-stamp authorities go with the site's policy alone.

@@ -13,8 +13,11 @@ func newVerdict(r proofs.Receipt, e proofs.Evidence) *verdict {
 		Outcome: e.Outcome().String(), Reason: e.Reason, Fingerprint: e.Policy,
 		Words: map[proofs.Language]words{proofs.Chinese: worded(e, proofs.Chinese), proofs.English: worded(e, proofs.English)},
 	}
-	if e.Document == proofs.DocumentDiffers {
-		v.Digests = []string{e.DocumentSHA256, e.Digest()}
+	switch {
+	case e.Reason == proofs.ReasonSM3:
+		v.Hash, v.Digests = "SM3", []string{e.DocumentSM3, e.DigestSM3()}
+	case e.Document == proofs.DocumentDiffers:
+		v.Hash, v.Digests = "SHA-256", []string{e.DocumentSHA256, e.Digest()}
 	}
 	if e.Level == "" {
 		return v

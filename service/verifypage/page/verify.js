@@ -346,8 +346,8 @@
 
   function differs(a) {
     return el("div", { class: "card" }, el("h3", {}, say("differs")), el("dl", {},
-      el("dt", {}, say("digest-document")), el("dd", { class: "differs" }, a.digests[0]),
-      el("dt", {}, say("digest-receipt")), el("dd", { class: "differs" }, a.digests[1])));
+      el("dt", {}, say("digest-document", a.hash)), el("dd", { class: "differs" }, a.digests[0]),
+      el("dt", {}, say("digest-receipt", a.hash)), el("dd", { class: "differs" }, a.digests[1])));
   }
 
   // fingerprint is what to compare before anything is believed.
@@ -463,7 +463,7 @@
     shapes.push(line(half, y + 42, half, y + 58), box("leaf", half, y + 58, 330, say("pic-record"), a.contract || a.depositor || a.receipt));
     y += 100;
     if (a.digests) {
-      shapes.push(el("path", { class: "cut", d: `M${half} ${y} L${half} ${y + 24}` }), box("broken", half, y + 24, 330, say("pic-other"), a.document));
+      shapes.push(el("path", { class: "cut", d: `M${half} ${y} L${half} ${y + 24}` }), box("broken", half, y + 24, 330, say("pic-other", a.hash), a.document));
       y += 66;
     } else if (a.compared) {
       shapes.push(line(half, y, half, y + 16), box("leaf", half, y + 16, 330, say("pic-document"), a.document));
