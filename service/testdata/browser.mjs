@@ -92,8 +92,11 @@ export async function shot(page, name) {
 
 export const file = (name) => join(config.dir, name);
 
+// ready waits until the page can verify, and returns how many milliseconds that took since it
+// was asked for.
 export async function ready(page) {
   await page.waitForSelector("html[data-ready]", { state: "attached", timeout: 30_000 });
+  return page.evaluate(() => performance.getEntriesByName("ready")[0].startTime);
 }
 
 // outcome waits for the result, and returns its class, heading and text.

@@ -19,11 +19,9 @@ for (const lang of ["zh", "en"]) {
   for (const size of Object.keys(sizes)) {
     const w = says[lang], named = (what) => `${lang}-${size}-bundle-${what}`;
     await check(named("from a disk"), async () => {
-      const begun = performance.now();
       const { page, fine, context } = await offline({ lang, size });
       await context.setOffline(true);
-      await ready(page);
-      note(`ready in ${Math.round(performance.now() - begun)} ms`);
+      note(`ready in ${Math.round(await ready(page))} ms`);
       expect((await page.getAttribute("html", "lang")).startsWith(lang), "the page's language");
       await accessible(page);
       await fits(page);

@@ -91,7 +91,10 @@
         worker.postMessage({ start: start.with }, start.with.bytes ? [start.with.bytes] : []);
       }).catch((e) => fail(String(e), reject));
     });
-    ready.then(() => { document.documentElement.dataset.ready = "true"; }, () => {});
+    ready.then(() => {
+      performance.mark("ready"); // since the visitor asked for the page
+      document.documentElement.dataset.ready = "true";
+    }, () => {});
   }
 
   function fail(why, reject) {
