@@ -193,3 +193,32 @@ func (h *house) erase(t *testing.T, id string) {
 		}
 	}
 }
+
+// TestBundleForCourts: a court to which a case was opened, and an auditor of the tenant, fetch
+// its bundle; everyone else is told what is told of a case that never was.
+func TestBundleForCourts(t *testing.T) {
+	h := newHouse(t)
+	h.postForm(t, form(recordPart(`{"contract.number":"HT-1"}`), documentPart("first"))).deposit(t, h, 201)
+	lender, court := h.tenantOf(t, h.depositor), h.tenant(t, "Court")
+	judge, auditor := bearer(h.key(t, court, notary.Court)), bearer(h.supervisor(t, lender))
+	at := "?tenant=" + lender.String()
+	never := h.do(t, "GET", "/v1/cases/none/bundle"+at, nil, judge...)
+	if a := h.do(t, "GET", "/v1/cases/HT-1/bundle"+at, nil, judge...); a.StatusCode != 404 || string(a.body) != string(never.body) {
+		t.Errorf("before it is opened: %d %s", a.StatusCode, a.body)
+	}
+	body := fmt.Sprintf(`{"to":%q,"until":%q,"reason":"trial"}`, court, in(time.Hour))
+	if a := h.sendJSON(t, "/v1/cases/HT-1/grants", body, append([]string{"Idempotency-Key", "g"}, bearer(h.reader)...)...); a.StatusCode != 201 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	for what, who := range map[string][]string{"court": judge, "auditor": auditor} {
+		a := h.do(t, "GET", "/v1/cases/HT-1/bundle"+at, nil, who...)
+		if a.StatusCode != 200 {
+			t.Errorf("%s: %d %s", what, a.StatusCode, a.body)
+			continue
+		}
+		if r := checked(t, a.body, &h.policy); r.Outcome() != proofs.Verified || len(r.Deposits) != 1 || r.Deposits[0].Line.Document == "" {
+			t.Errorf("%s: %v %+v", what, r.Outcome(), r.Findings)
+		}
+	}
+	h.do(t, "GET", "/v1/cases/HT-1/bundle", nil, bearer(h.operator(t))...).problem(t, forbidden)
+}

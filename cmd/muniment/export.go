@@ -24,12 +24,12 @@ type exportOptions struct {
 func exportCommand(lang proofs.Language) *cobra.Command {
 	o := exportOptions{connection: connection{lang: lang}}
 	c := &cobra.Command{
-		Use:     "export CONTRACT",
+		Use:     "export [CONTRACT]",
 		Short:   sayExportShort.in(lang),
 		Long:    sayExportLong.in(lang),
 		Example: sayExportExample.in(lang),
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] == "" {
+			if len(args) > 1 || len(args) == 1 && args[0] == "" {
 				return sayOneContract.err()
 			}
 			return nil
@@ -38,6 +38,7 @@ func exportCommand(lang proofs.Language) *cobra.Command {
 		RunE:              o.run,
 	}
 	o.flags(c, true)
+	o.readFlags(c)
 	c.Flags().StringVarP(&o.file, "output", "o", "", sayFlagBundle.in(lang))
 	c.Flags().StringVar(&o.policy, "policy", "", sayFlagReceiptPolicy.in(lang))
 	c.Flags().BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
@@ -50,12 +51,16 @@ func (o *exportOptions) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	contract, err := o.caseMeant(c.Context(), server, args)
+	if err != nil {
+		return err
+	}
 	judge, err := o.judge(c, server, s)
 	if err != nil {
 		return err
 	}
 	if o.file == "" {
-		if o.file = bundle.FileName(args[0]); o.file == "" {
+		if o.file = bundle.FileName(contract); o.file == "" {
 			o.file = "case"
 		}
 		o.file += ".zip"
@@ -63,9 +68,9 @@ func (o *exportOptions) run(c *cobra.Command, args []string) error {
 	if _, err := os.Lstat(o.file); err == nil {
 		return sayTaken.err(o.file)
 	}
-	r, err := fetchBundle(c.Context(), server, args[0], o.file, judge)
+	r, err := fetchBundle(c.Context(), server, contract, o.file, judge)
 	if p, ok := problemOf(err); ok && p.Type == client.ProblemNotFound {
-		return sayNoCase.err(args[0])
+		return sayNoCase.err(contract)
 	}
 	if err != nil {
 		return err

@@ -283,7 +283,7 @@ JSON 字段：contract、number、index、time、id、name、sha256、held、lea
 		`Fetch all deposits of one contract as one ZIP: documents, receipts, evidence records, the
 depository's policy, a list of contents that shows every gap, and verify.html, a page that
 checks all of it without a network. The bundle is checked before it gets its name; one that
-is refused is not kept. No file is ever replaced.
+is refused is not kept. No file is ever replaced. With --link the case may be left out.
 
 JSON: bundle, outcome, verdict, proved, not_proved, policy, origin, contract, count,
 missing, findings, deposits.
@@ -293,6 +293,7 @@ bundle is there), or it could not be fetched.`,
 		`将一份合同的全部存证取回为一个 ZIP 文件：文件、回执、证据记录、存证机构的信任策略、
 列明每处缺口的目录，以及 verify.html，一个无需网络即可核验全部内容的页面。
 案卷包先经核验，然后才以其名称保存；不予采信者不保存。绝不替换任何已有文件。
+使用 --link 时可省略合同编号。
 
 JSON 字段：bundle、outcome、verdict、proved、not_proved、policy、origin、contract、count、
 missing、findings、deposits。
