@@ -102,7 +102,8 @@ func (l *log) receipt(t testing.TB, index int) proofs.Receipt {
 func (l *log) policy() string { return "log " + l.vkey.String() + "\nquorum none\n" }
 
 func fileOf(name string, data []byte) file {
-	f := file{Name: name, Size: int64(len(data)), bytes: bytes.NewReader(data)}
+	// Read as the browser's files are.
+	f := file{Name: name, Size: int64(len(data)), bytes: &window{from: bytes.NewReader(data), size: int64(len(data))}}
 	f.Kind = identify(f)
 	return f
 }
@@ -286,6 +287,25 @@ func TestIdentify(t *testing.T) {
 	} {
 		if got := fileOf(name, c.data).Kind; got != c.want {
 			t.Errorf("%s is taken for a %s", name, got)
+		}
+	}
+}
+
+// TestWindow: what is read ahead is what is there, wherever it is asked for.
+func TestWindow(t *testing.T) {
+	data := make([]byte, 3*piece+5)
+	for i := range data {
+		data[i] = byte(i >> 3)
+	}
+	w := &window{from: bytes.NewReader(data), size: int64(len(data))}
+	for _, at := range []int{0, 1, piece - 1, piece, 2*piece + 3, 7, len(data) - 1, len(data), len(data) + 1} {
+		for _, n := range []int{1, 100, piece - 1, piece, 2 * piece} {
+			got := make([]byte, n)
+			read, err := w.ReadAt(got, int64(at))
+			want := data[min(at, len(data)):min(at+n, len(data))]
+			if !bytes.Equal(got[:read], want) || (err == nil) != (len(want) == n) {
+				t.Fatalf("%d bytes at %d: %d, %v", n, at, read, err)
+			}
 		}
 	}
 }

@@ -174,26 +174,25 @@ func (c *checking) names() error {
 		if strings.HasPrefix(name, documentsFolder) && used[name] {
 			continue
 		}
-		if _, err := c.sum(name, nil); err != nil {
+		if err := c.sum(name, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sum reads a file to its end and holds it against the manifest; ok is whether it is the one
-// named there.
-func (c *checking) sum(name string, r io.Reader) (ok bool, err error) {
+// sum reads a file to its end and holds it against the manifest.
+func (c *checking) sum(name string, r io.Reader) error {
 	f, there := c.files[name]
 	want, named := c.manifest.Files[name]
 	if !there || !named {
 		c.find(FileMissing, name)
-		return false, nil
+		return nil
 	}
 	if r == nil {
 		in, err := f.Open()
 		if err != nil {
-			return false, c.unread(name, err)
+			return c.unread(name, err)
 		}
 		defer in.Close()
 		r = in
@@ -201,16 +200,16 @@ func (c *checking) sum(name string, r io.Reader) (ok bool, err error) {
 	h := sha256.New()
 	n, err := io.Copy(h, r)
 	if err != nil {
-		return false, c.unread(name, err)
+		return c.unread(name, err)
 	}
-	return c.same(name, Sum{n, hex.EncodeToString(h.Sum(nil))}, want), nil
+	c.same(name, Sum{n, hex.EncodeToString(h.Sum(nil))}, want)
+	return nil
 }
 
-func (c *checking) same(name string, got, want Sum) bool {
+func (c *checking) same(name string, got, want Sum) {
 	if got != want {
 		c.find(FileDiffers, name, got.SHA256, want.SHA256)
 	}
-	return got == want
 }
 
 // unread notes a file whose bytes are damaged; any other error of reading is returned.
@@ -414,7 +413,7 @@ func (c *checking) verify(l Line, r proofs.Receipt, record *proofs.EvidenceRecor
 		return e, c.unread(l.Document, err)
 	case !named: // told already
 	case e.DocumentSHA256 == "": // it was not read
-		_, err = c.sum(l.Document, counted)
+		err = c.sum(l.Document, counted)
 	default:
 		c.same(l.Document, Sum{counted.n, e.DocumentSHA256}, want)
 	}
