@@ -66,7 +66,7 @@ const (
 	ActionTrail    Action = "trail"   // events of the trail
 	ActionKey      Action = "key"     // an API key was made or taken away
 	ActionTenant   Action = "tenant"  // a tenant was made
-	ActionExport   Action = "export"  // the whole depository, by its operator
+	ActionExport   Action = "export"  // a case as a bundle; or the whole depository, by its operator
 )
 
 // Actions are all of them.

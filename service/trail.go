@@ -37,6 +37,7 @@ var trails = map[string]noted{
 	"GET /v1/deposits/{id}/document":    {notary.ActionDocument, true},
 	"GET /v1/deposits/{id}/certificate": {notary.ActionReceipt, true},
 	"GET /v1/cases/*":                   {notary.ActionCase, true},
+	"GET /v1/cases/{contract}/bundle":   {notary.ActionExport, true},
 	"GET /v1/deposits/{id}/notices":     {notary.ActionRead, false},
 	"POST /v1/deposits/{id}/hold":       {notary.ActionHold, true},
 	"POST /v1/deposits/{id}/release":    {notary.ActionRelease, true},
@@ -106,6 +107,8 @@ func contractNamed(u *url.URL, action notary.Action) (contract string) {
 	switch action {
 	case notary.ActionCase:
 		contract, _ = contractOf(u, "")
+	case notary.ActionExport:
+		contract, _ = contractOf(u, "/bundle")
 	case notary.ActionGrant:
 		contract, _ = contractOf(u, "/grants")
 	case notary.ActionSearch:

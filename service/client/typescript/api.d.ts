@@ -578,28 +578,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/trail": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Who did what
-         * @description The events of the tenant's trail that match all that is asked for, in their order. Deposits
-         *     themselves are not among them: the log is their trail. A page may have fewer than `limit`, or
-         *     none, while `next` says that others follow. For the role `compliance`.
-         */
-        get: operations["listTrail"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/cases/{contract}/bundle": {
         parameters: {
             query?: never;
@@ -618,6 +596,28 @@ export interface paths {
          *     was deposited or dated since, it is the same bytes again. One at a time for each caller.
          */
         get: operations["getBundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/trail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what
+         * @description The events of the tenant's trail that match all that is asked for, in their order. Deposits
+         *     themselves are not among them: the log is their trail. A page may have fewer than `limit`, or
+         *     none, while `next` says that others follow. For the role `compliance`.
+         */
+        get: operations["listTrail"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3813,6 +3813,49 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    getBundle: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The contract number, byte for byte, percent-encoded; a slash in it as `%2F`.
+                 * @example HT-2026-000117
+                 */
+                contract: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bundle. */
+            200: {
+                headers: {
+                    /** @description A name for the file. */
+                    "Content-Disposition": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     listTrail: {
         parameters: {
             query?: {
@@ -3870,42 +3913,6 @@ export interface operations {
                     "application/json": components["schemas"]["TrailList"];
                 };
             };
-        };
-    };
-    getBundle: {
-        parameters: {
-            query?: {
-                /**
-                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
-                 *     each request; one that the auditor does not supervise, or that never was, is answered
-                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
-                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
-                 */
-                tenant?: components["parameters"]["TenantAt"];
-            };
-            header?: never;
-            path: {
-                /**
-                 * @description The contract number, byte for byte, percent-encoded; a slash in it as `%2F`.
-                 * @example HT-2026-000117
-                 */
-                contract: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The bundle. */
-            200: {
-                headers: {
-                    /** @description A name for the file. */
-                    "Content-Disposition": string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/zip": string;
-                };
-            };
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
@@ -3942,7 +3949,6 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             410: components["responses"]["Gone"];
-            429: components["responses"]["TooMany"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
