@@ -263,7 +263,7 @@ func (a *archive) fill(ctx context.Context, cfg *config, d *depository, bar *bar
 	if err != nil {
 		return err
 	}
-	if err := a.attestations(ctx, d); err != nil {
+	if err := errors.Join(a.stamps(ctx, d), a.webhooks(ctx, d)); err != nil {
 		return err
 	}
 	if err := a.trail(ctx, d.store.Trail); err != nil {
@@ -330,22 +330,21 @@ func copySecrets(ctx context.Context, from, to string) error {
 	return ctx.Err()
 }
 
-// attestations brings time-stamps, their renewals, and webhooks, one file each.
-func (a *archive) attestations(ctx context.Context, d *depository) error {
-	put := func(folder, name string, v any) error {
-		text, err := json.Marshal(v)
-		if err == nil {
-			err = makeDir(filepath.Join(a.path, folder))
-		}
-		if err == nil {
-			err = replaceFile(filepath.Join(a.path, folder, name), text, 0o600)
-		}
-		return err
+// put writes one thing into a file of its own.
+func (a *archive) put(folder, name string, v any) error {
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = makeDir(filepath.Join(a.path, folder))
 	}
-	if err := os.RemoveAll(filepath.Join(a.path, "webhooks")); err != nil { // some may be no more
-		return err
+	if err == nil {
+		err = replaceFile(filepath.Join(a.path, folder, name), text, 0o600)
 	}
-	a.about.Stamps, a.about.Renewals, a.about.Webhooks = 0, 0, 0
+	return err
+}
+
+// stamps brings time-stamps and their renewals; what was dated meanwhile is left.
+func (a *archive) stamps(ctx context.Context, d *depository) error {
+	a.about.Stamps, a.about.Renewals = 0, 0
 	for from := uint64(0); ; {
 		stamps, err := d.store.Ledger.Stamps(ctx, from, 1000)
 		if err != nil {
@@ -353,7 +352,7 @@ func (a *archive) attestations(ctx context.Context, d *depository) error {
 		}
 		for _, s := range stamps {
 			if s.Size > a.sealed.Size {
-				return nil // dated meanwhile
+				return nil
 			}
 			renewals, err := d.store.Ledger.Renewals(ctx, s.Size)
 			if err != nil {
@@ -363,27 +362,34 @@ func (a *archive) attestations(ctx context.Context, d *depository) error {
 				if r.First != s.Size {
 					continue // it comes with its first
 				}
-				if err := put("renewals", fmt.Sprintf("%016x", r.Number), r); err != nil {
+				if err := a.put("renewals", fmt.Sprintf("%016x", r.Number), r); err != nil {
 					return err
 				}
 				a.about.Renewals++
 			}
-			if err := put("stamps", fmt.Sprintf("%016x", s.Size), s); err != nil {
+			if err := a.put("stamps", fmt.Sprintf("%016x", s.Size), s); err != nil {
 				return err
 			}
 			a.about.Stamps++
 		}
 		if len(stamps) < 1000 {
-			break
+			return nil
 		}
 		from = stamps[len(stamps)-1].Size + 1
+	}
+}
+
+// webhooks brings those that there are now, and no other stays from an export before.
+func (a *archive) webhooks(ctx context.Context, d *depository) error {
+	if err := os.RemoveAll(filepath.Join(a.path, "webhooks")); err != nil {
+		return err
 	}
 	hooks, err := d.store.Webhooks.Webhooks(ctx, notary.ID{})
 	if err != nil {
 		return err
 	}
 	for _, w := range hooks {
-		if err := put("webhooks", w.ID.String(), w); err != nil {
+		if err := a.put("webhooks", w.ID.String(), w); err != nil {
 			return err
 		}
 	}

@@ -51,9 +51,10 @@ func importCommand() *cobra.Command {
 		Short: "Fill the engines that the settings name from an archive",
 		Long: `Make a depository of an archive that munimentd export wrote, on the engines that the
 settings in DIR/munimentd.yaml name, whichever it came from: same entries, same root, so
-every receipt stays good, and every Idempotency-Key stands for what it stood for. The
-archive is checked whole before anything is written. An import that is interrupted goes on
-when it is run again.
+every receipt stays good, and every Idempotency-Key stands for what it stood for, but for
+those of deposits that were erased before they were first exported. The archive is checked
+whole before anything is written. An import that is interrupted goes on when it is run
+again.
 
 A log must go on in one house alone. An archive of export --final comes from a log that
 was ended there, and can be imported once: the archive is marked. Any other is a copy of a
