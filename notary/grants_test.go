@@ -468,7 +468,7 @@ func TestRebuildGrants(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	c.ledger = into
-	c.n = c.depository.open()
+	c.n = c.open()
 	defer closeNotary(t, c.n)
 	c.reads("rebuilt", c.court, c.second, nil)
 	c.reads("rebuilt, revoked", c.court, c.other, notary.ErrNotFound)

@@ -125,7 +125,7 @@ func (p Principal) LooksAt() ID {
 // there what Notary.admits lets it.
 func (p Principal) reads() (ID, error) {
 	at := p.LooksAt()
-	allowed := false
+	var allowed bool
 	switch p.Role {
 	case Depositor, Compliance:
 		allowed = at == p.Tenant.ID

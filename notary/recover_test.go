@@ -487,7 +487,7 @@ func TestRebuildWithoutGeneration(t *testing.T) {
 		into := notarytest.NewLedger(nil)
 		recovery := d.recovery(into)
 		k.set(d.tenant.ID, before)
-		recovery.Config.TenantKey = k.get
+		recovery.TenantKey = k.get
 		r, err := notary.PlanRebuild(t.Context(), recovery)
 		if err == nil {
 			err = r.Run(t.Context())

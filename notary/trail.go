@@ -27,8 +27,6 @@ import (
 // A Day is a day of UTC, counted from 1970-01-01.
 type Day int32
 
-const dayLength = 24 * time.Hour
-
 // DayOf returns the day of a moment.
 func DayOf(t time.Time) Day { return Day((t.Unix() - t.Unix()%86400) / 86400) }
 

@@ -58,7 +58,8 @@ func (q Quotas) Of(tenant ID) Quota {
 	return q.Quota
 }
 
-// QuotaError: the tenant has used up what it may deposit in the month. Nothing was kept.
+// A QuotaError says that the tenant has used up what it may deposit in the month. Nothing was
+// kept.
 type QuotaError struct {
 	Quota Quota
 	Used  Usage

@@ -103,7 +103,7 @@ func TestQuota(t *testing.T) {
 	closeNotary(t, n)
 
 	mu.Lock()
-	shift = month.Ends().Sub(time.Now()) + time.Second
+	shift = time.Until(month.Ends()) + time.Second
 	mu.Unlock()
 	c = d.config()
 	c.AcceptClock = true

@@ -197,7 +197,7 @@ func trailQuery(params api.ListTrailParams, query url.Values) (q notary.TrailQue
 
 func trailPlace(cursor string) (at notary.TrailPlace, err error) {
 	var rest string
-	n, err := fmt.Sscanf(cursor, "%d.%d.%d%s", &at.Day, &at.Page, &at.Event, &rest)
+	n, _ := fmt.Sscanf(cursor, "%d.%d.%d%s", &at.Day, &at.Page, &at.Event, &rest) // which ends before rest
 	if n != 3 || fmt.Sprintf("%d.%d.%d", at.Day, at.Page, at.Event) != cursor || at.Day < 0 || at.Event < 0 {
 		return at, strconv.ErrSyntax
 	}

@@ -67,13 +67,14 @@ func (n *connection) caseMeant(ctx context.Context, server *client.Client, args 
 	if err != nil {
 		return "", err
 	}
-	for _, g := range grants {
-		if g.Contract != "" {
-			return g.Contract, nil
-		}
+	if len(grants) == 0 {
+		return "", sayNoLink.err()
+	}
+	g := grants[0] // a link is of one
+	if g.Contract == "" {
 		return "", sayLinkOfDeposit.err(g.Deposit, g.Deposit)
 	}
-	return "", sayNoLink.err()
+	return g.Contract, nil
 }
 
 // readCase fetches a case, and finds where its chain is broken.

@@ -97,8 +97,10 @@ func TestTLS(t *testing.T) {
 		text, err := as("").get("/metrics")
 		return err == nil && strings.Contains(string(text), `muniment_canary_deposits_total{result="success"} `) && !strings.Contains(string(text), `muniment_canary_deposits_total{result="success"} 0`)
 	})
-	if resp, err := http.Get("http" + strings.TrimPrefix(url, "https") + "/healthz"); err == nil && resp.StatusCode == http.StatusOK {
-		t.Error("it answers without TLS")
+	if resp, err := http.Get("http" + strings.TrimPrefix(url, "https") + "/healthz"); err == nil {
+		if resp.Body.Close(); resp.StatusCode == http.StatusOK {
+			t.Error("it answers without TLS")
+		}
 	}
 
 	tool := filepath.Join(t.TempDir(), "muniment")

@@ -185,7 +185,7 @@ func NewApprovers(quorum int, keys ...proofs.VerifierKey) (Approvers, error) {
 	slices.SortFunc(a.Keys, func(a, b proofs.VerifierKey) int { return strings.Compare(a.Name, b.Name) })
 	for i, k := range a.Keys {
 		if k.Type != proofs.TypeEd25519 || !word(k.Name) {
-			return a, fmt.Errorf("the approver %q: a key is an Ed25519 vkey, and its name 1 to 64 of a-z, 0-9, - and .", k.Name)
+			return a, fmt.Errorf("the approver %q: a key is an Ed25519 vkey, and its name 1 to 64 of a-z, 0-9, dot and hyphen", k.Name)
 		}
 		for _, o := range a.Keys[:i] {
 			if o.Name == k.Name || o.Key == k.Key {

@@ -61,7 +61,7 @@ func (s *keySet) VerifySignature(ctx context.Context, text string) ([]byte, erro
 	if algorithm == "" || string(algorithm) != t.header.Algorithm {
 		return nil, errors.New("the algorithm is not the key's")
 	}
-	signed, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{algorithm})
+	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{algorithm})
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func isToken(text string) bool {
 	}
 	for part := range strings.SplitSeq(text, ".") {
 		if part == "" || strings.ContainsFunc(part, func(r rune) bool {
-			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 		}) {
 			return false
 		}
@@ -140,7 +140,7 @@ func members(part string) (map[string]json.RawMessage, error) {
 	if _, err := d.Token(); err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // the end is io.EOF itself
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than an object")
 	}
 	return all, nil
