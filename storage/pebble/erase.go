@@ -15,12 +15,11 @@ import (
 )
 
 // Erase implements notary.Ledger. What is destroyed is in no table and no write-ahead log
-// on return but in two places, which give it up by themselves: files of tables that were
-// replaced, until Pebble deletes them, within seconds; and tables that a reader who came
-// before still needs.
+// on return but in files of tables that were replaced, until Pebble deletes them, within
+// seconds.
 //
-// Commits wait meanwhile: for a flush, and for the tables of that index to be written anew.
-// It waits for a snapshot that is being made.
+// Commits wait meanwhile: for readers who came before, for a flush, and for the tables of that
+// index to be written anew. It waits for a snapshot that is being made.
 func (l *Ledger) Erase(ctx context.Context, e notary.Erasure) error {
 	// Before the lock of the head: a snapshot may take a while, and commits go on beside it.
 	l.snapshots.Lock()
@@ -73,6 +72,9 @@ func (l *Ledger) owned(ctx context.Context, e notary.Erasure) (notary.Row, error
 // for what comes after it; and no note is published meanwhile, so that Pebble begins no
 // log, in the file of an old one, which is then overwritten.
 func (l *Ledger) wipe(ctx context.Context, keys [][]byte) error {
+	if err := l.outlast(ctx); err != nil {
+		return fmt.Errorf("erasing: %w", err)
+	}
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
 	if err := l.db.Flush(); err != nil {
@@ -101,6 +103,9 @@ func (l *Ledger) wipe(ctx context.Context, keys [][]byte) error {
 func (l *Ledger) Scour(ctx context.Context) error {
 	l.snapshots.Lock()
 	defer l.snapshots.Unlock()
+	if err := l.outlast(ctx); err != nil {
+		return err
+	}
 	err := l.guarded(func() error {
 		if err := l.db.Flush(); err != nil {
 			return damage(err)

@@ -62,7 +62,9 @@ type Ledger struct {
 	snapshots  sync.Mutex // held by a Snapshot, and by an erasure before the head is locked
 
 	// mu guards what follows. It is never held across a call into Pebble.
-	mu        sync.Mutex
+	mu sync.Mutex
+	// former are the views before it that somebody still reads; under mu, as view is.
+	former    map[*view]struct{}
 	view      *view
 	readers   sync.WaitGroup // calls that hold a view
 	published published

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -42,6 +43,12 @@ func (l *Ledger) retire(next *view) {
 	l.mu.Lock()
 	old := l.view
 	l.view = next
+	if old != nil {
+		if l.former == nil {
+			l.former = map[*view]struct{}{}
+		}
+		l.former[old] = struct{}{} // until its last reader has ended
+	}
 	l.mu.Unlock()
 	if old != nil {
 		l.drop(old)
@@ -56,7 +63,33 @@ func (l *Ledger) drop(v *view) {
 	if last {
 		// Its only error is to have been closed before, which would be a panic.
 		_ = v.snapshot.Close()
+		l.mu.Lock()
+		delete(l.former, v)
+		l.mu.Unlock()
 	}
+}
+
+// outlast waits until every reader has ended who sees the store as it was before the current
+// view: what a compaction finds that one of them may still need, it keeps, and nothing says
+// when the next one comes.
+func (l *Ledger) outlast(ctx context.Context) error {
+	l.mu.Lock()
+	wanted := maps.Clone(l.former)
+	l.mu.Unlock()
+	for len(wanted) > 0 {
+		l.mu.Lock()
+		maps.DeleteFunc(wanted, func(v *view, _ struct{}) bool { _, reads := l.former[v]; return !reads })
+		l.mu.Unlock()
+		if len(wanted) == 0 {
+			break
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // begin returns the current view, to be given back by end.

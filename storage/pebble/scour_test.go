@@ -102,3 +102,59 @@ func TestScoured(t *testing.T) {
 		}
 	}
 }
+
+// TestOldReaders: somebody still reads the store as it was before a key was replaced, or
+// destroyed. Neither call says that it is done before that reader has ended, and then no file
+// holds what it saw.
+func TestOldReaders(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, Config{Dir: filepath.Join(dir, "ledger")})
+	log, tenant := storagetest.NewLog(), notary.ID{1}
+	b := log.Batch(storagetest.Spec{Tenant: tenant}, storagetest.Spec{Tenant: tenant})
+	for i := range b.Rows {
+		b.Rows[i].Secrets = make([]byte, 64)
+		rand.Read(b.Rows[i].Secrets)
+	}
+	if err := l.Append(t.Context(), notary.Lookups{}, func(notary.State) (*notary.Batch, error) { return b, nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i, destroy := range []func() error{
+		func() error {
+			_, err := l.Reseal(t.Context(), tenant, []notary.Resealed{{Index: 0, Old: b.Rows[0].Secrets, New: []byte("fresh")}})
+			if err == nil {
+				err = l.Scour(t.Context())
+			}
+			return err
+		},
+		func() error { return l.Erase(t.Context(), notary.Erasure{Tenant: tenant, Index: 1}) },
+	} {
+		reader, err := l.begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- destroy() }()
+		select {
+		case err := <-done:
+			t.Errorf("%d: it did not wait: %v", i, err)
+			done <- err
+		case <-time.After(300 * time.Millisecond):
+		}
+		l.end(reader)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		var left string
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			if left = holding(t, dir, b.Rows[i].Secrets[:16]); left == "" {
+				break
+			}
+		}
+		if left != "" {
+			t.Errorf("%d: %s", i, left)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -23,6 +23,9 @@ import (
 // every other error, leaves the ledger as it was, and perhaps a part of dir. One
 // snapshot is made at a time.
 func (l *Ledger) Snapshot(ctx context.Context, dir string) error {
+	// Before it reads: an erasure holds this, and waits for who reads.
+	l.snapshots.Lock()
+	defer l.snapshots.Unlock()
 	v, err := l.begin(ctx)
 	if err != nil {
 		return err
@@ -35,8 +38,6 @@ func (l *Ledger) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	dir = filepath.Clean(dir) // as Pebble will name it
-	l.snapshots.Lock()
-	defer l.snapshots.Unlock()
 	_ = l.setAside(dir) // nothing has failed there yet
 	err = l.guarded(func() error { return l.db.Checkpoint(dir, engine.WithFlushedWAL()) })
 	if err = errors.Join(err, l.setAside("")); err != nil {
