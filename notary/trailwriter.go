@@ -145,8 +145,12 @@ func (n *Notary) writeEvents(ctx context.Context, batch []*noting) {
 	if len(batch) == 0 {
 		return
 	}
-	for first := true; ; first = false {
+	for tries := 1; ; tries++ {
 		err := n.writeTrail(ctx, batch)
+		if err != nil && tries == 1 && ctx.Err() == nil {
+			n.pause(ctx) // what fails once passes, as a rule
+			continue
+		}
 		n.trailer.failing.Store(err != nil)
 		if err == nil {
 			n.trailer.written.Add(uint64(len(batch)))
@@ -163,7 +167,7 @@ func (n *Notary) writeEvents(ctx context.Context, batch []*noting) {
 			n.config.Logger.Error("events of the trail are lost: the process stops, and the ledger does not take them", "events", len(batch), "error", err)
 			return
 		}
-		if first {
+		if tries <= 2 {
 			n.config.Logger.Error("the trail cannot be written; nothing private is given out until it can", "error", err)
 		}
 		n.pause(ctx)
