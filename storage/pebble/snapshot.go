@@ -38,7 +38,7 @@ func (l *Ledger) Snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	dir = filepath.Clean(dir) // as Pebble will name it
-	_ = l.setAside(dir) // nothing has failed there yet
+	_ = l.setAside(dir)       // nothing has failed there yet
 	err = l.guarded(func() error { return l.db.Checkpoint(dir, engine.WithFlushedWAL()) })
 	if err = errors.Join(err, l.setAside("")); err != nil {
 		return fmt.Errorf("snapshot of the ledger: %w", err)
