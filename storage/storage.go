@@ -63,6 +63,7 @@ func (a AnchorConfig) String() string {
 type Store struct {
 	Ledger   notary.Ledger
 	Accounts notary.Accounts
+	Sessions notary.Sessions
 	Webhooks notary.Webhooks
 	Keys     notary.Keys
 	Trail    notary.Trail
@@ -278,7 +279,7 @@ func (s *Store) openLedger(ctx context.Context, c Config) error {
 			return err
 		}
 		s.close = append(s.close, ledger.Close)
-		s.Ledger, s.Accounts, s.Webhooks, s.Keys, s.Trail, s.Peers, s.SingleCopy = ledger, ledger, ledger, ledger, ledger, ledger, ledger.SingleCopy
+		s.Ledger, s.Accounts, s.Sessions, s.Webhooks, s.Keys, s.Trail, s.Peers, s.SingleCopy = ledger, ledger, ledger, ledger, ledger, ledger, ledger, ledger.SingleCopy
 		return nil
 	}
 	ledger, err := pebble.Open(ctx, pebble.Config{
@@ -288,7 +289,7 @@ func (s *Store) openLedger(ctx context.Context, c Config) error {
 		return err
 	}
 	s.close = append(s.close, ledger.Close)
-	s.Ledger, s.Accounts, s.Webhooks, s.Keys, s.Trail, s.Room, s.Space = ledger, ledger, ledger, ledger, ledger, ledger.Room, ledger.Space
+	s.Ledger, s.Accounts, s.Sessions, s.Webhooks, s.Keys, s.Trail, s.Room, s.Space = ledger, ledger, ledger, ledger, ledger, ledger, ledger.Room, ledger.Space
 	s.snapshot = ledger.Snapshot
 	// The links of a backup that died keep the room of tables that are long gone.
 	return s.DropSnapshot()

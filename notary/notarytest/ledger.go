@@ -56,6 +56,7 @@ type LedgerState struct {
 	Renewals      []notary.Renewal // ascending by number
 	Tenants       map[notary.ID]notary.Tenant
 	APIKeys       map[[32]byte]notary.APIKey
+	Sessions      map[[32]byte]notary.Session
 	Webhooks      map[notary.ID]notary.Webhook
 	KeyStates     map[notary.ID]notary.KeyState
 	Attendants    map[notary.ID]Attended
@@ -79,6 +80,7 @@ type MonthOfTenant struct {
 var ledgerCalls = []string{
 	"Now", "Append", "Commit", "Committed", "Head", "Hashes", "Entries", "Row", "Rows", "Deposit", "Operation", "Case", "Usage", "Deposits",
 	"Erase", "Publish", "Published", "Stamp", "Stamps", "Renew", "Renewals", "Renewed", "CreateTenant", "Tenant", "Tenants", "CreateAPIKey", "ConfirmAPIKey", "DeleteAPIKey", "APIKey", "APIKeys",
+	"BeginSession", "Session", "SeeSession", "EndSession", "SweepSessions",
 	"CreateWebhook", "Webhooks", "SaveWebhook", "DeleteWebhook",
 	"KeyStates", "SaveKeyState", "Reseal", "ResealWebhook", "Scour", "Attend", "Attending", "Leave",
 	"WriteTrail", "TrailHead", "TrailPages", "TrailDays",
@@ -112,6 +114,7 @@ func (s LedgerState) clone() LedgerState {
 	c.Stamps, c.Renewals = cloneStamps(s.Stamps), cloneRenewals(s.Renewals)
 	c.Tenants = cloneMap(s.Tenants)
 	c.APIKeys = cloneMap(s.APIKeys)
+	c.Sessions = cloneMap(s.Sessions)
 	c.KeyStates, c.Attendants = cloneMap(s.KeyStates), cloneMap(s.Attendants)
 	c.Trail = s.Trail.clone()
 	c.Webhooks = cloneMap(s.Webhooks)

@@ -90,6 +90,7 @@ const (
 	tableTrail      = 'l'
 	tableTrailOf    = 'j'
 	tableTrailDays  = 'd'
+	tableSessions   = 'v'
 )
 
 // schemaVersion is raised by a change that an older program would misread. A

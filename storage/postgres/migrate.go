@@ -19,7 +19,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is that of the newest migration.
-const schemaVersion = 11
+const schemaVersion = 12
 
 // Migrate lays out the schema, or brings an older one up to date. Its login must be
 // allowed to create the schema, and the roles where they are missing. Several may run at

@@ -27,7 +27,7 @@ var (
 		"stamps": "SELECT INSERT", "renewals": "SELECT INSERT",
 		"deposits": "SELECT INSERT", "secrets": "SELECT INSERT", "deposit_id": "SELECT INSERT", "idempotency": "SELECT INSERT",
 		"terms": "SELECT INSERT", "cases": "SELECT INSERT UPDATE", "usages": "SELECT INSERT UPDATE",
-		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT DELETE",
+		"tenants": "SELECT INSERT", "api_keys": "SELECT INSERT DELETE", "sessions": "SELECT INSERT DELETE",
 		"key_states": "SELECT INSERT UPDATE", "attendants": "SELECT INSERT UPDATE DELETE",
 		"lease": "SELECT UPDATE", "anchor": "SELECT INSERT UPDATE", "webhooks": "SELECT INSERT UPDATE DELETE",
 		"trail": "SELECT INSERT", "trail_days": "SELECT INSERT", "trail_head": "SELECT UPDATE",

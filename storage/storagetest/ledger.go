@@ -27,6 +27,7 @@ import (
 type LedgerDriver interface {
 	notary.Ledger
 	notary.Accounts
+	notary.Sessions
 	notary.Webhooks
 	notary.Keys
 	notary.Trail
@@ -78,6 +79,7 @@ func Ledger(t *testing.T, open func(t *testing.T) Harness) {
 		{"Cancelled", testCancelled},
 		{"Readers", testReaders},
 		{"Accounts", testAccounts},
+		{"Sessions", testSessions},
 		{"Webhooks", testWebhooks},
 		{"Keys", testKeys},
 		{"Trail", testTrail},
