@@ -45,7 +45,11 @@ func isKey(text string) bool {
 // byKey asks the accounts for a key and its tenant, and returns until when it is good; zero:
 // it does not end.
 func (a *Authenticator) byKey(ctx context.Context, text string) (notary.Principal, time.Time, error) {
-	key, err := a.accounts.APIKey(ctx, Hash(text))
+	return a.byHash(ctx, Hash(text))
+}
+
+func (a *Authenticator) byHash(ctx context.Context, hash [32]byte) (notary.Principal, time.Time, error) {
+	key, err := a.accounts.APIKey(ctx, hash)
 	if errors.Is(err, notary.ErrNotFound) {
 		return notary.Principal{}, time.Time{}, ErrUnauthenticated
 	}

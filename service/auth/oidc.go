@@ -39,6 +39,10 @@ type Issuer struct {
 
 	MaxAge time.Duration  // the longest that a token may still be valid
 	Roots  *x509.CertPool // of the issuer's certificate; nil: the system's
+
+	// ClientID is what the issuer knows the console by; empty: people do not sign in there.
+	ClientID, ClientSecret string
+	Name                   string // what the sign-in calls it; empty: the host of URL
 }
 
 // CheckURL refuses what is no address of an issuer: https, or http on this machine alone.
@@ -58,7 +62,9 @@ func CheckURL(text string) error {
 type issuer struct {
 	Issuer
 	keys     *keySet
-	verifier *oidc.IDTokenVerifier
+	verifier *oidc.IDTokenVerifier // of what comes with requests
+	people   *oidc.IDTokenVerifier // of what comes when somebody signs in
+	found    discovery
 }
 
 func newIssuer(i Issuer) *issuer {
@@ -72,12 +78,15 @@ func newIssuer(i Issuer) *issuer {
 		// Where it leads nobody has looked at: keys might come over a plain line.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("the issuer sends elsewhere") },
 	}}
-	return &issuer{i, keys, oidc.NewVerifier(i.URL, keys, &oidc.Config{
-		ClientID: i.Audience,
-		// The algorithm is the key's: what the header says is held against it.
-		SupportedSigningAlgs: []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA},
-		Now:                  func() time.Time { return time.Now().Add(-skew) },
-	})}
+	verifierOf := func(audience string) *oidc.IDTokenVerifier {
+		return oidc.NewVerifier(i.URL, keys, &oidc.Config{
+			ClientID: audience,
+			// The algorithm is the key's: what the header says is held against it.
+			SupportedSigningAlgs: []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA},
+			Now:                  func() time.Time { return time.Now().Add(-skew) },
+		})
+	}
+	return &issuer{Issuer: i, keys: keys, verifier: verifierOf(i.Audience), people: verifierOf(i.ClientID)}
 }
 
 // Discover asks an issuer for its keys, and returns how many it has that are believed.
@@ -86,18 +95,27 @@ func Discover(ctx context.Context, i Issuer) (int, error) {
 	return len(keys), err
 }
 
-// judge checks a token that names this issuer, and says whose it is and when it ends.
+// judge checks a token that came with a request and names this issuer, and says whose it is
+// and when it ends.
 func (i *issuer) judge(ctx context.Context, accounts notary.Accounts, t *token) (notary.Principal, time.Time, error) {
+	p, ends, err := i.judgeBy(ctx, i.verifier, accounts, t)
+	if err == nil && time.Until(ends) > i.MaxAge+2*skew {
+		return notary.Principal{}, time.Time{}, ErrUnauthenticated
+	}
+	return p, ends, err
+}
+
+func (i *issuer) judgeBy(ctx context.Context, verifier *oidc.IDTokenVerifier, accounts notary.Accounts, t *token) (notary.Principal, time.Time, error) {
 	// Asked for here first, since what verifies below does not tell why it did not.
 	if _, err := i.keys.find(ctx, t.header.KeyID); errors.Is(err, notary.ErrUnavailable) {
 		return notary.Principal{}, time.Time{}, err
 	}
-	verified, err := i.verifier.Verify(ctx, t.text)
+	verified, err := verifier.Verify(ctx, t.text)
 	if err != nil {
 		return notary.Principal{}, time.Time{}, ErrUnauthenticated
 	}
 	now, ends := time.Now(), verified.Expiry
-	if ends.Sub(now) > i.MaxAge+skew || verified.IssuedAt.After(now.Add(skew)) || early(t, now) {
+	if verified.IssuedAt.After(now.Add(skew)) || early(t, now) {
 		return notary.Principal{}, time.Time{}, ErrUnauthenticated
 	}
 	id, ok := i.tenantOf(t)

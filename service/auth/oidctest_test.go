@@ -29,6 +29,9 @@ type provider struct {
 	name  string // what discovery says; empty: its URL
 	away  bool
 	asked atomic.Int64 // for keys
+
+	more  string       // more members of discovery
+	token http.Handler // where codes are redeemed
 }
 
 func newProvider(t *testing.T) *provider {
@@ -46,10 +49,12 @@ func newProvider(t *testing.T) *provider {
 			if name == "" {
 				name = p.URL
 			}
-			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"authorization_endpoint":"x","token_endpoint":"x"}`, name, p.URL+"/keys")
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"authorization_endpoint":%q,"token_endpoint":%q%s}`, name, p.URL+"/keys", p.URL+"/authorize", p.URL+"/token", p.more)
 		case r.URL.Path == "/keys":
 			p.asked.Add(1)
 			_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: p.keys})
+		case r.URL.Path == "/token" && p.token != nil:
+			p.token.ServeHTTP(w, r)
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}

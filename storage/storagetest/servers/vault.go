@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"strings"
 	"time"
@@ -166,6 +167,48 @@ func (v *Vault) IDToken(person, audience string) (string, error) {
 	}
 	err := v.ask(person, http.MethodGet, "identity/oidc/token/"+audience, nil, &made)
 	return made.Data.Token, err
+}
+
+// Provider makes the server one at which people sign in to a client, by the authorization code
+// flow, and returns its URL, and the client's id and secret. Its issuer must have been made.
+func (v *Vault) Provider(audience, redirect string) (issuer, id, secret string, err error) {
+	for _, step := range []struct {
+		path string
+		body map[string]any
+	}{
+		{"identity/oidc/scope/profile", map[string]any{"template": `{"role": {{identity.entity.metadata.role}}, "name": {{identity.entity.name}}}`}},
+		{"identity/oidc/client/console", map[string]any{"key": audience, "redirect_uris": []string{redirect}, "assignments": []string{"allow_all"}, "id_token_ttl": "10m", "access_token_ttl": "10m"}},
+		{"identity/oidc/provider/people", map[string]any{"allowed_client_ids": []string{"*"}, "scopes_supported": []string{"profile"}, "issuer": v.URL}},
+		{"sys/policies/acl/people", map[string]any{"policy": "path \"identity/oidc/*\" { capabilities = [\"read\"] }"}},
+	} {
+		if err == nil {
+			err = v.Ask(http.MethodPost, step.path, step.body, nil)
+		}
+	}
+	var client struct {
+		Data struct {
+			ID     string `json:"client_id"`
+			Secret string `json:"client_secret"`
+		} `json:"data"`
+	}
+	if err == nil {
+		err = v.Ask(http.MethodGet, "identity/oidc/client/console", nil, &client)
+	}
+	return v.URL + "/v1/identity/oidc/provider/people", client.Data.ID, client.Data.Secret, err
+}
+
+// SignIn does what a person does at the provider whom a client has sent there, and returns what the browser
+// brings back to the client.
+func (v *Vault) SignIn(person, location string) (url.Values, error) {
+	u, err := url.Parse(location)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Code, State string }
+	if err := v.ask(person, http.MethodGet, "identity/oidc/provider/people/authorize?"+u.RawQuery, nil, &answer); err != nil {
+		return nil, err
+	}
+	return url.Values{"code": {answer.Code}, "state": {answer.State}}, nil
 }
 
 // Kill ends the server as a crash would, and waits for its end.
