@@ -124,7 +124,7 @@ func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 	}
 	for _, claims := range b.Lines {
 		if CheckClaims(claims, false) != nil {
-			return TenantKey{}, BadBatch(who.Tenant, b.Lines, nil)
+			return TenantKey{}, BadBatch(who, b.Lines, nil)
 		}
 	}
 	tk, err := n.config.TenantKey(who.Tenant.ID)
@@ -134,14 +134,14 @@ func (n *Notary) admitBatch(who Principal, b DigestBatch) (TenantKey, error) {
 	return tk, nil
 }
 
-// BadBatch names every line that a tenant cannot deposit, for whatever reason. failed
+// BadBatch names every line that a caller cannot deposit, for whatever reason. failed
 // holds those, by their place from 0, of which something is wrong already.
-func BadBatch(tenant Tenant, lines []proofs.Record, failed map[int]*InvalidError) error {
+func BadBatch(who Principal, lines []proofs.Record, failed map[int]*InvalidError) error {
 	var bad BatchError
 	for i, claims := range lines {
 		err := error(failed[i])
 		if failed[i] == nil {
-			err = CheckDigest(tenant, claims)
+			err = CheckDigest(who, claims)
 		}
 		if err := bad.add(i+1, err); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (n *Notary) takeBatch(ctx context.Context, who Principal, tk TenantKey, ter
 			}
 			continue
 		}
-		in, err := newIntake(who.Tenant, tk, terms, key, claims, received)
+		in, err := newIntake(who, tk, terms, key, claims, received)
 		if err != nil {
 			return nil, err
 		}

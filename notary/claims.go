@@ -33,13 +33,13 @@ func CheckClaims(claims proofs.Record, original bool) error {
 	return checkSigner(claims)
 }
 
-// CheckDigest refuses, with an InvalidError, what a tenant cannot deposit as a line
+// CheckDigest refuses, with an InvalidError, what a caller cannot deposit as a line
 // of a batch: claims that CheckClaims refuses, or a record that would not fit.
-func CheckDigest(tenant Tenant, claims proofs.Record) error {
+func CheckDigest(who Principal, claims proofs.Record) error {
 	if err := CheckClaims(claims, false); err != nil {
 		return err
 	}
-	record, err := (&intake{tenant: tenant, claims: claims}).record(ID{}, false, false)
+	record, err := (&intake{tenant: who.Tenant, depositor: who.depositor(), claims: claims}).record(ID{}, false, false)
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,14 @@ func (n *Notary) Deposit(ctx context.Context, who Principal, d Deposit) (proofs.
 		}
 	}
 	row, err := n.take(ctx, in)
+	if errors.As(err, new(*InvalidError)) {
+		// What is ours in a record may have grown since, and a retry is answered all the same.
+		if op, unknown := n.config.Ledger.Operation(ctx, who.Tenant.ID, in.key); unknown == nil {
+			if r, again := n.replay(ctx, who, d, in, op); !errors.Is(again, ErrKeyReused) {
+				return r, again
+			}
+		}
+	}
 	if err != nil {
 		return proofs.Receipt{}, err
 	}

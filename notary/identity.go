@@ -5,7 +5,12 @@ import (
 	"encoding/hex"
 	"io"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/muniment/muniment/proofs"
 )
 
 // An ID is a UUID in its 16 bytes. New ones are UUIDv7 (RFC 9562 §5.7).
@@ -102,6 +107,9 @@ type Principal struct {
 	// 16 hex digits of the hash of an API key, "link:" and the id of a grant. It tells two
 	// callers apart, and gives no secret away.
 	Caller string
+	// Name is what its credential calls it, and what stands in the records of its deposits;
+	// empty: nothing, and Caller stands there. See CallerName.
+	Name string
 	// At is the tenant whose deposits the call is about; zero: its own.
 	At ID
 	// Supervises are the tenants whose deposits an auditor reads.
@@ -110,6 +118,27 @@ type Principal struct {
 	// nothing else; zero: it came by itself.
 	Grant ID
 }
+
+// maxCallerName bounds what a caller is called, in characters.
+const maxCallerName = 200
+
+// CallerName returns the first of the names that a record can call a caller by: valid text of
+// at most 200 characters, all of which can be seen. None is cut or altered to make it fit:
+// what is wrong is passed over, and without any that is right it is empty.
+func CallerName(names ...string) string {
+	for _, name := range names {
+		_, err := proofs.Text(name)
+		// The character for what could not be read stands in a name that was damaged before.
+		hidden := strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsGraphic(c) || c == utf8.RuneError })
+		if err == nil && name != "" && !hidden && utf8.RuneCountInString(name) <= maxCallerName {
+			return name
+		}
+	}
+	return ""
+}
+
+// depositor is what the records of its deposits call it.
+func (p Principal) depositor() string { return CallerName(p.Name, p.Caller) }
 
 // LooksAt is the tenant whose deposits the call is about, whether or not they are its to read.
 func (p Principal) LooksAt() ID {

@@ -23,6 +23,7 @@ const caseRoom = 256
 // intake is one deposit on its way in.
 type intake struct {
 	tenant    Tenant
+	depositor string // what stands in the record for the caller; empty: nothing
 	tenantKey TenantKey
 	terms     termer
 	key       Term
@@ -58,7 +59,7 @@ func (n *Notary) admit(who Principal, d Deposit) (*intake, error) {
 		return nil, n.unavailable(err)
 	}
 	terms := tk.termer()
-	in, err := newIntake(who.Tenant, tk, terms, terms.term(termKey, d.Key), d.Claims, n.clock.now())
+	in, err := newIntake(who, tk, terms, terms.term(termKey, d.Key), d.Claims, n.clock.now())
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +82,8 @@ func checkKey(key string) error {
 }
 
 // newIntake begins a deposit with claims that CheckClaims has passed.
-func newIntake(tenant Tenant, tk TenantKey, terms termer, key Term, claims proofs.Record, received time.Time) (*intake, error) {
-	in := &intake{tenant: tenant, tenantKey: tk, terms: terms, key: key, claims: claims, received: received}
+func newIntake(who Principal, tk TenantKey, terms termer, key Term, claims proofs.Record, received time.Time) (*intake, error) {
+	in := &intake{tenant: who.Tenant, depositor: who.depositor(), tenantKey: tk, terms: terms, key: key, claims: claims, received: received}
 	if claimed, ok := in.text("content.sha256"); ok {
 		if _, err := hex.Decode(in.digest[:], []byte(claimed)); err != nil {
 			return nil, invalid("content.sha256", "%v", err)
@@ -292,6 +293,9 @@ func (in *intake) record(id ID, held, brief bool) (proofs.Record, error) {
 		text("tenant.verified", in.tenant.Verified)
 		text("tenant.verified.by", in.tenant.VerifiedBy)
 	}
+	if in.depositor != "" {
+		text("depositor.name", in.depositor)
+	}
 	members = append(members, in.signatureMembers()...)
 	found, e := in.signatures.members(brief)
 	members, err = append(members, found...), errors.Join(err, e)
@@ -332,6 +336,8 @@ func (t termer) terms(record proofs.Record) (terms []Term, contract *Term) {
 		case m.Name == "contract.number":
 			number := t.term(termContract, text)
 			terms, contract = append(terms, number), &number
+		case m.Name == "depositor.name":
+			terms = append(terms, t.term(termDepositor, text))
 		case m.Name == "notice.deposit":
 			terms = append(terms, t.term(termNotice, text))
 		case m.Name == "approval.list":

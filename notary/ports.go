@@ -136,12 +136,14 @@ type State struct {
 
 // Query selects deposits of one tenant in ascending order of index.
 type Query struct {
-	Tenant ID
-	Term   *Term     // nil: every deposit of the tenant
-	From   uint64    // the first index that may be returned
-	Since  time.Time // entry time at or after it; zero: no bound
-	Until  time.Time // entry time before it; zero: no bound
-	Limit  int       // 1 to 1,000
+	Tenant   ID
+	Term     *Term     // nil: every deposit of the tenant
+	From     uint64    // the first index that may be returned
+	Below    uint64    // every index that is returned is below it; 0: no bound
+	Backward bool      // in descending order of index
+	Since    time.Time // entry time at or after it; zero: no bound
+	Until    time.Time // entry time before it; zero: no bound
+	Limit    int       // 1 to 1,000
 }
 
 // Erasure is what a ledger is to destroy of one row.

@@ -11,19 +11,21 @@ import (
 // MaxFound bounds what one search returns.
 const MaxFound = 1000
 
-// Search selects a principal's deposits. At most one of Contract, SHA256, SM3 and Label
-// may be set.
+// Search selects a principal's deposits. At most one of Contract, SHA256, SM3, Depositor
+// and Label may be set.
 type Search struct {
-	Contract string    // contract number, byte for byte
-	SHA256   string    // of the document, lower-case hex
-	SM3      string    // likewise; of deposits whose record has it
-	Label    string    // name of a label, without "label."
-	Value    string    // of that label
-	Since    time.Time // entry time at or after it; zero: no bound
-	Until    time.Time // entry time before it; zero: no bound
-	Due      time.Time // the term of retention ended before it; zero: no bound
-	From     uint64    // the first index that may be returned: the cursor
-	Limit    int       // 1 to MaxFound
+	Contract  string    // contract number, byte for byte
+	SHA256    string    // of the document, lower-case hex
+	SM3       string    // likewise; of deposits whose record has it
+	Depositor string    // depositor.name, byte for byte; of deposits whose record has it
+	Label     string    // name of a label, without "label."
+	Value     string    // of that label
+	Since     time.Time // entry time at or after it; zero: no bound
+	Until     time.Time // entry time before it; zero: no bound
+	Due       time.Time // the term of retention ended before it; zero: no bound
+	Backward  bool      // the newest first
+	From      uint64    // the cursor: the first index that may be returned; Backward, the one that all are below
+	Limit     int       // 1 to MaxFound
 }
 
 // Found is one deposit of a search.
@@ -36,8 +38,8 @@ type Found struct {
 }
 
 // Search returns the deposits of the tenant that the principal reads that are published and
-// match, in the order of the log, and the cursor to go on from, 0 at the end. A court must
-// ask for a case, and one that is not open to it is one that has no deposits.
+// match, in the order of the log or backward, and the cursor to go on from, 0 at the end. A
+// court must ask for a case, and one that is not open to it is one that has no deposits.
 func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []Found, next uint64, err error) {
 	tenant, err := who.reads()
 	if err != nil {
@@ -62,14 +64,11 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 	}
 	for looked := 0; looked < maxLooked; {
 		q.Limit = s.Limit - len(found)
-		rows, err := n.config.Ledger.Deposits(ctx, q)
+		rows, v, err := n.publishedRows(ctx, &q)
 		if err != nil {
-			return nil, 0, n.unavailable(err)
+			return nil, 0, err
 		}
-		if len(rows) == 0 {
-			return found, 0, nil
-		}
-		more, open, err := n.openFound(ctx, rows, s.Due)
+		more, open, err := n.openFound(rows, v, s.Due)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -77,12 +76,62 @@ func (n *Notary) Search(ctx context.Context, who Principal, s Search) (found []F
 		if !open || len(rows) < q.Limit {
 			return found, 0, nil
 		}
-		q.From = rows[len(rows)-1].Index + 1
+		q.after(rows[len(rows)-1].Index)
 		if looked += len(rows); len(found) == s.Limit {
 			break
 		}
 	}
-	return found, q.From, nil
+	return found, q.cursor(), nil
+}
+
+// after has a query go on behind an index.
+func (q *Query) after(index uint64) {
+	if q.Backward {
+		q.Below = index // never 0, which is the genesis and no tenant's
+	} else {
+		q.From = index + 1
+	}
+}
+
+// at has a query begin where the one before came to.
+func (q *Query) at(cursor uint64) {
+	if q.Backward {
+		q.Below = cursor
+	} else {
+		q.From = cursor
+	}
+}
+
+func (q *Query) cursor() uint64 {
+	if q.Backward {
+		return q.Below
+	}
+	return q.From
+}
+
+// publishedRows returns the rows that a query selects, and what is published. Backward those
+// that are not published yet are passed over; else they are the last.
+func (n *Notary) publishedRows(ctx context.Context, q *Query) ([]Row, *view, error) {
+	for {
+		rows, err := n.config.Ledger.Deposits(ctx, *q)
+		if err != nil {
+			return nil, nil, n.unavailable(err)
+		}
+		if len(rows) == 0 {
+			return nil, nil, nil
+		}
+		v, err := n.reaching(ctx, max(rows[0].Index, rows[len(rows)-1].Index)+1)
+		if err != nil {
+			return nil, nil, err
+		}
+		if v.size == 0 {
+			return nil, v, nil
+		}
+		if !q.Backward || rows[0].Index < v.size {
+			return rows, v, nil
+		}
+		q.Below = v.size // and it never shrinks
+	}
 }
 
 // maxLooked bounds the rows that one search opens. Notices, and what was erased, are passed
@@ -91,11 +140,7 @@ const maxLooked = 4 * MaxFound
 
 // openFound opens those of a tenant's rows that are deposits to be found. open is whether all
 // of them are published, so that more may follow.
-func (n *Notary) openFound(ctx context.Context, rows []Row, due time.Time) (found []Found, open bool, err error) {
-	v, err := n.reaching(ctx, rows[len(rows)-1].Index+1)
-	if err != nil {
-		return nil, false, err
-	}
+func (n *Notary) openFound(rows []Row, v *view, due time.Time) (found []Found, open bool, err error) {
 	for _, row := range rows {
 		if row.Index >= v.size {
 			return found, false, nil
@@ -120,17 +165,18 @@ func (n *Notary) openFound(ctx context.Context, rows []Row, due time.Time) (foun
 
 // query puts a search into the ledger's words.
 func (n *Notary) query(tenant ID, s Search) (Query, error) {
-	q := Query{Tenant: tenant, From: s.From, Since: s.Since, Until: s.Until, Limit: s.Limit}
+	q := Query{Tenant: tenant, Backward: s.Backward, Since: s.Since, Until: s.Until, Limit: s.Limit}
+	q.at(s.From)
 	tk, err := n.config.TenantKey(tenant)
 	if err != nil {
 		return q, n.unavailable(err)
 	}
-	for what, value := range map[string]string{termContract: s.Contract, termSHA256: s.SHA256, termSM3: s.SM3, termLabel + s.Label: s.Value} {
+	for what, value := range map[string]string{termContract: s.Contract, termSHA256: s.SHA256, termSM3: s.SM3, termDepositor: s.Depositor, termLabel + s.Label: s.Value} {
 		if value == "" {
 			continue
 		}
 		if q.Term != nil {
-			return q, invalid("", "search by contract, by sha256, by sm3 or by one label, not by several")
+			return q, invalid("", "search by contract, by sha256, by sm3, by depositor or by one label, not by several")
 		}
 		t := tk.termer().term(what, value)
 		q.Term = &t

@@ -31,11 +31,12 @@ func (t termer) term(what, value string) Term {
 
 // Families of terms.
 const (
-	termKey      = "idempotency-key"
-	termContract = "contract"
-	termSHA256   = "sha256"
-	termSM3      = "sm3"
-	termLabel    = "label." // followed by the label's name
+	termKey       = "idempotency-key"
+	termContract  = "contract"
+	termSHA256    = "sha256"
+	termSM3       = "sm3"
+	termDepositor = "depositor"
+	termLabel     = "label." // followed by the label's name
 )
 
 // dataKey is the key of one deposit. Everything private of the deposit is sealed

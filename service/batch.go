@@ -64,7 +64,7 @@ func (s *server) batch(r *http.Request, params api.CreateBatchParams, prefer pre
 	if err != nil {
 		return nil, err
 	}
-	lines, err := decodeBatch(b, who.Tenant, held)
+	lines, err := decodeBatch(b, who, held)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (s *server) batch(r *http.Request, params api.CreateBatchParams, prefer pre
 }
 
 // decodeBatch reads the body to its end. Where lines are wrong it names every one.
-func decodeBatch(from io.Reader, tenant notary.Tenant, held *share) ([]proofs.Record, error) {
+func decodeBatch(from io.Reader, who notary.Principal, held *share) ([]proofs.Record, error) {
 	in := &lines{from: bufio.NewReaderSize(from, 4<<10), held: held}
 	var records []proofs.Record
 	failed := map[int]*notary.InvalidError{}
@@ -103,7 +103,7 @@ func decodeBatch(from io.Reader, tenant notary.Tenant, held *share) ([]proofs.Re
 	case len(records) == 0:
 		return nil, refuse(malformedBatch, "There is no line in the body.")
 	case len(failed) > 0:
-		return nil, notary.BadBatch(tenant, records, failed)
+		return nil, notary.BadBatch(who, records, failed)
 	}
 	return records, nil
 }

@@ -213,12 +213,12 @@ func TestBudget(t *testing.T) {
 	held := share{of: &b}
 	must(t, held.take(4<<10))
 	one := share{of: &b}
-	if _, err := decodeBatch(strings.NewReader(batchOf(100)), notary.Tenant{}, &one); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
+	if _, err := decodeBatch(strings.NewReader(batchOf(100)), notary.Principal{}, &one); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
 		t.Errorf("%v", err)
 	}
 	one.release()
 	long := share{of: &b}
-	if _, err := decodeBatch(io.MultiReader(strings.NewReader(strings.Repeat(" ", 20<<10)), neverEnds{}), notary.Tenant{}, &long); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
+	if _, err := decodeBatch(io.MultiReader(strings.NewReader(strings.Repeat(" ", 20<<10)), neverEnds{}), notary.Principal{}, &long); err == nil || !strings.HasPrefix(err.Error(), busy.name) {
 		t.Errorf("%v", err)
 	}
 	long.release()
@@ -227,7 +227,7 @@ func TestBudget(t *testing.T) {
 	}
 	held.release()
 	last := share{of: &b}
-	if got, err := decodeBatch(strings.NewReader(batchOf(20)), notary.Tenant{}, &last); err != nil || len(got) != 20 {
+	if got, err := decodeBatch(strings.NewReader(batchOf(20)), notary.Principal{}, &last); err != nil || len(got) != 20 {
 		t.Errorf("%d %v", len(got), err)
 	}
 }
@@ -276,7 +276,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		held := share{of: &all}
-		if _, err := decodeBatch(strings.NewReader(body), notary.Tenant{}, &held); err != nil {
+		if _, err := decodeBatch(strings.NewReader(body), notary.Principal{}, &held); err != nil {
 			b.Fatal(err)
 		}
 		held.release()
@@ -338,7 +338,7 @@ func FuzzBatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		held := share{of: &all}
 		defer held.release()
-		records, err := decodeBatch(strings.NewReader(body), notary.Tenant{}, &held)
+		records, err := decodeBatch(strings.NewReader(body), notary.Principal{}, &held)
 		lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
 		bad := new(notary.BatchError)
 		if errors.As(err, &bad) {
@@ -346,7 +346,7 @@ func FuzzBatch(f *testing.F) {
 				if l.Line < 1 || l.Line > len(lines) || l.Reason == "" {
 					t.Fatalf("%q: %+v", body, l)
 				}
-				if record, err := parseDigest([]byte(lines[l.Line-1])); err == nil && notary.CheckDigest(notary.Tenant{}, record) == nil {
+				if record, err := parseDigest([]byte(lines[l.Line-1])); err == nil && notary.CheckDigest(notary.Principal{}, record) == nil {
 					t.Fatalf("%q: line %d is right, %+v", body, l.Line, l)
 				}
 			}

@@ -93,11 +93,19 @@ func search(params api.ListDepositsParams, query url.Values) (notary.Search, err
 			return out, badSearch("sm3", "must be 64 lower-case hex digits")
 		}
 	}
+	if p := params.Depositor; p != nil {
+		if out.Depositor = *p; out.Depositor != notary.CallerName(*p) || out.Depositor == "" || len(query["depositor"]) > 1 {
+			return out, badSearch("depositor", "must be what depositor.name in a record can be, once")
+		}
+	}
 	if p := params.Label; p != nil {
 		name, value, _ := strings.Cut(*p, ":")
 		if out.Label, out.Value = name, value; value == "" || name == "" || !proofs.ValidName("label."+name) {
 			return out, badSearch("label", "must be a label's name without label., a colon and its value, as in branch:Shenzhen")
 		}
+	}
+	if out.Backward, err = backward(params.Order, query); err != nil {
+		return out, err
 	}
 	for name, bound := range map[string]struct {
 		text *string
@@ -113,6 +121,17 @@ func search(params api.ListDepositsParams, query url.Values) (notary.Search, err
 		*bound.to = at
 	}
 	return out, nil
+}
+
+// backward reads in which order a list is wanted.
+func backward(order *string, query url.Values) (bool, error) {
+	switch {
+	case order == nil:
+		return false, nil
+	case len(query["order"]) > 1 || *order != "asc" && *order != "desc":
+		return false, badSearch("order", "must be asc or desc")
+	}
+	return *order == "desc", nil
 }
 
 // page reads cursor and limit, which every list has.

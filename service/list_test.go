@@ -3,6 +3,8 @@ package service
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,15 +93,22 @@ func TestListByLabel(t *testing.T) {
 func TestListRefused(t *testing.T) {
 	h := newHouse(t)
 	for query, member := range map[string]string{
-		"?contract=":            "contract",
-		"?sha256=AB":            "sha256",
-		"?since=yesterday":      "since",
-		"?until=2026-11-23":     "until",
-		"?cursor=-1":            "cursor",
-		"?cursor=01":            "cursor",
-		"?limit=0":              "limit",
-		"?limit=1001":           "limit",
-		"?limit=x":              "limit",
+		"?contract=":               "contract",
+		"?sha256=AB":               "sha256",
+		"?since=yesterday":         "since",
+		"?until=2026-11-23":        "until",
+		"?cursor=-1":               "cursor",
+		"?cursor=01":               "cursor",
+		"?limit=0":                 "limit",
+		"?limit=1001":              "limit",
+		"?limit=x":                 "limit",
+		"?depositor=":              "depositor",
+		"?depositor=a%0Ab":         "depositor",
+		"?depositor=a&depositor=b": "depositor",
+		"?depositor=a&sm3=" + strings.Repeat("ab", 32): "",
+		"?order=":               "order",
+		"?order=DESC":           "order",
+		"?order=asc&order=desc": "order",
 		"?label=":               "label",
 		"?label=branch":         "label",
 		"?label=branch:":        "label",
@@ -117,4 +126,47 @@ func TestListRefused(t *testing.T) {
 			t.Errorf("%s: %d %s", query, a.StatusCode, a.body)
 		}
 	}
+}
+
+// TestListBackward: the newest first, with and without a term, is the same list the other way,
+// page by page and within bounds of time.
+func TestListBackward(t *testing.T) {
+	h := newHouse(t)
+	for i := range 7 {
+		h.postJSON(t, digestOnly(fmt.Sprintf(`,"contract.number":"HT-%d"`, i%2))).deposit(t, h, 201)
+	}
+	all := h.list(t, "?order=asc")
+	name := decodedRecord(t, all.Deposits[0].Record)["depositor.name"]
+	since, until := all.Deposits[2].Time, all.Deposits[5].Time
+	for _, query := range []string{"", "&contract=HT-1", "&depositor=" + url.QueryEscape(name), "&since=" + since, "&until=" + until, "&since=" + since + "&until=" + until + "&contract=HT-0"} {
+		var forth, back []uint64
+		for _, d := range h.list(t, "?limit=1000"+query).Deposits {
+			forth = append(forth, d.Index)
+		}
+		for cursor := ""; ; {
+			page := h.list(t, "?order=desc&limit=2"+query+cursor)
+			for _, d := range page.Deposits {
+				back = append(back, d.Index)
+			}
+			if page.Next == "" {
+				break
+			}
+			cursor = "&cursor=" + page.Next
+		}
+		slices.Reverse(back)
+		if !slices.Equal(forth, back) || query == "" && len(forth) != 7 {
+			t.Errorf("%s: %v forth, %v back", query, forth, back)
+		}
+	}
+}
+
+func decodedRecord(t *testing.T, record []byte) map[string]string {
+	t.Helper()
+	var all map[string]any
+	must(t, json.Unmarshal(record, &all))
+	texts := map[string]string{}
+	for name, v := range all {
+		texts[name], _ = v.(string)
+	}
+	return texts
 }

@@ -41,12 +41,14 @@ func listCommand(lang proofs.Language) *cobra.Command {
 	f.StringVar(&o.query.Contract, "contract", "", sayFlagListContract.in(lang))
 	f.StringVar(&o.query.SHA256, "sha256", "", sayFlagListDigest.in(lang))
 	f.StringVar(&o.query.SM3, "sm3", "", sayFlagListSM3.in(lang))
+	f.StringVar(&o.query.Depositor, "depositor", "", sayFlagListDepositor.in(lang))
 	f.StringVar(&o.label, "label", "", sayFlagListLabel.in(lang))
 	f.StringVar(&o.since, "since", "", sayFlagSince.in(lang))
 	f.StringVar(&o.until, "until", "", sayFlagUntil.in(lang))
 	f.StringVar(&o.due, "due", "", sayFlagDue.in(lang))
+	f.BoolVar(&o.query.NewestFirst, "newest-first", false, sayFlagNewestFirst.in(lang))
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
-	for _, name := range []string{"contract", "sha256", "sm3", "label", "since", "until", "due"} {
+	for _, name := range []string{"contract", "sha256", "sm3", "depositor", "label", "since", "until", "due"} {
 		completes(c, name)
 	}
 	return c
@@ -71,7 +73,7 @@ func (o *listOptions) run(c *cobra.Command) error {
 // ask makes the query of what the flags say.
 func (o *listOptions) ask(c *cobra.Command) error {
 	asked := 0
-	for _, name := range []string{"contract", "sha256", "sm3", "label"} {
+	for _, name := range []string{"contract", "sha256", "sm3", "depositor", "label"} {
 		if f := c.Flags().Lookup(name); f.Changed {
 			asked++
 			if f.Value.String() == "" {
@@ -147,6 +149,8 @@ type listing struct {
 	SHA256   string `json:"sha256"`
 	Held     bool   `json:"held"`
 	Leaf     string `json:"leaf"`
+	// Depositor is who deposited; empty where the record does not say.
+	Depositor string `json:"depositor"`
 }
 
 func newListing(l client.Listed) listing {
@@ -160,6 +164,7 @@ func newListing(l client.Listed) listing {
 	out := listing{
 		Index: l.Index, Time: proofs.FormatTime(l.Time), ID: l.ID, Contract: text("contract.number"),
 		Name: text("content.name"), SHA256: text("content.sha256"), Leaf: l.Leaf.String(),
+		Depositor: text("depositor.name"),
 	}
 	out.Number, _ = seq.Integer()
 	out.Held, _ = held.Boolean()

@@ -268,13 +268,14 @@ findings、deposits。
 without a gap and each names the one before it. The list is the depository's word; what
 proves a deposit is its receipt.
 
-JSON: contract, number, index, time, id, name, sha256, held, leaf.
+JSON: contract, number, index, time, id, name, sha256, held, leaf,
+depositor.
 
 Exit code 0: unbroken. 1: broken. 2: there is no such case, or it could not be listed.`,
 		`按先后列出一份合同的各次存证，并说明编号是否连续、每次是否指明前一次。
 列表出自存证机构之口；能证明存证的是回执。
 
-JSON 字段：contract、number、index、time、id、name、sha256、held、leaf。
+JSON 字段：contract、number、index、time、id、name、sha256、held、leaf、depositor。
 
 退出码 0：完整。1：断裂。2：没有该案卷，或无法列出。`,
 	}
@@ -338,19 +339,20 @@ JSON 字段：contract、tenant、origin、deposits、last、whole、breaches。
 
 	sayListShort = phrase{"Search deposits", "查询存证"}
 	sayListLong  = phrase{
-		`List the deposits that match: by contract, by a document's SHA-256 or SM3 or by a label, within a
-time if wanted; with nothing given, all. The list is the depository's word; what proves a
+		`List the deposits that match: by contract, by a document's SHA-256 or SM3, by who deposited or by a
+label, within a time if wanted; with nothing given, all. The list is the depository's word; what proves a
 deposit is its receipt ("muniment receipt ID").
 
 Times are dates, at their beginning in this machine's zone, or RFC 3339.
 
-JSON: contract, number, index, time, id, name, sha256, held, leaf.`,
-		`列出符合条件的存证：按合同、文件的 SHA-256 或 SM3，或按标签查询，并可限定时间；不给条件则列出全部。
+JSON: contract, number, index, time, id, name, sha256, held, leaf,
+depositor.`,
+		`列出符合条件的存证：按合同、文件的 SHA-256 或 SM3、存证人，或按标签查询，并可限定时间；不给条件则列出全部。
 列表出自存证机构之口；能证明存证的是回执（“muniment receipt 编号”）。
 
 时间为日期（本机时区当日零时），或 RFC 3339 格式。
 
-JSON 字段：contract、number、index、time、id、name、sha256、held、leaf。`,
+JSON 字段：contract、number、index、time、id、name、sha256、held、leaf、depositor。`,
 	}
 	sayListExample = phrase{
 		`  muniment list --contract HT-2026-000117
@@ -358,12 +360,14 @@ JSON 字段：contract、number、index、time、id、name、sha256、held、lea
 		`  muniment list --contract HT-2026-000117
   muniment list --label branch=深圳 --since 2026-11-01 --until 2026-12-01`,
 	}
-	sayFlagListContract = phrase{"contract `number`, byte for byte", "合同编号 `number`，逐字节一致"}
-	sayFlagListDigest   = phrase{"`digest` of the document, 64 hex digits", "文件的 `digest`，64 位十六进制"}
-	sayFlagListSM3      = phrase{"SM3 of the document, `digest` of 64 hex digits, where its record has one", "文件的 SM3 `digest`，64 位十六进制；仅限描述中载有 SM3 的存证"}
-	sayFlagListLabel    = phrase{"label, `key=value`", "标签 `key=value`"}
-	sayFlagSince        = phrase{"`time` of the earliest", "最早的 `time`"}
-	sayFlagUntil        = phrase{"`time` before which all are", "在此 `time` 之前"}
+	sayFlagListContract  = phrase{"contract `number`, byte for byte", "合同编号 `number`，逐字节一致"}
+	sayFlagListDigest    = phrase{"`digest` of the document, 64 hex digits", "文件的 `digest`，64 位十六进制"}
+	sayFlagListSM3       = phrase{"SM3 of the document, `digest` of 64 hex digits, where its record has one", "文件的 SM3 `digest`，64 位十六进制；仅限描述中载有 SM3 的存证"}
+	sayFlagListDepositor = phrase{"`name` of who deposited, as the record has it (depositor.name), byte for byte", "存证人 `name`，与描述中的 depositor.name 逐字节一致"}
+	sayFlagListLabel     = phrase{"label, `key=value`", "标签 `key=value`"}
+	sayFlagNewestFirst   = phrase{"begin with the newest", "由新到旧"}
+	sayFlagSince         = phrase{"`time` of the earliest", "最早的 `time`"}
+	sayFlagUntil         = phrase{"`time` before which all are", "在此 `time` 之前"}
 
 	sayLogShort        = phrase{"Look into the depository's public log", "查看存证机构的公开日志"}
 	sayLogLong         = phrase{"The log is public, and only grows. These commands check it for themselves, with tiles\nand proofs, and need no account.", "日志是公开的，只增不减。以下命令通过数据块与证明自行核验，无需账户。"}
@@ -505,7 +509,7 @@ var (
 	sayEvidenceNoOutput = phrase{"--evidence is written beside the receipt: it does not go with -o - or --refresh", "--evidence 写在回执旁：不能与 -o - 或 --refresh 同用"}
 	sayOneReceipt       = phrase{"--receipt goes with one document", "--receipt 只能用于单个文件"}
 	sayOneOutput        = phrase{"-o goes with one id, and not with --out; for several, give --out FOLDER", "-o 只能用于单个编号，且不能与 --out 同用；多个编号请用 --out FOLDER"}
-	sayOneSearch        = phrase{"search by one of --contract, --sha256, --sm3 and --label at a time", "--contract、--sha256、--sm3 与 --label 每次只能用其一"}
+	sayOneSearch        = phrase{"search by one of --contract, --sha256, --sm3, --depositor and --label at a time", "--contract、--sha256、--sm3、--depositor 与 --label 每次只能用其一"}
 	sayRefreshInPlace   = phrase{"--refresh replaces receipts where they stand; leave out -o and --out", "--refresh 就地更新回执；请勿使用 -o 与 --out"}
 	sayParallelBounds   = phrase{"--parallel is 1 to %d", "--parallel 的范围为 1 至 %d"}
 	sayLabelForm        = phrase{`"%s" is not a label: KEY=VALUE`, "“%s”不是标签，应为 KEY=VALUE"}

@@ -490,11 +490,15 @@ func (l *Ledger) Deposits(ctx context.Context, q notary.Query) ([]notary.Row, er
 			return nil, fmt.Errorf("limit %d is not within 1 to 1,000", q.Limit)
 		}
 		var rows []notary.Row
-		for i, r := range s.Rows {
+		for i := range s.Rows {
 			if len(rows) == q.Limit {
 				break
 			}
-			if r.Tenant != q.Tenant || r.Index < q.From || q.Term != nil && !slices.Contains(s.Terms[i], *q.Term) {
+			if q.Backward {
+				i = len(s.Rows) - 1 - i
+			}
+			r := s.Rows[i]
+			if r.Tenant != q.Tenant || r.Index < q.From || q.Below > 0 && r.Index >= q.Below || q.Term != nil && !slices.Contains(s.Terms[i], *q.Term) {
 				continue
 			}
 			t, err := notary.EntryTime(r.Entry)

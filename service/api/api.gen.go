@@ -1430,6 +1430,10 @@ type ListDepositsParams struct {
 	// Sm3 The document's SM3, lower-case hex, where the record says it.
 	Sm3 *string `form:"sm3,omitempty" json:"sm3,omitempty"`
 
+	// Depositor Who deposited, as `depositor.name` in the record has it, byte for byte. Deposits that were
+	// made before records had it are not found by it.
+	Depositor *string `form:"depositor,omitempty" json:"depositor,omitempty"`
+
 	// Label A label's name without `label.`, a colon, and its value byte for byte: `branch:Shenzhen`
 	// finds the deposits whose `label.branch` is the string `Shenzhen`.
 	Label *string `form:"label,omitempty" json:"label,omitempty"`
@@ -1443,6 +1447,9 @@ type ListDepositsParams struct {
 	// Due Deposits whose term of retention ends before this time; those without a term are left
 	// out. A page may have fewer than `limit`, or none, while `next` says that others follow.
 	Due *string `form:"due,omitempty" json:"due,omitempty"`
+
+	// Order The order of the log, `asc`, or the newest first, `desc`. A cursor goes on in the order in which it was given.
+	Order *string `form:"order,omitempty" json:"order,omitempty"`
 
 	// Cursor What `next` said. Opaque.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -2464,6 +2471,19 @@ func (siw *ServerInterfaceWrapper) ListDeposits(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// ------------- Optional query parameter "depositor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "depositor", r.URL.Query(), &params.Depositor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "depositor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "depositor", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "label" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", r.URL.Query(), &params.Label, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -2512,6 +2532,19 @@ func (siw *ServerInterfaceWrapper) ListDeposits(w http.ResponseWriter, r *http.R
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "due"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "due", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", r.URL.Query(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "order"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "order", Err: err})
 		}
 		return
 	}

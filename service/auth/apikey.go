@@ -59,7 +59,7 @@ func (a *Authenticator) byHash(ctx context.Context, hash [32]byte) (notary.Princ
 	if key.Expired(time.Now()) || key.Pending() {
 		return notary.Principal{}, time.Time{}, ErrUnauthenticated
 	}
-	p := notary.Principal{Role: key.Role, Caller: key.Caller(), Supervises: key.Supervises}
+	p := notary.Principal{Role: key.Role, Caller: key.Caller(), Name: notary.CallerName(key.Name), Supervises: key.Supervises}
 	if key.Role != notary.Operator || key.Tenant != (notary.ID{}) { // an operator is of no tenant
 		p.Tenant, err = a.accounts.Tenant(ctx, key.Tenant)
 	}

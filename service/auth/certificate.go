@@ -53,10 +53,11 @@ func certificate(r *http.Request) *x509.Certificate {
 // byCertificate finds whose certificate it is. One whose names are several callers' is nobody's.
 func (a *Authenticator) byCertificate(ctx context.Context, c *x509.Certificate) (notary.Principal, time.Time, error) {
 	var is Certified
+	var called string
 	found := 0
 	for _, name := range NamesOf(c) {
 		if known, ok := a.certified[name]; ok && (found == 0 || !reflect.DeepEqual(known, is)) {
-			is, found = known, found+1
+			is, called, found = known, name, found+1
 		}
 	}
 	if found != 1 {
@@ -70,5 +71,5 @@ func (a *Authenticator) byCertificate(ctx context.Context, c *x509.Certificate) 
 		return notary.Principal{}, time.Time{}, fmt.Errorf("%w: looking up a certificate's tenant: %w", notary.ErrUnavailable, err)
 	}
 	key := sha256.Sum256(c.RawSubjectPublicKeyInfo)
-	return notary.Principal{Tenant: tenant, Role: is.Role, Caller: "mtls:" + hex.EncodeToString(key[:8]), Supervises: is.Supervises}, c.NotAfter, nil
+	return notary.Principal{Tenant: tenant, Role: is.Role, Caller: "mtls:" + hex.EncodeToString(key[:8]), Name: notary.CallerName(called), Supervises: is.Supervises}, c.NotAfter, nil
 }

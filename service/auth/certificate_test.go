@@ -98,7 +98,7 @@ func TestCertificates(t *testing.T) {
 	spki, err := x509.ParseCertificate(loans.Certificate[0])
 	must(t, err)
 	sum := sha256.Sum256(spki.RawSubjectPublicKeyInfo)
-	if err := ask(&loans); err != nil || got.Tenant.ID != (notary.ID{1}) || got.Role != notary.Depositor || got.Caller != "mtls:"+hex.EncodeToString(sum[:8]) {
+	if err := ask(&loans); err != nil || got.Tenant.ID != (notary.ID{1}) || got.Role != notary.Depositor || got.Caller != "mtls:"+hex.EncodeToString(sum[:8]) || got.Name != "CN=loans" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	supervisor := ours.sign(t, name("supervisor"))

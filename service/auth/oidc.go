@@ -131,7 +131,7 @@ func (i *issuer) judgeBy(ctx context.Context, verifier *oidc.IDTokenVerifier, ac
 		return notary.Principal{}, time.Time{}, fmt.Errorf("%w: looking up a token's tenant: %w", notary.ErrUnavailable, err)
 	}
 	who := sha256.Sum256([]byte(i.URL + "\n" + verified.Subject))
-	p := notary.Principal{Tenant: tenant, Role: role, Caller: "oidc:" + hex.EncodeToString(who[:8])}
+	p := notary.Principal{Tenant: tenant, Role: role, Caller: "oidc:" + hex.EncodeToString(who[:8]), Name: nameOf(t)}
 	if role == notary.Auditor {
 		p.Supervises = i.Supervises
 	}
@@ -173,6 +173,18 @@ func (i *issuer) roleOf(t *token) (role notary.Role, ok bool) {
 		role, ok = r, true
 	}
 	return role, ok
+}
+
+// nameOf is what a token calls its bearer (OpenID Connect Core 1.0 §5.1); empty: nothing that
+// can stand in a record.
+func nameOf(t *token) string {
+	var names []string
+	for _, claim := range []string{"name", "preferred_username"} {
+		if said := textsOf(t.all[claim]); len(said) == 1 {
+			names = append(names, said[0])
+		}
+	}
+	return notary.CallerName(names...)
 }
 
 // textsOf reads a claim that is a string or a list of them.

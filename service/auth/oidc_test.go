@@ -340,3 +340,31 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesOfCallers: what a credential calls its bearer is told whole, or not at all.
+func TestNamesOfCallers(t *testing.T) {
+	b := newBeliever(t)
+	for claims, want := range map[string]string{
+		`{"name":"张三","preferred_username":"zhang"}`:                     "张三",
+		`{"preferred_username":"zhang"}`:                                 "zhang",
+		`{"name":"","preferred_username":"zhang"}`:                       "zhang",
+		`{"name":"a\u0000b","preferred_username":"zhang"}`:               "zhang",
+		`{"name":"a\ud800b","preferred_username":"zhang"}`:               "zhang",
+		`{"name":{"given":"a"},"preferred_username":["x","y"]}`:          "",
+		`{"name":"` + strings.Repeat("字", 201) + `","Name":"other"}`:     "",
+		`{"name":"Anna\u202eMüller","nickname":"x","given_name":"Anna"}`: "",
+		`{"name":7}`: "",
+		``:           "",
+	} {
+		if p, err := b.ask(b.rsa.sign(t, "RS256", rs256, b.claimsWith(claims))); err != nil || p.Name != want {
+			t.Errorf("%s: called %q, want %q, %v", claims, p.Name, want, err)
+		}
+	}
+	for name, want := range map[string]string{"放款系统 3": "放款系统 3", "": "", "a\tb": ""} {
+		text, hash := NewKey()
+		must(t, b.ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: hash, Tenant: notary.ID{1}, Role: notary.Depositor, Name: name}))
+		if p, err := b.ask(text); err != nil || p.Name != want || p.Caller == "" {
+			t.Errorf("a key %q is called %q, %v", name, p.Name, err)
+		}
+	}
+}

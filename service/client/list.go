@@ -19,15 +19,18 @@ const (
 )
 
 // A Query says which deposits are wanted: all that match every field that is set. Of
-// Contract, SHA256, SM3 and Label, one at most may be.
+// Contract, SHA256, SM3, Depositor and Label, one at most may be.
 type Query struct {
 	Contract string
 	SHA256   string // hex
 	SM3      string // hex
+	// Depositor is who deposited: depositor.name, byte for byte.
+	Depositor string
 	// Label is a label's name without "label.", a colon, and its value: "branch:Shenzhen".
 	Label        string
 	Since, Until time.Time // Since is within, Until is not
 	Due          time.Time // before which their terms of retention end
+	NewestFirst  bool      // else in the order of the log
 }
 
 // Listed is a deposit as the server lists it. No receipt backs it: it is the
@@ -41,8 +44,8 @@ type Listed struct {
 	Record proofs.Record
 }
 
-// Deposits lists the tenant's deposits page by page, in the order of the log. It ends
-// after the first error.
+// Deposits lists the tenant's deposits page by page, in the order of the log or the newest
+// first. It ends after the first error.
 func (c *Client) Deposits(ctx context.Context, q Query) iter.Seq2[Listed, error] {
 	return paged(func(cursor string) ([]api.FoundDeposit, string, error) {
 		p, err := c.page(ctx, q, cursor)
@@ -89,7 +92,7 @@ func paging(cursor string) url.Values {
 
 func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositList, error) {
 	v := paging(cursor)
-	for name, value := range map[string]string{"contract": q.Contract, "sha256": q.SHA256, "sm3": q.SM3, "label": q.Label} {
+	for name, value := range map[string]string{"contract": q.Contract, "sha256": q.SHA256, "sm3": q.SM3, "depositor": q.Depositor, "label": q.Label} {
 		if value != "" {
 			v.Set(name, value)
 		}
@@ -98,6 +101,9 @@ func (c *Client) page(ctx context.Context, q Query, cursor string) (api.DepositL
 		if !t.IsZero() {
 			v.Set(name, proofs.FormatTime(t))
 		}
+	}
+	if q.NewestFirst {
+		v.Set("order", "desc")
 	}
 	var p api.DepositList
 	data, err := c.get(ctx, call{method: http.MethodGet, path: "/v1/deposits", query: v, want: http.StatusOK, limit: maxPage})

@@ -450,7 +450,7 @@ func (l *Ledger) Deposits(ctx context.Context, q notary.Query) ([]notary.Row, er
 	if q.Term != nil {
 		low, high = termKey(nil, q.Tenant, *q.Term, from), termKey(nil, q.Tenant, *q.Term, to)
 	}
-	indexes, err := find(ctx, v.snapshot, low, high, q.Limit)
+	indexes, err := find(ctx, v.snapshot, low, high, q.Backward, q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("deposits: %w", err)
 	}
@@ -474,6 +474,9 @@ func (l *Ledger) Deposits(ctx context.Context, q notary.Query) ([]notary.Row, er
 // span turns the bounds of a query into from <= index < to.
 func (l *Ledger) span(v *view, q notary.Query) (from, to uint64, err error) {
 	from, to = q.From, v.head.Size
+	if q.Below > 0 {
+		to = min(to, q.Below)
+	}
 	if !q.Since.IsZero() {
 		since, err := l.firstAt(v, q.Since)
 		if err != nil {
@@ -482,9 +485,11 @@ func (l *Ledger) span(v *view, q notary.Query) (from, to uint64, err error) {
 		from = max(from, since)
 	}
 	if !q.Until.IsZero() {
-		if to, err = l.firstAt(v, q.Until); err != nil {
+		until, err := l.firstAt(v, q.Until)
+		if err != nil {
 			return 0, 0, err
 		}
+		to = min(to, until)
 	}
 	return from, to, nil
 }
@@ -512,14 +517,18 @@ func (l *Ledger) firstAt(v *view, t time.Time) (uint64, error) {
 	return uint64(i), failed
 }
 
-// find returns the indexes that end the keys from low up to high.
-func find(ctx context.Context, r engine.Reader, low, high []byte, limit int) (indexes []uint64, err error) {
+// find returns the indexes that end the keys from low up to high, or the other way.
+func find(ctx context.Context, r engine.Reader, low, high []byte, backward bool, limit int) (indexes []uint64, err error) {
 	it, err := r.NewIterWithContext(ctx, &engine.IterOptions{LowerBound: low, UpperBound: high})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	for ok := it.First(); ok && len(indexes) < limit; ok = it.Next() {
+	first, next := it.First, it.Next
+	if backward {
+		first, next = it.Last, it.Prev
+	}
+	for ok := first(); ok && len(indexes) < limit; ok = next() {
 		if len(it.Key()) != len(low) {
 			return nil, corrupt("look-up key of %d bytes", len(it.Key()))
 		}

@@ -368,10 +368,15 @@ const (
 	fromTime  = "greatest($2, coalesce((SELECT first + count FROM entries WHERE time < $3 ORDER BY time DESC, first DESC LIMIT 1), 0))"
 	untilTime = "coalesce((SELECT first FROM entries WHERE time >= $4 ORDER BY time, first LIMIT 1), 9223372036854775807)"
 
-	selectByTenant = selectRow + ` FROM (SELECT * FROM deposits WHERE tenant = $1 AND index >= ` + fromTime + ` AND index < ` + untilTime +
-		` ORDER BY index LIMIT $5) d` + joinRow + " ORDER BY d.index"
-	selectByTerm = selectRow + ` FROM (SELECT index FROM terms WHERE tenant = $1 AND term = $6 AND index >= ` + fromTime + ` AND index < ` + untilTime +
+	queried = "index >= " + fromTime + " AND index < least($6, " + untilTime + ")"
+
+	selectByTenant = selectRow + ` FROM (SELECT * FROM deposits WHERE tenant = $1 AND ` + queried + ` ORDER BY index LIMIT $5) d` + joinRow + " ORDER BY d.index"
+	selectByTerm   = selectRow + ` FROM (SELECT index FROM terms WHERE tenant = $1 AND term = $7 AND ` + queried +
 		` ORDER BY index LIMIT $5) t LEFT JOIN deposits d ON d.index = t.index` + joinRow + " ORDER BY t.index"
+
+	selectByTenantBackward = selectRow + ` FROM (SELECT * FROM deposits WHERE tenant = $1 AND ` + queried + ` ORDER BY index DESC LIMIT $5) d` + joinRow + " ORDER BY d.index DESC"
+	selectByTermBackward   = selectRow + ` FROM (SELECT index FROM terms WHERE tenant = $1 AND term = $7 AND ` + queried +
+		` ORDER BY index DESC LIMIT $5) t LEFT JOIN deposits d ON d.index = t.index` + joinRow + " ORDER BY t.index DESC"
 )
 
 // Deposits implements notary.Ledger.
@@ -382,16 +387,25 @@ func (l *Ledger) Deposits(ctx context.Context, q notary.Query) (rows []notary.Ro
 	if q.From > math.MaxInt64 {
 		return nil, ctx.Err()
 	}
-	since, until := int64(math.MinInt64), int64(math.MaxInt64)
+	since, until, below := int64(math.MinInt64), int64(math.MaxInt64), int64(math.MaxInt64)
+	if 0 < q.Below && q.Below < math.MaxInt64 {
+		below = int64(q.Below)
+	}
 	if !q.Since.IsZero() {
 		since = ceilMilli(q.Since)
 	}
 	if !q.Until.IsZero() {
 		until = ceilMilli(q.Until)
 	}
-	sql, args := selectByTenant, []any{uuid(q.Tenant), int64(q.From), since, until, q.Limit}
+	sql, args := selectByTenant, []any{uuid(q.Tenant), int64(q.From), since, until, q.Limit, below}
+	if q.Backward {
+		sql = selectByTenantBackward
+	}
 	if q.Term != nil {
 		sql, args = selectByTerm, append(args, q.Term[:])
+		if q.Backward {
+			sql = selectByTermBackward
+		}
 	}
 	err = l.asTenant(ctx, q.Tenant, func(found pgx.Rows) error {
 		defer found.Close()

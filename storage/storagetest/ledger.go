@@ -381,9 +381,13 @@ func (l *Log) checkLookups(ctx context.Context, ledger notary.Ledger) error {
 // Find answers a query from the log.
 func (l *Log) Find(q notary.Query) []notary.Row {
 	var rows []notary.Row
-	for i, r := range l.Rows {
+	for i := range l.Rows {
+		if q.Backward {
+			i = len(l.Rows) - 1 - i
+		}
+		r := l.Rows[i]
 		at := rowTime(&r)
-		if r.Tenant == q.Tenant && r.Index >= q.From && len(rows) < q.Limit &&
+		if r.Tenant == q.Tenant && r.Index >= q.From && (q.Below == 0 || r.Index < q.Below) && len(rows) < q.Limit &&
 			(q.Term == nil || slices.Contains(l.Terms[i], *q.Term)) &&
 			(q.Since.IsZero() || !at.Before(q.Since)) && (q.Until.IsZero() || at.Before(q.Until)) {
 			rows = append(rows, r)
@@ -845,6 +849,10 @@ func testQueries(t *testing.T, h Harness) {
 		if random.IntN(2) == 0 {
 			q.From = uint64(random.IntN(len(log.Rows) + 2))
 		}
+		if random.IntN(2) == 0 {
+			q.Below = uint64(random.IntN(len(log.Rows) + 2))
+		}
+		q.Backward = random.IntN(2) == 0
 		rows, err := h.Ledger.Deposits(ctx, q)
 		must(t, err)
 		if want := log.Find(q); !sameRows(rows, want) {
@@ -853,6 +861,8 @@ func testQueries(t *testing.T, h Harness) {
 	}
 	must(t, checkPages(ctx, h.Ledger, log, notary.Query{Tenant: alice, Limit: 7}))
 	must(t, checkPages(ctx, h.Ledger, log, notary.Query{Tenant: bob, Term: &terms[0], Limit: 1}))
+	must(t, checkPages(ctx, h.Ledger, log, notary.Query{Tenant: alice, Backward: true, Limit: 7}))
+	must(t, checkPages(ctx, h.Ledger, log, notary.Query{Tenant: bob, Term: &terms[0], Backward: true, From: 5, Limit: 2}))
 }
 
 // checkPages turns the pages of a query as a cursor does.
@@ -872,7 +882,13 @@ func checkPages(ctx context.Context, ledger notary.Ledger, log *Log, q notary.Qu
 			break
 		}
 		rows = append(rows, page...)
-		q.From = page[len(page)-1].Index + 1
+		last := page[len(page)-1].Index
+		if q.Backward && last == q.From { // below 0 is no bound
+			break
+		}
+		if q.From = last + 1; q.Backward {
+			q.From, q.Below = all.From, last
+		}
 	}
 	if !sameRows(rows, log.Find(all)) {
 		return errors.New("the pages together differ from the whole")
@@ -950,6 +966,10 @@ func testBounds(t *testing.T, h Harness) {
 		rows, err := h.Ledger.Deposits(ctx, notary.Query{Tenant: alice, From: index, Limit: 1})
 		if err != nil || len(rows) != 0 {
 			t.Errorf("deposits from %d: %d rows, %v", index, len(rows), err)
+		}
+		rows, err = h.Ledger.Deposits(ctx, notary.Query{Tenant: alice, Below: index, Backward: true, Limit: 1})
+		if err != nil || len(rows) != 1 || rows[0].Index != 1099 {
+			t.Errorf("deposits below %d: %d rows, %v", index, len(rows), err)
 		}
 	}
 }

@@ -33,7 +33,8 @@ export interface paths {
          *
          *     Callers may set the members `contract.*`, `party.<n>.*`, `terms.*`, `label.*`,
          *     `provenance.system`, `provenance.generated`, `content.sha256`, `content.sm3`, `content.size`,
-         *     `content.type` and `content.name`. The rest is the depository's own.
+         *     `content.type` and `content.name`. The rest is the depository's own, `depositor.name` among
+         *     it: the name of the API key or client certificate, or what the token calls its bearer.
          *
          *     **Signed deposits.** `depositor.key` and `depositor.signature` beside these, both or
          *     neither, are a signature of your own, over all the members that you send and
@@ -2452,6 +2453,12 @@ export interface operations {
                  */
                 sm3?: string;
                 /**
+                 * @description Who deposited, as `depositor.name` in the record has it, byte for byte. Deposits that were
+                 *     made before records had it are not found by it.
+                 * @example loan system 3
+                 */
+                depositor?: string;
+                /**
                  * @description A label's name without `label.`, a colon, and its value byte for byte: `branch:Shenzhen`
                  *     finds the deposits whose `label.branch` is the string `Shenzhen`.
                  * @example branch:Shenzhen
@@ -2473,6 +2480,8 @@ export interface operations {
                  * @example 2036-12-01T00:00:00.000Z
                  */
                 due?: string;
+                /** @description The order of the log, `asc`, or the newest first, `desc`. A cursor goes on in the order in which it was given. */
+                order?: "asc" | "desc";
                 /**
                  * @description What `next` said. Opaque.
                  * @example 812
