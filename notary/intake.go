@@ -340,6 +340,8 @@ func (t termer) terms(record proofs.Record) (terms []Term, contract *Term) {
 			terms = append(terms, t.term(termDepositor, text))
 		case m.Name == "notice.deposit":
 			terms = append(terms, t.term(termNotice, text))
+		case m.Name == "notice.act":
+			terms = append(terms, t.listed(text)...)
 		case m.Name == "approval.list":
 			terms = append(terms, t.term(termApprovers, ""))
 		case m.Name == "trail.date":

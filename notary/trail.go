@@ -59,18 +59,24 @@ const (
 	ActionHold     Action = "hold"
 	ActionRelease  Action = "release"
 	ActionErasure  Action = "erasure" // asked for, or confirmed
-	ActionGrant    Action = "grant"   // something was opened to a court, or shut again
-	ActionWebhook  Action = "webhook" // made, deleted, or told to begin again
+	ActionGrant    Action = "grant"   // something was opened to a court
+	ActionWebhook  Action = "webhook" // made, or told to begin again
 	ActionTrail    Action = "trail"   // events of the trail
-	ActionKey      Action = "key"     // an API key was made or taken away
+	ActionKey      Action = "key"     // an API key was made, or confirmed
 	ActionTenant   Action = "tenant"  // a tenant was made
 	ActionExport   Action = "export"  // a case as a bundle; or the whole depository, by its operator
+
+	// Their ends. Older pages have them as what they ended.
+	ActionGrantRevoked   Action = "grant-revoked"
+	ActionWebhookDeleted Action = "webhook-deleted"
+	ActionKeyRevoked     Action = "key-revoked"
 )
 
 // Actions are all of them.
 var Actions = []Action{
 	ActionRead, ActionReceipt, ActionDocument, ActionSearch, ActionCase, ActionHold, ActionRelease, ActionErasure,
 	ActionGrant, ActionWebhook, ActionTrail, ActionKey, ActionTenant, ActionExport,
+	ActionGrantRevoked, ActionWebhookDeleted, ActionKeyRevoked,
 }
 
 // TrailEvent is one thing that one caller did.

@@ -31,6 +31,7 @@ type lender struct {
 	webhooks    []string
 	used        map[string]bool   // idempotency keys
 	found       map[string]string // what a deposit of the model is: id to digest
+	held        int               // notices
 
 	id         notary.ID
 	keyIDs     []string
@@ -210,7 +211,7 @@ var anyID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 const neverWas = "01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e"
 
 func (s *stranger) act() {
-	switch s.random.IntN(18) {
+	switch s.random.IntN(20) {
 	case 0, 1:
 		s.deposit()
 	case 2:
@@ -235,6 +236,8 @@ func (s *stranger) act() {
 		s.operate()
 	case 17:
 		s.keyring()
+	case 18, 19:
+		s.notices()
 	}
 }
 
@@ -289,7 +292,12 @@ func (s *stranger) search() {
 	contract, mine := s.either(func(l *lender) []string { return l.contracts })
 	label, _ := s.either(func(l *lender) []string { return l.labels })
 	cursor, _ := s.either(func(l *lender) []string { return l.cursors })
-	switch s.random.IntN(5) {
+	switch s.random.IntN(6) {
+	case 5: // all that this tenant's only depositor made, and of the other's nothing
+		query, count = "order=desc&limit=1000&depositor="+url.QueryEscape(s.depositor(s.me)), len(s.me.found)
+		if s.random.IntN(2) == 0 {
+			query, count = "depositor="+url.QueryEscape(s.depositor(s.other)), 0
+		}
 	case 0:
 		query, count = "limit=1000&sha256="+digest, 0
 		for _, d := range s.me.found {
@@ -327,6 +335,31 @@ func (s *stranger) search() {
 	}
 }
 
+// depositor is what the records of a tenant's deposits call who made them.
+func (s *stranger) depositor(of *lender) string {
+	return notary.APIKey{Hash: auth.Hash(of.keys[0])}.Caller()
+}
+
+// notices: each lists its own, and an auditor those of its tenant.
+func (s *stranger) notices() {
+	query := []string{"", "&act=hold", "&state=open", "&act=hold&state=open", "&order=desc"}[s.random.IntN(5)]
+	list := decoded[api.NoticeList](s.t, s.ask("GET", "/v1/notices?limit=1000"+query, ""), 200)
+	for _, n := range list.Notices {
+		if s.me.found[n.Deposit] == "" || !strings.HasPrefix(n.Matter, s.me.name) {
+			s.t.Errorf("%s lists the notice of %s under %s, which is not its own", query, n.Deposit, n.Matter)
+		}
+	}
+	if len(list.Notices) != min(s.me.held, 1000) {
+		s.t.Errorf("%s lists %d of %d notices", query, len(list.Notices), s.me.held)
+	}
+	at, there := s.somewhere()
+	s.looks(s.me.supervisor, there, "/v1/notices?tenant="+at+query, "/v1/notices?tenant="+neverWas+query)
+	court := s.askAs(s.outside.courts[0], "GET", "/v1/notices?tenant="+at+query, "")
+	if court.StatusCode != 403 && court.StatusCode != 404 {
+		s.t.Errorf("a court lists notices: %d %s", court.StatusCode, court.body)
+	}
+}
+
 func (s *stranger) hold() {
 	id, mine := s.either(func(l *lender) []string { return l.ids })
 	if id == "" {
@@ -337,7 +370,7 @@ func (s *stranger) hold() {
 	a := s.ask("POST", "/v1/deposits/"+id+"/hold", body, key...)
 	if !mine {
 		s.unknown(a, "POST", "/v1/deposits/"+neverWas+"/hold", body, key...)
-	} else if a.StatusCode != 201 {
+	} else if s.me.held++; a.StatusCode != 201 {
 		s.t.Errorf("hold of its own: %d %s", a.StatusCode, a.body)
 	}
 }
@@ -508,7 +541,7 @@ func (s *stranger) operate() {
 		"/v1/deposits/" + id: "/v1/deposits/" + neverWas, "/v1/deposits/" + id + "/document": "/v1/deposits/" + neverWas + "/document",
 		"/v1/deposits/" + id + "/receipt": "/v1/deposits/" + neverWas + "/receipt", "/v1/deposits/" + id + "/notices": "/v1/deposits/" + neverWas + "/notices",
 		"/v1/cases/" + url.PathEscape(contract): "/v1/cases/never%2Fwas", "/v1/cases/" + url.PathEscape(contract) + "/grants": "/v1/cases/never%2Fwas/grants",
-		"/v1/grants/" + grant: "/v1/grants/" + neverWas, "/v1/grants": "/v1/grants", "/v1/deposits": "/v1/deposits", "/v1/webhooks": "/v1/webhooks",
+		"/v1/grants/" + grant: "/v1/grants/" + neverWas, "/v1/grants": "/v1/grants", "/v1/notices": "/v1/notices", "/v1/deposits": "/v1/deposits", "/v1/webhooks": "/v1/webhooks",
 	}
 	for path, never := range paths {
 		if id == "" || contract == "" || grant == "" {

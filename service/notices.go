@@ -3,6 +3,8 @@ package service
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"slices"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/proofs"
@@ -30,6 +32,52 @@ func (s *server) GetNotices(w http.ResponseWriter, r *http.Request, id api.Depos
 	}
 	private(w, "application/json")
 	encode(w, standingOf(standing))
+}
+
+// ListNotices implements GET /v1/notices.
+func (s *server) ListNotices(w http.ResponseWriter, r *http.Request, params api.ListNoticesParams) {
+	search, err := noticeSearch(params, r.URL.Query())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	found, next, err := s.Notary.SearchNotices(r.Context(), of(r).principal, search)
+	if err != nil {
+		s.fail(w, r, searchFault(err))
+		return
+	}
+	list := api.NoticeList{Notices: make([]api.FoundNotice, len(found)), Next: cursor(next)}
+	for i, n := range found {
+		list.Notices[i] = api.FoundNotice{
+			Id: n.ID.String(), Index: n.Index, Time: proofs.FormatTime(n.Time), Act: string(n.Act), Deposit: n.Deposit.String(),
+			Matter: n.Matter, Reason: n.Reason, By: n.By, State: string(n.State),
+		}
+	}
+	private(w, "application/json")
+	encode(w, list)
+}
+
+// noticeSearch reads the parameters of a list of notices.
+func noticeSearch(params api.ListNoticesParams, query url.Values) (out notary.NoticeSearch, err error) {
+	list, err := page(query)
+	if err != nil {
+		return out, err
+	}
+	out.From, out.Limit = list.From, list.Limit
+	if out.Backward, err = backward(params.Order, query); err != nil {
+		return out, err
+	}
+	if p := params.Act; p != nil {
+		if out.Act = notary.Act(*p); len(query["act"]) > 1 || !slices.Contains(notary.KeepingActs, out.Act) {
+			return out, badSearch("act", "must be hold, release, erasure-asked or erasure")
+		}
+	}
+	if p := params.State; p != nil {
+		if out.Open = *p == "open"; len(query["state"]) > 1 || !out.Open && *p != "all" {
+			return out, badSearch("state", "must be open or all")
+		}
+	}
+	return out, nil
 }
 
 // HoldDeposit implements POST /v1/deposits/{id}/hold.

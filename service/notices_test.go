@@ -49,6 +49,16 @@ func TestKeeping(t *testing.T) {
 	}
 	h.do(t, "GET", path+"/notices", nil, other...).problem(t, notFound)
 
+	listed := decoded[api.NoticeList](t, h.do(t, "GET", "/v1/notices?act=hold&state=open&order=desc&limit=5", nil, ann...), 200)
+	if len(listed.Notices) != 1 || listed.Notices[0].Id != hold.Notice.Id || listed.Notices[0].Deposit != made.Id || listed.Notices[0].State != "open" || listed.Notices[0].Reason != "保全" || listed.Next != "" {
+		t.Errorf("listed: %+v", listed)
+	}
+	for query, member := range map[string]string{"act=grant": "act", "act=": "act", "act=hold&act=hold": "act", "state=shut": "state", "state=": "state", "order=x": "order", "limit=0": "limit", "cursor=x": "cursor"} {
+		if p := h.do(t, "GET", "/v1/notices?"+query, nil, ann...).problem(t, invalidSearch); p.Member != member {
+			t.Errorf("%s: %+v", query, p)
+		}
+	}
+
 	decoded[api.NoticeAnswer](t, post("release", "r1", `{"matter":"(2026)京01号","reason":"结案"}`, bob), 201)
 	asked := decoded[api.NoticeAnswer](t, post("erasure", "e1", `{"reason":"retention is over"}`, ann), 202)
 	if asked.Standing.State != "erasure-asked" || len(asked.Remains) == 0 {

@@ -89,7 +89,7 @@ func (s *server) lookingAt(r *http.Request, who notary.Principal, named []string
 
 // ofDeposits reports whether a path is of what some tenant deposited.
 func ofDeposits(path string) bool {
-	for _, prefix := range []string{"/v1/deposits", "/v1/cases/", "/v1/grants"} {
+	for _, prefix := range []string{"/v1/deposits", "/v1/cases/", "/v1/grants", "/v1/notices"} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}

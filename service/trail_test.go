@@ -13,6 +13,7 @@ import (
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/service/api"
+	"github.com/muniment/muniment/service/auth"
 )
 
 // trail asks for events as a key's owner.
@@ -236,6 +237,10 @@ func TestTrailOfOthers(t *testing.T) {
 	h.do(t, "DELETE", "/v1/grants/"+link.Grant.Id, nil, append(keyed, "g3")...)
 	h.do(t, "GET", "/v1/deposits/"+id+"/certificate?document=embed&tenant="+lender.String(), nil, bearer(supervisor)...)
 	h.sendJSON(t, "/v1/keys", fmt.Sprintf(`{"tenant":%q,"role":"depositor"}`, lender), append(bearer(operator), "Idempotency-Key", "k1")...)
+	unwanted := notary.APIKey{Hash: auth.Hash(h.key(t, lender, notary.Depositor))}.Caller()
+	h.do(t, "DELETE", "/v1/keys/"+unwanted, nil, bearer(operator)...)
+	hook := decoded[api.Webhook](t, h.sendJSON(t, "/v1/webhooks", `{"url":"https://bank.example/hook"}`, bearer(h.depositor)...), 201)
+	h.do(t, "DELETE", "/v1/webhooks/"+hook.Id, nil, bearer(h.depositor)...)
 
 	got := map[string]int{}
 	for _, e := range h.trail(t, h.reader, "").Events {
@@ -245,7 +250,7 @@ func TestTrailOfOthers(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	}
-	for what, times := range map[string]int{"grant compliance key": 3, "document auditor key": 2, "document court key": 1, "document court link": 1, "key operator key": 1} {
+	for what, times := range map[string]int{"grant compliance key": 2, "grant-revoked compliance key": 1, "key-revoked operator key": 1, "webhook-deleted depositor key": 1, "webhook depositor key": 1, "document auditor key": 2, "document court key": 1, "document court link": 1, "key operator key": 1} {
 		if got[what] != times {
 			t.Errorf("%s: %d times, want %d: %v", what, got[what], times, got)
 		}

@@ -17,6 +17,7 @@ type keepingOptions struct {
 	matter, reason, policy string
 	receipt                string
 	json                   bool
+	query                  client.NoticeQuery
 }
 
 // keepingCommands are hold, release, erase and notices.
@@ -25,7 +26,7 @@ func keepingCommands(lang proofs.Language) []*cobra.Command {
 		keepingCommand(lang, "hold ID", client.Hold, sayHoldShort, sayHoldLong),
 		keepingCommand(lang, "release ID", client.Release, sayReleaseShort, sayReleaseLong),
 		keepingCommand(lang, "erase ID", client.Erase, sayEraseShort, sayEraseLong),
-		keepingCommand(lang, "notices ID", "", sayNoticesShort, sayNoticesLong),
+		keepingCommand(lang, "notices [ID]", "", sayNoticesShort, sayNoticesLong),
 	}
 }
 
@@ -36,19 +37,28 @@ func keepingCommand(lang proofs.Language, use string, act client.Act, short, lon
 		Short: short.in(lang),
 		Long:  long.in(lang),
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			if len(args) > 1 || len(args) == 0 && act != "" {
 				return sayOneID.err()
 			}
 			return nil
 		},
 		ValidArgsFunction: noFiles,
-		RunE:              func(c *cobra.Command, args []string) error { return o.run(c, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return o.list(c)
+			}
+			return o.run(c, args[0])
+		},
 	}
 	o.flags(c, true)
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
 	if act == "" {
 		o.readFlags(c)
+		f.StringVar(&o.query.Act, "act", "", sayFlagAct.in(lang))
+		f.BoolVar(&o.query.Open, "open", false, sayFlagOpen.in(lang))
+		f.BoolVar(&o.query.NewestFirst, "newest-first", false, sayFlagNewestFirst.in(lang))
+		completes(c, "act", "hold", "release", "erasure-asked", "erasure")
 		return c
 	}
 	f.StringVar(&o.matter, "matter", "", map[bool]phrase{false: sayFlagMatter, true: sayFlagOrder}[act == client.Erase].in(lang))
@@ -119,6 +129,40 @@ func (o *keepingOptions) run(c *cobra.Command, id string) error {
 		}
 	}
 	return printStanding(s, noted.Standing)
+}
+
+// list prints the notices of all deposits.
+func (o *keepingOptions) list(c *cobra.Command) error {
+	s := newScreen(c, o.lang, o.json)
+	server, err := o.client(c, s)
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for n, err := range server.Notices(c.Context(), o.query) {
+		if err != nil {
+			return err
+		}
+		if s.json {
+			if err := s.object(n); err != nil {
+				return err
+			}
+			continue
+		}
+		rows = append(rows, []string{
+			plain(n.Time), wordOf(actWords, n.Act).in(s.lang), wordOf(noticeWords, n.State).in(s.lang), plain(n.Deposit), plain(n.Matter), plain(n.Reason), plain(n.By),
+		})
+		if len(rows) > maxListed {
+			return sayTooManyListed.err(maxListed)
+		}
+	}
+	switch {
+	case s.json:
+		return nil
+	case len(rows) == 0:
+		return s.line(sayNoNotices)
+	}
+	return s.rows([]phrase{sayHeadTime, sayHeadAct, sayHeadState, sayFactDeposit, sayHeadMatter, sayHeadReason, sayHeadBy}, rows)
 }
 
 func printStanding(s *screen, standing api.Standing) error {

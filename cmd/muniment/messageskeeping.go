@@ -48,12 +48,14 @@ Exit code 0: it was asked for, or done, as is said. 1: the receipt must not be b
 
 退出码 0：已提出或已删除，以显示为准。1：回执不可采信。2：其他情况。`,
 	}
-	sayNoticesShort = phrase{"Show how a deposit stands: held, kept until when, erased", "显示存证的状态：保全、保存期限、删除"}
+	sayNoticesShort = phrase{"Show how a deposit stands, or what is held and waits to be erased", "显示存证的状态，或列出保全与待删除的存证"}
 	sayNoticesLong  = phrase{
 		`Show every hold, release and erasure of a deposit, and what they come to. It answers for an
-erased deposit too. Each is an entry of the log; muniment receipt fetches its receipt by its
+erased deposit too. Without an id, list those of all your tenant's deposits; with --open what
+is held now, and the erasures that wait for another to confirm them. Each is an entry of the log; muniment receipt fetches its receipt by its
 id, which --json shows.`,
-		`显示一项存证的所有保全、解除与删除记载及其结果；对已删除的存证同样适用。每项记载都是日志中的
+		`显示一项存证的所有保全、解除与删除记载及其结果；对已删除的存证同样适用。
+不给编号则列出本租户全部存证的此类记载；加 --open 则仅列目前的保全，以及等待他人确认的删除。每项记载都是日志中的
 一个条目；用 --json 显示其编号，再用 muniment receipt 取得其回执。`,
 	}
 	sayFlagMatter       = phrase{"`matter`: the proceedings, by name or number", "事由 `matter`：程序的名称或案号"}
@@ -81,6 +83,10 @@ id, which --json shows.`,
 	sayFactState   = phrase{"State", "状态"}
 	sayFactMatters = phrase{"Held under", "保全事由"}
 	sayFactUntil   = phrase{"Kept until", "保存至"}
+	sayFlagAct     = phrase{"only notices of this `act`: hold, release, erasure-asked or erasure", "仅列此类记载 `act`：hold、release、erasure-asked 或 erasure"}
+	sayFlagOpen    = phrase{"only holds in force, and erasures that wait to be confirmed", "仅列有效的保全与等待确认的删除"}
+	sayNoNotices   = phrase{"No notices match.", "没有符合条件的记载。"}
+	sayHeadState   = phrase{"State", "状态"}
 	sayHeadTime    = phrase{"Time", "时间"}
 	sayHeadAct     = phrase{"Act", "记载"}
 	sayHeadMatter  = phrase{"Matter", "事由"}
@@ -94,6 +100,17 @@ var standingWords = map[string]phrase{
 	"held":          {"held", "保全中"},
 	"erasure-asked": {"erasure asked for, and not confirmed", "已提出删除，尚未确认"},
 	"erased":        {"erased", "已删除"},
+}
+
+// noticeWords are what has become of notices.
+var noticeWords = map[string]phrase{
+	"open":     {"open", "有效"},
+	"released": {"released", "已解除"},
+	"erased":   {"erased", "已删除"},
+	"refused":  {"refused", "已因保全而作废"},
+	"replaced": {"asked for anew", "已重新提出"},
+	"lapsed":   {"lapsed", "已过期"},
+	"done":     {"done", "已完成"},
 }
 
 // actWords are what notices say.

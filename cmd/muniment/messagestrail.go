@@ -23,7 +23,7 @@ Exit code 0: the events were listed. 2: they could not be.`,
 	sayFlagTrailDeposit  = phrase{"only what was done to this deposit, by its id", "仅列对该存证（按编号）所为"}
 	sayFlagTrailContract = phrase{"only cases and searches asked for by this contract number", "仅列按该合同编号查询的案件与检索"}
 	sayFlagTrailCaller   = phrase{"only what this caller did, such as key:0123456789abcdef", "仅列该调用方所为，如 key:0123456789abcdef"}
-	sayFlagTrailAction   = phrase{"only events of this sort: read, receipt, document, search, case, hold, release, erasure, grant, webhook, trail, key, tenant or export", "仅列此类记录：read、receipt、document、search、case、hold、release、erasure、grant、webhook、trail、key、tenant 或 export"}
+	sayFlagTrailAction   = phrase{"only events of this sort: read, receipt, document, search, case, hold, release, erasure, grant, grant-revoked, webhook, webhook-deleted, trail, key, key-revoked, tenant or export", "仅列此类记录：read、receipt、document、search、case、hold、release、erasure、grant、grant-revoked、webhook、webhook-deleted、trail、key、key-revoked、tenant 或 export"}
 	sayFlagTrailFrom     = phrase{"only from this date or time on", "仅列此日期或时间起"}
 	sayFlagTrailTo       = phrase{"only before this date or time", "仅列此日期或时间之前"}
 

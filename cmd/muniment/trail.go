@@ -43,7 +43,7 @@ func trailCommand(lang proofs.Language) *cobra.Command {
 }
 
 // trailActions are the sorts of events, as the API names them.
-var trailActions = []string{"read", "receipt", "document", "search", "case", "hold", "release", "erasure", "grant", "webhook", "trail", "key", "tenant", "export"}
+var trailActions = []string{"read", "receipt", "document", "search", "case", "hold", "release", "erasure", "grant", "grant-revoked", "webhook", "webhook-deleted", "trail", "key", "key-revoked", "tenant", "export"}
 
 func (o *trailOptions) run(c *cobra.Command) error {
 	s := newScreen(c, o.lang, o.json)

@@ -74,7 +74,7 @@ func revoke(ctx context.Context, all notary.Accounts, trail notary.Trail, name s
 	}
 	for _, k := range keys {
 		if k.Caller() == name {
-			if err := noteCommand(ctx, trail, notary.ActionKey, k.Tenant); err != nil {
+			if err := noteCommand(ctx, trail, notary.ActionKeyRevoked, k.Tenant); err != nil {
 				return err
 			}
 			return all.DeleteAPIKey(ctx, k.Hash)

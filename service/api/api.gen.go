@@ -395,6 +395,54 @@ type FoundDeposit struct {
 	Time string `json:"time"`
 }
 
+// FoundNotice A notice of a list, with what has become of it.
+type FoundNotice struct {
+	// Act What it says.
+	//
+	// Example: hold
+	Act string `json:"act"`
+
+	// By Which of the tenant's callers asked.
+	//
+	// Example: key:0123456789abcdef
+	By string `json:"by"`
+
+	// Deposit The id of the deposit that it is about.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Deposit string `json:"deposit"`
+
+	// Id UUIDv7, lower-case; its receipt is at `/v1/deposits/{id}/receipt`.
+	//
+	// Example: 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+	Id string `json:"id"`
+
+	// Index The entry's index in the log, from 0.
+	//
+	// Example: 812
+	Index uint64 `json:"index"`
+
+	// Matter As it was given; absent without one.
+	Matter string `json:"matter,omitempty"`
+
+	// Reason As it was given.
+	Reason string `json:"reason"`
+
+	// State What has become of it. A hold is `open` until its matter is closed, then `released`. An
+	// erasure that was asked for is `open` for 30 days, then `lapsed`; or `erased`, once another
+	// caller has confirmed it; `refused`, where a hold came first; `replaced`, where it was asked
+	// for anew. A release or an erasure itself is `done`.
+	//
+	//
+	// Example: open
+	State string `json:"state"`
+
+	// Time When the entry was made, UTC, always with three digits of milliseconds.
+	//
+	// Example: 2026-11-23T05:14:07.123Z
+	Time string `json:"time"`
+}
+
 // Grant That something is or was open, and how it stands.
 type Grant struct {
 	// By Which of the tenant's callers opened it.
@@ -737,6 +785,17 @@ type NoticeAnswer struct {
 
 	// Standing What the notices of a deposit come to.
 	Standing Standing `json:"standing"`
+}
+
+// NoticeList Notices, in the order that was asked for.
+type NoticeList struct {
+	// Next The cursor of the next page; absent at the end.
+	//
+	// Example: 812
+	Next string `json:"next,omitempty"`
+
+	// Notices One page of them.
+	Notices []FoundNotice `json:"notices"`
 }
 
 // NoticeRequest Why a deposit is held, released or erased.
@@ -1675,6 +1734,29 @@ type CreateKeyParams struct {
 	IdempotencyKey AccountKey `json:"Idempotency-Key"`
 }
 
+// ListNoticesParams defines parameters for ListNotices.
+type ListNoticesParams struct {
+	// Tenant The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+	// each request; one that the auditor does not supervise, or that never was, is answered
+	// `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+	Tenant *TenantAt `form:"tenant,omitempty" json:"tenant,omitempty"`
+
+	// Act Those that say this.
+	Act *string `form:"act,omitempty" json:"act,omitempty"`
+
+	// State `open`: those alone that are `open`.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Order The order of the log, `asc`, or the newest first, `desc`. A cursor goes on in the order in which it was given.
+	Order *string `form:"order,omitempty" json:"order,omitempty"`
+
+	// Cursor What `next` said. Opaque.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The most notices to answer with.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {
 	// Cursor What `next` said. Opaque.
@@ -1703,7 +1785,9 @@ type ListTrailParams struct {
 	Caller *string `form:"caller,omitempty" json:"caller,omitempty"`
 
 	// Action Of this sort. `receipt` gives record and receipt, `document` the document, `search` and
-	// `case` records; `read` is how a deposit stands, webhooks, usage, and digests of the trail.
+	// `case` records; `read` is how deposits stand, webhooks, usage, and digests of the trail.
+	// Events from before `grant-revoked`, `webhook-deleted` and `key-revoked` were told apart
+	// are `grant`, `webhook` and `key`.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
 	// From Written at or after this time.
@@ -1870,6 +1954,9 @@ type ServerInterface interface {
 	// ConfirmKey Confirm an API key that another asked for
 	// (POST /v1/keys/{id}/confirmation)
 	ConfirmKey(w http.ResponseWriter, r *http.Request, id KeyID)
+	// ListNotices What is held, and what waits to be erased
+	// (GET /v1/notices)
+	ListNotices(w http.ResponseWriter, r *http.Request, params ListNoticesParams)
 	// ListTenants List tenants
 	// (GET /v1/tenants)
 	ListTenants(w http.ResponseWriter, r *http.Request, params ListTenantsParams)
@@ -2101,6 +2188,12 @@ func (_ Unimplemented) GetKey(w http.ResponseWriter, r *http.Request, id KeyID) 
 // ConfirmKey Confirm an API key that another asked for
 // (POST /v1/keys/{id}/confirmation)
 func (_ Unimplemented) ConfirmKey(w http.ResponseWriter, r *http.Request, id KeyID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListNotices What is held, and what waits to be erased
+// (GET /v1/notices)
+func (_ Unimplemented) ListNotices(w http.ResponseWriter, r *http.Request, params ListNoticesParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -3706,6 +3799,104 @@ func (siw *ServerInterfaceWrapper) ConfirmKey(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListNotices operation middleware
+func (siw *ServerInterfaceWrapper) ListNotices(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNoticesParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "act" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "act", r.URL.Query(), &params.Act, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "act"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "act", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", r.URL.Query(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "order"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "order", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListNotices(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTenants operation middleware
 func (siw *ServerInterfaceWrapper) ListTenants(w http.ResponseWriter, r *http.Request) {
 
@@ -4289,6 +4480,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/deposits/{id}/notices", wrapper.GetNotices)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/notices", wrapper.ListNotices)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/deposits/{id}/hold", wrapper.HoldDeposit)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 
 	"github.com/muniment/muniment/proofs"
@@ -106,6 +107,57 @@ func (c *Client) Standing(ctx context.Context, id string) (api.Standing, error) 
 		return s, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	return s, nil
+}
+
+// NoticeQuery says which notices are wanted.
+type NoticeQuery struct {
+	Act         string // hold, release, erasure-asked or erasure; empty: any
+	Open        bool   // those alone that are open: what is held now, and what waits to be erased
+	NewestFirst bool   // else in the order of the log
+}
+
+// Notices lists the tenant's notices page by page. It ends after the first error. It is the
+// server's word; each notice has a receipt that proves it.
+func (c *Client) Notices(ctx context.Context, q NoticeQuery) iter.Seq2[api.FoundNotice, error] {
+	return func(yield func(api.FoundNotice, error) bool) {
+		cursor := ""
+		for n := 0; ; n++ {
+			list, err := c.noticePage(ctx, q, cursor)
+			if err == nil && list.Next != "" && (n == maxPages || list.Next == cursor) {
+				err = fmt.Errorf("%w: its list has no end", ErrAnswer)
+			}
+			if err != nil {
+				yield(api.FoundNotice{}, err)
+				return
+			}
+			for _, found := range list.Notices {
+				if !yield(found, nil) {
+					return
+				}
+			}
+			if cursor = list.Next; cursor == "" {
+				return
+			}
+		}
+	}
+}
+
+func (c *Client) noticePage(ctx context.Context, q NoticeQuery, cursor string) (list api.NoticeList, err error) {
+	v := paging(cursor)
+	if q.Act != "" {
+		v.Set("act", q.Act)
+	}
+	if q.Open {
+		v.Set("state", "open")
+	}
+	if q.NewestFirst {
+		v.Set("order", "desc")
+	}
+	data, err := c.get(ctx, call{method: http.MethodGet, path: "/v1/notices", query: v, want: http.StatusOK, limit: maxPage})
+	if err != nil {
+		return list, err
+	}
+	return list, decode(data, &list)
 }
 
 // depositID refuses what is no id.

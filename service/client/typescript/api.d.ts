@@ -202,6 +202,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is held, and what waits to be erased
+         * @description The tenant's holds, releases and erasures, in the order of the log, each with what has become
+         *     of it. `state=open` has all that is under hold now, and the erasures that wait for another
+         *     caller to confirm them. A page may have fewer than `limit`, or none, while `next` says that
+         *     others follow. Notices that were made before they were listed are found by their deposit
+         *     alone. For the roles `depositor`, `compliance` and `auditor`.
+         */
+        get: operations["listNotices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/deposits/{id}/hold": {
         parameters: {
             query?: never;
@@ -1350,7 +1374,7 @@ export interface components {
              * @example document
              * @enum {string}
              */
-            action: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "grant" | "webhook" | "trail" | "key" | "tenant" | "export";
+            action: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "grant" | "grant-revoked" | "webhook" | "webhook-deleted" | "trail" | "key" | "key-revoked" | "tenant" | "export";
             /**
              * @description What it was done to; absent where that is none, or more than one.
              * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
@@ -1749,6 +1773,65 @@ export interface components {
              * @example key:0123456789abcdef
              */
             by: string;
+        };
+        /** @description A notice of a list, with what has become of it. */
+        FoundNotice: {
+            /**
+             * @description UUIDv7, lower-case; its receipt is at `/v1/deposits/{id}/receipt`.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description The entry's index in the log, from 0.
+             * @example 812
+             */
+            index: number;
+            /**
+             * Format: date-time
+             * @description When the entry was made, UTC, always with three digits of milliseconds.
+             * @example 2026-11-23T05:14:07.123Z
+             */
+            time: string;
+            /**
+             * @description What it says.
+             * @example hold
+             * @enum {string}
+             */
+            act: "hold" | "release" | "erasure-asked" | "erasure";
+            /** @description As it was given; absent without one. */
+            matter?: string;
+            /** @description As it was given. */
+            reason: string;
+            /**
+             * @description Which of the tenant's callers asked.
+             * @example key:0123456789abcdef
+             */
+            by: string;
+            /**
+             * @description The id of the deposit that it is about.
+             * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+             */
+            deposit: string;
+            /**
+             * @description What has become of it. A hold is `open` until its matter is closed, then `released`. An
+             *     erasure that was asked for is `open` for 30 days, then `lapsed`; or `erased`, once another
+             *     caller has confirmed it; `refused`, where a hold came first; `replaced`, where it was asked
+             *     for anew. A release or an erasure itself is `done`.
+             * @example open
+             * @enum {string}
+             */
+            state: "open" | "released" | "erased" | "refused" | "replaced" | "lapsed" | "done";
+        };
+        /** @description Notices, in the order that was asked for. */
+        NoticeList: {
+            /** @description One page of them. */
+            notices: components["schemas"]["FoundNotice"][];
+            /**
+             * @description The cursor of the next page; absent at the end.
+             * @example 812
+             */
+            next?: string;
         };
         /** @description What the notices of a deposit come to. */
         Standing: {
@@ -2932,6 +3015,59 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listNotices: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The tenant whose deposits are looked at, by its id. An auditor and a court name it with
+                 *     each request; one that the auditor does not supervise, or that never was, is answered
+                 *     `not-found`. Everyone else looks at its own tenant, and a link at that of its grant.
+                 * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
+                 */
+                tenant?: components["parameters"]["TenantAt"];
+                /**
+                 * @description Those that say this.
+                 * @example hold
+                 */
+                act?: "hold" | "release" | "erasure-asked" | "erasure";
+                /**
+                 * @description `open`: those alone that are `open`.
+                 * @example open
+                 */
+                state?: "open" | "all";
+                /** @description The order of the log, `asc`, or the newest first, `desc`. A cursor goes on in the order in which it was given. */
+                order?: "asc" | "desc";
+                /**
+                 * @description What `next` said. Opaque.
+                 * @example 812
+                 */
+                cursor?: string;
+                /** @description The most notices to answer with. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     holdDeposit: {
         parameters: {
             query?: never;
@@ -3885,10 +4021,12 @@ export interface operations {
                 caller?: string;
                 /**
                  * @description Of this sort. `receipt` gives record and receipt, `document` the document, `search` and
-                 *     `case` records; `read` is how a deposit stands, webhooks, usage, and digests of the trail.
+                 *     `case` records; `read` is how deposits stand, webhooks, usage, and digests of the trail.
+                 *     Events from before `grant-revoked`, `webhook-deleted` and `key-revoked` were told apart
+                 *     are `grant`, `webhook` and `key`.
                  * @example document
                  */
-                action?: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "grant" | "webhook" | "trail" | "key" | "tenant" | "export";
+                action?: "read" | "receipt" | "document" | "search" | "case" | "hold" | "release" | "erasure" | "grant" | "grant-revoked" | "webhook" | "webhook-deleted" | "trail" | "key" | "key-revoked" | "tenant" | "export";
                 /**
                  * @description Written at or after this time.
                  * @example 2026-11-01T00:00:00.000Z
