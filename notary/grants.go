@@ -94,6 +94,9 @@ const (
 	termGrant      = "grant"      // of what is opened: openedBy
 	termGrants     = "grants"     // of nothing: all grants of a tenant
 	termRevocation = "revocation" // of a grant's id: it is revoked once
+	// termGrantTurn is of what is opened and the number of the grant or revocation. Turns of
+	// grants are apart from those of notices, which count nothing of each other.
+	termGrantTurn = "grant-turn"
 )
 
 // openedBy says what the record of a grant or of a revocation is about; empty: it is neither.
@@ -309,11 +312,15 @@ func (n *Notary) writeGrant(ctx context.Context, who Principal, tk TenantKey, ke
 		return Operation{}, ErrBusy
 	}
 	defer n.end(who.Tenant.ID)
-	for {
+	for last := -1; ; {
 		before, notices, err := n.grantsOf(ctx, who.Tenant.ID, what)
+		if err == nil && notices == last {
+			err = turnTaken(what)
+		}
 		if err != nil {
 			return Operation{}, err
 		}
+		last = notices
 		if notices >= maxNotices {
 			return Operation{}, invalid("", "it was opened and shut %d times, and may not be more often", notices)
 		}
@@ -321,7 +328,7 @@ func (n *Notary) writeGrant(ctx context.Context, who Principal, tk TenantKey, ke
 		if err != nil {
 			return Operation{}, err
 		}
-		turn := tk.termer().term(termTurn, what+" "+strconv.Itoa(notices))
+		turn := tk.termer().term(termGrantTurn, what+" "+strconv.Itoa(notices))
 		p, err := n.offerTurn(ctx, Operation{Tenant: who.Tenant.ID, Key: key}, turn, r)
 		switch {
 		case err != nil:

@@ -493,3 +493,46 @@ func otherwise(want error) error {
 	}
 	return want
 }
+
+// TestGrantsBesideNotices: a deposit that was held can be opened, and one that was opened can
+// be held, in any order and as often as anyone likes.
+func TestGrantsBesideNotices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCourtroom(t, time.Now)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		keeper := c.principal()
+		keeper.Role = notary.Compliance
+		note := func(act notary.Act, matter string) {
+			t.Helper()
+			_, _, err := c.n.Note(ctx, keeper, notary.Notice{Key: string(act) + matter, Act: act, Deposit: c.solo, Matter: matter, Reason: "r"})
+			if err != nil {
+				t.Fatalf("%s %s: %v", act, matter, err)
+			}
+		}
+		grant := func(key string) notary.ID {
+			t.Helper()
+			g, err := c.n.Grant(ctx, keeper, notary.Opening{Key: key, Deposit: c.solo, Ends: time.Now().Add(time.Hour), Reason: "r"})
+			if err != nil {
+				t.Fatalf("grant %s: %v", key, err)
+			}
+			return g.ID
+		}
+		note(notary.ActHold, "1")
+		first := grant("g1")
+		note(notary.ActRelease, "1")
+		grant("g2")
+		note(notary.ActHold, "2")
+		if _, err := c.n.Revoke(ctx, keeper, first, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		note(notary.ActRelease, "2")
+		s, err := c.n.Notices(ctx, keeper, c.solo)
+		if err != nil || len(s.Notices) != 4 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		if grants, err := c.n.GrantsOf(ctx, keeper, "", c.solo); err != nil || len(grants) != 2 {
+			t.Fatalf("%+v, %v", grants, err)
+		}
+	})
+}

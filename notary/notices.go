@@ -99,7 +99,7 @@ func (e *HeldError) Unwrap() error { return ErrHeld }
 // Families of the terms of notices.
 const (
 	termNotice = "notice" // of a deposit's id
-	termTurn   = "turn"   // of a deposit's id and the number of the notice
+	termTurn   = "turn"   // of a deposit's id and the number of the notice; see also termGrantTurn
 )
 
 // Notices returns how a deposit stands that is the principal's to read.
@@ -258,12 +258,16 @@ func (n *Notary) Note(ctx context.Context, who Principal, want Notice) (proofs.R
 		return proofs.Receipt{}, Standing{}, ErrBusy
 	}
 	defer n.end(who.Tenant.ID)
-	for {
+	for last := -1; ; {
 		s, err := n.standing(ctx, row)
+		if err == nil && len(s.Notices) == last {
+			err = turnTaken(row.ID.String())
+		}
 		if err != nil {
 			return proofs.Receipt{}, s, err
 		}
-		if len(s.Notices) >= maxNotices {
+		last = len(s.Notices)
+		if last >= maxNotices {
 			return proofs.Receipt{}, s, invalid("", "the deposit has %d notices, and may not have more", maxNotices)
 		}
 		act, err := s.decide(who, want, n.clock.now())
@@ -286,6 +290,12 @@ func (n *Notary) Note(ctx context.Context, who Principal, want Notice) (proofs.R
 		}
 		return n.noted(ctx, want, row, act, r.placed())
 	}
+}
+
+// turnTaken is the damage that a turn is taken of which no notice tells: whoever waited for
+// that notice would wait for ever.
+func turnTaken(what string) error {
+	return fmt.Errorf("%w: the next turn of %s is taken, and there is no notice that took it", ErrDamaged, what)
 }
 
 func (n *Notary) admitNotice(ctx context.Context, who Principal, want Notice) (Row, TenantKey, error) {
