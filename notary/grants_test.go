@@ -170,8 +170,8 @@ func TestRolesReadNoMore(t *testing.T) {
 			c.reads(what+", another's", e.who, theirs, notary.ErrNotFound)
 		}
 		c.reads(what+", the depository's own", e.who, genesis.ID, otherwise(e.want))
-		// Nobody but a tenant's depositors writes, and its compliance staff keeps.
-		if err := errOf(c.n.Deposit(t.Context(), e.who, digestOnly(t, "x-"+what, what))); (err == nil) != (e.who.Role == notary.Depositor) {
+		// Nobody but a tenant's depositors and compliance staff writes, and the latter keeps.
+		if err := errOf(c.n.Deposit(t.Context(), e.who, digestOnly(t, "x-"+what, what))); (err == nil) != (e.who.Role == notary.Depositor || e.who.Role == notary.Compliance) {
 			t.Errorf("%s deposits: %v", what, err)
 		}
 		err := third(c.n.Note(t.Context(), e.who, notary.Notice{Key: "h-" + what, Act: notary.ActHold, Deposit: c.first, Matter: "m", Reason: "r"}))
@@ -499,6 +499,7 @@ func otherwise(want error) error {
 func TestGrantsBesideNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCourtroom(t, time.Now)
+		defer closeNotary(t, c.n)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		keeper := c.principal()

@@ -74,7 +74,7 @@ type Role string
 
 const (
 	Depositor  Role = "depositor"  // deposits, and reads its tenant's deposits
-	Compliance Role = "compliance" // reads, holds and erases its tenant's deposits, and opens them to courts
+	Compliance Role = "compliance" // deposits, reads, holds and erases its tenant's deposits, and opens them to courts
 	Auditor    Role = "auditor"    // reads the deposits of the tenants that it supervises
 	Court      Role = "court"      // reads what was opened to it
 	Operator   Role = "operator"   // keeps tenants and keys, and reads no deposit
@@ -84,7 +84,10 @@ const (
 var Roles = []Role{Depositor, Compliance, Auditor, Court, Operator}
 
 // MayDeposit reports whether the role may add entries for its tenant.
-func (r Role) MayDeposit() bool { return r == Depositor }
+func (r Role) MayDeposit() bool { return r == Depositor || r == Compliance }
+
+// MaySubscribe reports whether the role may have its tenant's webhooks called.
+func (r Role) MaySubscribe() bool { return r == Depositor }
 
 // MayRead reports whether the role may read all that is its own tenant's.
 func (r Role) MayRead() bool { return r == Depositor || r == Compliance }

@@ -149,7 +149,7 @@ func (k TenantKey) openWebhook(w Webhook) (plain []byte, inForce bool, err error
 // NewWebhook returns a webhook for the principal's tenant, from the newest published entry
 // on, with a new secret in its subscription. It is not stored yet.
 func (n *Notary) NewWebhook(ctx context.Context, who Principal, s *Subscription) (w Webhook, from uint64, err error) {
-	if !who.Role.MayDeposit() {
+	if !who.Role.MaySubscribe() {
 		return w, 0, ErrForbidden
 	}
 	if err := s.check(); err != nil {

@@ -31,9 +31,12 @@ type court struct {
 	*house
 	dir   string
 	roots []byte
+	pages string // where the console is
 }
 
-func newCourt(t *testing.T) *court {
+func newCourt(t *testing.T) *court { return newCourtWith(t) }
+
+func newCourtWith(t *testing.T, change ...func(*Config)) *court {
 	t.Helper()
 	a := rfc3161test.New("Time Authority", time.Now, 20*365*24*time.Hour, 5*365*24*time.Hour)
 	c := &court{dir: t.TempDir(), roots: rfc3161test.RootsPEM(a)}
@@ -48,7 +51,7 @@ func newCourt(t *testing.T) *court {
 		t.Cleanup(client.Close)
 		n.Policy, n.Witnesses = policy, client
 		n.Timestamps = &notary.Timestamps{Authorities: []notary.TimestampAuthority{timed{a}}, Checker: rfc3161.NewAuthorities(roots)}
-	}, func(s *Config) { s.TimestampRoots = c.roots })
+	}, append(change, func(s *Config) { s.TimestampRoots = c.roots })...)
 	return c
 }
 

@@ -29,6 +29,7 @@ type exchange struct {
 	conn      *http.ResponseController
 	id        string // the request's; ours, never the caller's
 	principal notary.Principal
+	outer     *exchange     // of the page for which this is asked; nil: nobody's
 	about     notary.ID     // the tenant that an operator's request is about; zero: the one it looks at, or none
 	status    int           // 0 until the answer has begun
 	bytes     int64         // written of the answer's body
@@ -50,7 +51,12 @@ type exchangeKey struct{}
 func of(r *http.Request) *exchange { return r.Context().Value(exchangeKey{}).(*exchange) }
 
 // moved grants the request more time: a byte of it has moved.
-func (x *exchange) moved() { x.patience.Reset(x.wait) }
+func (x *exchange) moved() {
+	x.patience.Reset(x.wait)
+	if x.outer != nil {
+		x.outer.moved()
+	}
+}
 
 // WriteHeader begins the answer, once it is written down who is given it. If it cannot be,
 // a problem takes its place.
@@ -102,6 +108,7 @@ func (s *server) exchange(next http.Handler) http.Handler {
 		begun := time.Now()
 		ctx, cancel := context.WithCancelCause(r.Context())
 		x := &exchange{ResponseWriter: w, conn: http.NewResponseController(w), id: newRequestID(), wait: s.Wait, unwatch: func() bool { return true }}
+		x.outer, _ = r.Context().Value(exchangeKey{}).(*exchange)
 		x.patience = time.AfterFunc(s.Wait, func() { cancel(context.DeadlineExceeded) })
 		defer func() {
 			x.patience.Stop()

@@ -22,6 +22,7 @@ import (
 	"github.com/muniment/muniment/proofs/sm"
 	"github.com/muniment/muniment/service/api"
 	"github.com/muniment/muniment/service/auth"
+	"github.com/muniment/muniment/service/console"
 	"github.com/muniment/muniment/service/verifypage"
 )
 
@@ -48,6 +49,12 @@ type Config struct {
 	// Bearers are known by the client certificates of their connections, by name.
 	Bearers map[string]auth.Certified
 	Caller  *webhook.Caller
+
+	// Sessions are the sign-ins at the console; nil: there is no console.
+	Sessions notary.Sessions
+	// ConsoleURL is the origin under which browsers reach the console; empty: people sign in
+	// with API keys alone.
+	ConsoleURL string
 
 	// NewTenantKey makes the key of a tenant that is taken on, durable on return.
 	NewTenantKey func(ctx context.Context, tenant notary.ID) error
@@ -142,6 +149,9 @@ func New(c Config) http.Handler {
 	r.Post("/v1/cases/{contract}/grants", s.createCaseGrant)
 	r.Get("/verify", s.verifyPage)
 	r.Get("/verify/{file}", s.verifyFile)
+	if c.Sessions != nil {
+		r.Mount(console.Prefix, s.consolePages(r))
+	}
 	api.HandlerWithOptions(s, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: s.badParameter})
 	s.metrics.know(r)
 	return s.shed(r)

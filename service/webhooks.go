@@ -36,7 +36,7 @@ func (s *server) CreateWebhook(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) newWebhook(r *http.Request) (made notary.Webhook, subscription notary.Subscription, err error) {
 	who := of(r).principal
-	if !who.Role.MayDeposit() {
+	if !who.Role.MaySubscribe() {
 		return made, subscription, notary.ErrForbidden
 	}
 	if subscription, err = s.subscription(r); err != nil {
@@ -151,7 +151,7 @@ func (s *server) GetWebhook(w http.ResponseWriter, r *http.Request, id api.Webho
 // DeleteWebhook implements DELETE /v1/webhooks/{id}.
 func (s *server) DeleteWebhook(w http.ResponseWriter, r *http.Request, id api.WebhookID) {
 	err := notary.ErrForbidden
-	if who := of(r).principal; who.Role.MayDeposit() {
+	if who := of(r).principal; who.Role.MaySubscribe() {
 		var parsed notary.ID
 		if parsed, err = notary.ParseID(id); err == nil {
 			err = stored(s.Webhooks.DeleteWebhook(r.Context(), who.Tenant.ID, parsed))
@@ -178,7 +178,7 @@ func (s *server) ReplayWebhook(w http.ResponseWriter, r *http.Request, id api.We
 const replayTries = 10
 
 func (s *server) replay(r *http.Request, id string) (hook notary.Webhook, err error) {
-	if !of(r).principal.Role.MayDeposit() {
+	if !of(r).principal.Role.MaySubscribe() {
 		return hook, notary.ErrForbidden
 	}
 	change, err := s.replayRequest(r)

@@ -74,8 +74,10 @@ var samples = map[string][3]string{
 	"oidc.issuers": {
 		"{https://a.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: depositor}}}",
 		"{https://b.example: {audience: m, tenant-claim: org, tenants: {one: 01a2070d-4e2f-7d00-87c7-be68003ebf3d}, role-claim: r, roles: {x: compliance}}}",
-		"{https://c.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: auditor}, supervises: [01a2070d-4e2f-7d00-87c7-be68003ebf3e], max-age: 5m0s, ca: f}}",
+		"{https://c.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: auditor}, supervises: [01a2070d-4e2f-7d00-87c7-be68003ebf3e], max-age: 5m0s, ca: f, client-id: console, client-secret: s, scopes: [groups], name: Bank}}",
 	},
+	"console.enabled": {"off", "on", "off"},
+	"console.url":     {"https://a.example", "https://b.example:8443", "http://127.0.0.1:8080"},
 	"tls.certificate": {"a", "b", "c"},
 	"tls.key":         {"a", "b", "c"},
 	"tls.client-ca":   {"a", "b", "c"},

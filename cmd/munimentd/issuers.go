@@ -42,6 +42,10 @@ func issuerSettings(i *issuerConfig) []setting {
 		{"supervises", list(&i.supervises), "", ""},
 		{"max-age", interval(&i.MaxAge), defaultTokenAge.String(), ""},
 		{"ca", text(&i.CA), "", ""},
+		{"client-id", text(&i.ClientID), "", ""},
+		{"client-secret", secret(&i.ClientSecret), "", ""},
+		{"scopes", list(&i.Scopes), "", ""},
+		{"name", text(&i.Name), "", ""},
 	}
 }
 
@@ -101,19 +105,22 @@ func mapped[T any](p *map[string]T, parse func(string) (T, error), show func(T) 
 func issuers(p *map[string]issuerConfig) value {
 	return value{
 		kind: "yaml", structured: true,
-		set: func(text string) (err error) { *p, err = parseIssuers(text); return err },
-		get: func() any {
-			out := map[string]map[string]any{}
-			for url, i := range *p {
-				fields := map[string]any{}
-				for _, s := range issuerSettings(&i) {
-					fields[s.name] = s.value.get()
-				}
-				out[url] = fields
-			}
-			return out
-		},
+		set:    func(text string) (err error) { *p, err = parseIssuers(text); return err },
+		get:    func() any { return showIssuers(*p, false) },
+		masked: func() any { return showIssuers(*p, true) },
 	}
+}
+
+func showIssuers(all map[string]issuerConfig, masked bool) any {
+	out := map[string]map[string]any{}
+	for url, i := range all {
+		fields := map[string]any{}
+		for _, s := range issuerSettings(&i) {
+			fields[s.name] = s.show(masked)
+		}
+		out[url] = fields
+	}
+	return out
 }
 
 func parseIssuers(text string) (map[string]issuerConfig, error) {
@@ -168,6 +175,8 @@ func parseIssuer(n *yaml.Node) (issuerConfig, error) {
 		return i, errors.New("name one of tenant and tenant-claim")
 	case (i.TenantClaim == "") != (len(i.Tenants) == 0):
 		return i, errors.New("tenant-claim and tenants go together")
+	case i.ClientSecret != "" && i.ClientID == "":
+		return i, errors.New("client-secret is that of a client-id, which is missing")
 	case i.MaxAge == 0:
 		return i, errors.New("max-age is not 1s or more")
 	}

@@ -158,6 +158,7 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		Bearers:      cfg.TLS.Callers,
 		NewTenantKey: d.tenantKeys.create,
 		Certificates: d.certificates,
+		ConsoleURL:   cfg.ConsolePages.URL,
 
 		TimestampRoots: roots,
 	}
@@ -173,6 +174,10 @@ func (d *depository) serve(ctx context.Context, out io.Writer, listener net.List
 		}
 		edge.Canary = c.verdict
 		song.Go(func() { c.run(singing) })
+	}
+	if cfg.ConsolePages.Enabled == "on" {
+		edge.Sessions = d.store.Sessions
+		song.Go(func() { sweepSessions(singing, d.store.Sessions, logger) })
 	}
 	dispatcher := webhook.Dispatcher{Notary: n, Store: d.store.Webhooks, Caller: caller, Logger: logger, Metrics: metrics}
 	song.Go(func() {

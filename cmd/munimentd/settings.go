@@ -42,6 +42,7 @@ type config struct {
 	Checks               map[notary.ID]notary.Checks
 	Quotas               notary.Quotas
 	Issuers              map[string]issuerConfig
+	ConsolePages         consoleConfig
 	TLS                  tlsConfig
 	Language             string
 	SM3                  string
@@ -101,6 +102,7 @@ func newConfig() *config {
 	c.settings = append(c.settings, tlsSettings(&c.TLS)...)
 	c.settings = append(c.settings, factsSettings(&c.Facts)...)
 	c.settings = append(c.settings, certificateSettings(&c.Certificate)...)
+	c.settings = append(c.settings, consoleSettings(&c.ConsolePages)...)
 	c.settings = append(c.settings,
 		setting{"anchor.postgres.url", databaseURL(&c.AnchorPG.URL), "", "connection URI, or keyword string, of the database of the anchor postgres; empty: the ledger's"},
 		setting{"anchor.postgres.schema", identifier(&c.AnchorPG.Schema), "muniment", "schema of its tables, where anchor.postgres.url is set"},
@@ -115,7 +117,7 @@ func newConfig() *config {
 		setting{"limits.deposits", number(&c.Limits.Rate, 0, 1_000_000), "0", "deposits a second that each tenant may make at this process, on the average; a line of a batch is one; 0: as many as it likes"},
 		setting{"limits.burst", number(&c.Limits.Burst, 1, 10_000_000), "10000", "deposits that a tenant may make at once after a rest, where limits.deposits bounds them"},
 		setting{"limits.tenants", tenantRates(&c.Limits.Tenants), "", "limits.deposits of tenants that have another, by tenant id, as in {ID: 500}"},
-		setting{"oidc.issuers", issuers(&c.Issuers), "", "OpenID Connect providers whose tokens are believed beside API keys, by issuer URL: {URL: {audience, tenant, or tenant-claim and tenants, role-claim, roles, max-age: 1h, ca}}"},
+		setting{"oidc.issuers", issuers(&c.Issuers), "", "OpenID Connect providers whose tokens are believed beside API keys, by issuer URL: {URL: {audience, tenant, or tenant-claim and tenants, role-claim, roles, max-age: 1h, ca, client-id, client-secret, scopes, name}}; with a client-id, people sign in there to the console"},
 		setting{"language", choice(&c.Language, "en", "zh"), "en", "language of the people whom the depository serves: en or zh"},
 		setting{"sm3", choice(&c.SM3, "", "on", "off"), "", "on: the record of each document that is handed in has its SM3 (GB/T 32905) beside its SHA-256; empty: where language is zh"},
 		setting{"quotas.deposits", number(&c.Quotas.Deposits, 0, maxQuota), "0", "deposits that each tenant may make in a calendar month, UTC, at all processes together; 0: as many as it likes"},

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -26,11 +25,8 @@ import (
 // People sign in at an issuer by the authorization code flow of OpenID Connect Core 1.0 §3.1,
 // with PKCE (RFC 7636) and, where the issuer has it, with its name in the answer (RFC 9207).
 
-// maxCode bounds a code of an issuer's, maxName what it calls somebody, in bytes and characters.
-const (
-	maxCode = 4096
-	maxName = 100
-)
+// maxCode bounds a code of an issuer's, in bytes.
+const maxCode = 4096
 
 // SignIn is an issuer at which people can sign in.
 type SignIn struct {
@@ -81,38 +77,37 @@ func secretText() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// Redeem takes what an issuer sent back with a browser, and returns who signed in and what the
-// issuer calls them, which may be empty. Its errors are those of Authenticate: whatever is wrong with an
-// answer, nobody signed in.
-func (a *Authenticator) Redeem(ctx context.Context, redirect string, p Pending, query url.Values) (who notary.Principal, name string, err error) {
+// Redeem takes what an issuer sent back with a browser, and returns who signed in. Its errors
+// are those of Authenticate: whatever is wrong with an answer, nobody signed in.
+func (a *Authenticator) Redeem(ctx context.Context, redirect string, p Pending, query url.Values) (who notary.Principal, err error) {
 	i := a.issuers[p.Issuer]
 	if i == nil || i.ClientID == "" {
-		return who, "", ErrUnauthenticated
+		return who, ErrUnauthenticated
 	}
 	config, named, err := i.client(ctx, redirect)
 	if err != nil {
-		return who, "", err
+		return who, err
 	}
 	code, ok := answered(query, p, named)
 	if !ok {
-		return who, "", ErrUnauthenticated
+		return who, ErrUnauthenticated
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	tokens, err := config.Exchange(oidc.ClientContext(ctx, i.keys.client), code, oauth2.VerifierOption(p.Verifier))
 	if told := new(oauth2.RetrieveError); errors.As(err, &told) && told.Response.StatusCode < http.StatusInternalServerError {
-		return who, "", ErrUnauthenticated
+		return who, ErrUnauthenticated
 	}
 	if err != nil {
-		return who, "", fmt.Errorf("%w: asking %s who signed in: %w", notary.ErrUnavailable, i.URL, err)
+		return who, fmt.Errorf("%w: asking %s who signed in: %w", notary.ErrUnavailable, i.URL, err)
 	}
 	text, _ := tokens.Extra("id_token").(string)
 	t, err := parseToken(text)
 	if err != nil || p.Nonce == "" || !same(textOf(t, "nonce"), p.Nonce) {
-		return who, "", ErrUnauthenticated
+		return who, ErrUnauthenticated
 	}
 	who, _, err = i.judgeBy(ctx, i.people, a.accounts, t)
-	return who, nameOf(t), err
+	return who, err
 }
 
 // answered is the code in an answer that is to this sign-in, and of this issuer.
@@ -140,22 +135,6 @@ func textOf(t *token, claim string) (text string) {
 		return ""
 	}
 	return text
-}
-
-// nameOf is what an issuer calls the bearer of its token.
-func nameOf(t *token) string {
-	for _, claim := range []string{"name", "preferred_username", "email"} {
-		name := []rune(strings.TrimSpace(strings.Map(func(c rune) rune {
-			if unicode.IsPrint(c) {
-				return c
-			}
-			return -1
-		}, textOf(t, claim))))
-		if len(name) > 0 {
-			return string(name[:min(len(name), maxName)])
-		}
-	}
-	return ""
 }
 
 // discovery is what an issuer says of itself, for a while: strangers begin sign-ins as often
@@ -188,7 +167,7 @@ func (i *issuer) client(ctx context.Context, redirect string) (config *oauth2.Co
 		endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
 	return &oauth2.Config{
-		ClientID: i.ClientID, ClientSecret: i.ClientSecret, Endpoint: endpoint, RedirectURL: redirect, Scopes: []string{oidc.ScopeOpenID, "profile"},
+		ClientID: i.ClientID, ClientSecret: i.ClientSecret, Endpoint: endpoint, RedirectURL: redirect, Scopes: append([]string{oidc.ScopeOpenID, "profile"}, i.Scopes...),
 	}, said.Named, nil
 }
 

@@ -32,6 +32,7 @@ func newDesk(t *testing.T, more string) *desk {
 	d := &desk{believer: newBeliever(t)}
 	i := d.issuer(d.p)
 	i.ClientID, i.ClientSecret, i.Name = "console", "s3cret", "Bank"
+	i.Scopes = []string{"groups"}
 	other := d.issuer(newProvider(t))
 	d.Authenticator = New(Config{Accounts: d.ledger, Issuers: []Issuer{i, other}})
 	d.p.more = more
@@ -46,7 +47,7 @@ func newDesk(t *testing.T, more string) *desk {
 			return
 		}
 		d.code = ""
-		changes := fmt.Sprintf(`{"aud":"console","nonce":%q,"name":" Ann\u0000 Lee "}`, d.nonce)
+		changes := fmt.Sprintf(`{"aud":"console","nonce":%q,"name":"Ann Lee"}`, d.nonce)
 		if d.claims != "" {
 			changes = d.claims
 		}
@@ -69,7 +70,7 @@ func (d *desk) begin() (Pending, url.Values) {
 	must(d.t, err)
 	q := u.Query()
 	if !strings.HasPrefix(location, d.p.URL+"/authorize?") || q.Get("response_type") != "code" || q.Get("client_id") != "console" || q.Get("redirect_uri") != redirect ||
-		q.Get("code_challenge_method") != "S256" || q.Get("state") != p.State || q.Get("nonce") != p.Nonce || !strings.Contains(q.Get("scope"), "openid") || strings.Contains(location, p.Verifier) {
+		q.Get("code_challenge_method") != "S256" || q.Get("state") != p.State || q.Get("nonce") != p.Nonce || q.Get("scope") != "openid profile groups" || strings.Contains(location, p.Verifier) {
 		d.t.Fatalf("it leads to %s", location)
 	}
 	d.code, d.challenge, d.nonce = "code-1", q.Get("code_challenge"), q.Get("nonce")
@@ -83,9 +84,9 @@ func TestSignIn(t *testing.T) {
 		t.Fatalf("%+v", all)
 	}
 	p, q := d.begin()
-	who, name, err := d.Redeem(t.Context(), redirect, p, q)
-	if err != nil || who.Tenant.Name != "Bank 1" || who.Role != notary.Depositor || !strings.HasPrefix(who.Caller, "oidc:") || name != "Ann Lee" {
-		t.Fatalf("%+v %q %v", who, name, err)
+	who, err := d.Redeem(t.Context(), redirect, p, q)
+	if err != nil || who.Tenant.Name != "Bank 1" || who.Role != notary.Depositor || !strings.HasPrefix(who.Caller, "oidc:") || who.Name != "Ann Lee" {
+		t.Fatalf("%+v %v", who, err)
 	}
 	other, _, err := d.Begin(t.Context(), "https://elsewhere.example", redirect)
 	if !errors.Is(err, ErrUnauthenticated) {
@@ -153,18 +154,18 @@ func TestSignInForged(t *testing.T) {
 			d := newDesk(t, forge.more)
 			p, q := d.begin()
 			forge.spoil(d, &p, q)
-			if who, name, err := d.Redeem(t.Context(), redirect, p, q); !errors.Is(err, ErrUnauthenticated) || errors.Is(err, notary.ErrUnavailable) {
-				t.Errorf("%+v %q %v", who, name, err)
+			if who, err := d.Redeem(t.Context(), redirect, p, q); !errors.Is(err, ErrUnauthenticated) || errors.Is(err, notary.ErrUnavailable) {
+				t.Errorf("%+v %v", who, err)
 			}
 		})
 	}
 	d := newDesk(t, strict)
 	p, q := d.begin()
 	q.Set("iss", d.p.URL)
-	if _, _, err := d.Redeem(t.Context(), redirect, p, q); err != nil {
+	if _, err := d.Redeem(t.Context(), redirect, p, q); err != nil {
 		t.Errorf("with the issuer's name: %v", err)
 	}
-	if _, _, err := d.Redeem(t.Context(), redirect, p, q); !errors.Is(err, ErrUnauthenticated) {
+	if _, err := d.Redeem(t.Context(), redirect, p, q); !errors.Is(err, ErrUnauthenticated) {
 		t.Errorf("a code twice: %v", err)
 	}
 }
@@ -186,7 +187,7 @@ func TestSignInAway(t *testing.T) {
 			d := newDesk(t, "")
 			p, q := d.begin()
 			d.answer = answer
-			if _, _, err := d.Redeem(t.Context(), redirect, p, q); !errors.Is(err, notary.ErrUnavailable) {
+			if _, err := d.Redeem(t.Context(), redirect, p, q); !errors.Is(err, notary.ErrUnavailable) {
 				t.Error(err)
 			}
 		})
@@ -224,14 +225,14 @@ func TestSignInAtVault(t *testing.T) {
 		must(t, err)
 		q, err := v.SignIn(person, location)
 		must(t, err)
-		who, called, err := a.Redeem(t.Context(), redirect, p, q)
+		who, err := a.Redeem(t.Context(), redirect, p, q)
 		switch {
 		case name == "eve" && !errors.Is(err, ErrUnauthenticated):
 			t.Errorf("a guest: %v", err)
-		case name == "ann" && (err != nil || who.Role != notary.Compliance || who.Tenant.Name != "Bank 1" || called != "ann"):
-			t.Errorf("%+v %q %v", who, called, err)
+		case name == "ann" && (err != nil || who.Role != notary.Compliance || who.Tenant.Name != "Bank 1" || who.Name != "ann"):
+			t.Errorf("%+v %v", who, err)
 		}
-		if _, _, err := a.Redeem(t.Context(), redirect, p, q); !errors.Is(err, ErrUnauthenticated) {
+		if _, err := a.Redeem(t.Context(), redirect, p, q); !errors.Is(err, ErrUnauthenticated) {
 			t.Errorf("a code twice: %v", err)
 		}
 	}

@@ -42,7 +42,8 @@ type Issuer struct {
 
 	// ClientID is what the issuer knows the console by; empty: people do not sign in there.
 	ClientID, ClientSecret string
-	Name                   string // what the sign-in calls it; empty: the host of URL
+	Scopes                 []string // asked for there beside openid and profile
+	Name                   string   // what the sign-in calls it; empty: the host of URL
 }
 
 // CheckURL refuses what is no address of an issuer: https, or http on this machine alone.

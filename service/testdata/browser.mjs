@@ -24,6 +24,7 @@ export async function check(name, work) {
     error = String(e.stack || e);
   }
   process.stdout.write(JSON.stringify({ name, error, notes }) + "\n");
+  return error === "";
 }
 
 export function expect(ok, what) {
