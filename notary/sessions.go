@@ -24,7 +24,7 @@ type Session struct {
 }
 
 // Sessions are the sign-ins at the console, which every replica knows. The drivers of Ledger
-// implement it too. They are no evidence: no copy, export or recovery has them.
+// implement it too. They are no evidence: no export has them, and a restore or a recovery ends them all.
 type Sessions interface {
 	// BeginSession stores a session, durable on return. ErrExists if its hash is there.
 	BeginSession(ctx context.Context, s Session) error

@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/storage"
 	"github.com/muniment/muniment/storage/dir"
 )
 
@@ -685,4 +687,43 @@ func TestBackupOnFullDisk(t *testing.T) {
 	}
 	p.stop(t)
 	d.clean(t)
+}
+
+// TestRestoreEndsSessions: who signed out after a backup was taken is not signed in again by
+// its restore, nor is anybody else; nor by a recovery over an older copy.
+func TestRestoreEndsSessions(t *testing.T) {
+	d := layout(t)
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	s := notary.Session{Hash: [32]byte{1}, Role: notary.Operator, Caller: "oidc:0123456789abcdef", Begun: now, Seen: now, Ends: now.Add(8 * time.Hour)}
+	sessions := func(dir string, do func(notary.Sessions) error) error {
+		t.Helper()
+		store, err := storage.Open(t.Context(), storage.Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return errors.Join(do(store.Sessions), store.Close())
+	}
+	if err := sessions(d.Dir, func(all notary.Sessions) error { return all.BeginSession(t.Context(), s) }); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(t.TempDir(), "backups")
+	d.backUp(t, target)
+	look := func(all notary.Sessions) error { _, err := all.Session(t.Context(), s.Hash); return err }
+	if err := sessions(d.Dir, look); err != nil {
+		t.Errorf("the backup ended it where it was taken: %v", err)
+	}
+	if err := sessions(d.restored(t, target).Dir, look); !errors.Is(err, notary.ErrNotFound) {
+		t.Errorf("after a restore: %v", err)
+	}
+	for _, tried := range []struct {
+		args []string
+		want error
+	}{{[]string{"--dry-run"}, nil}, {nil, notary.ErrNotFound}} {
+		if code, out := d.run(t, append([]string{"recover", "--dir", d.Dir}, tried.args...)...); code != 0 {
+			t.Fatalf("recover: exit code %d: %s", code, out)
+		}
+		if err := sessions(d.Dir, look); !errors.Is(err, tried.want) {
+			t.Errorf("after recover %v: %v", tried.args, err)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -130,6 +131,12 @@ func readPolicy(dir string) (proofs.Policy, error) {
 		return proofs.Policy{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return policy, nil
+}
+
+// signOut ends every session at the console. An older copy of the ledger has some that people
+// have ended since.
+func (d *depository) signOut(ctx context.Context) error {
+	return d.store.Sessions.SweepSessions(ctx, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
 }
 
 // openUnder opens what is locked already under a policy that is not, or not yet, in it.

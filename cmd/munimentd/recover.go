@@ -180,6 +180,9 @@ func (o recoverOptions) approved(ctx context.Context, cfg *config, d *depository
 
 // run brings back who may call, and then the rows.
 func (r *recovered) run(ctx context.Context, d *depository) (err error) {
+	if err := d.signOut(ctx); err != nil {
+		return err
+	}
 	if r.Had >= r.Size {
 		return nil
 	}

@@ -456,6 +456,9 @@ func (r *restoring) check(ctx context.Context, o restoreOptions, newest known, a
 	if err := r.tenantsHaveKeys(ctx, d); err != nil {
 		return nil, err
 	}
+	if err := d.signOut(ctx); err != nil {
+		return nil, err
+	}
 	c := documentCopy{
 		from: dir.NewReader(filepath.Join(r.backupSet.path, "blobs")), to: d.store.Blobs,
 		forgive: func(name string) bool { return slices.Contains(r.manifest.Missing, name) },
