@@ -45,8 +45,9 @@ func TestNoticeList(t *testing.T) {
 		wait := func() { // while nothing runs: a month has many seconds
 			closeNotary(t, n)
 			time.Sleep(notary.AskedFor)
-			config, err := d.config(), error(nil)
+			config := d.config()
 			config.AcceptClock = true
+			var err error
 			if n, err = notary.Open(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}

@@ -36,6 +36,7 @@ func (s *server) consolePages(api http.Handler) http.Handler {
 		},
 		Health:   func(ctx context.Context) ([]string, []string) { h := s.status(ctx); return h.Problems, h.Notes },
 		Auth:     s.callers,
+		Caller:   s.caller,
 		Sessions: s.Sessions,
 		URL:      s.ConsoleURL,
 		Language: string(s.Certificates.Language),

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/muniment/muniment/notary"
@@ -29,8 +30,12 @@ func NewSession(p notary.Principal, now time.Time) (s notary.Session, token stri
 	rand.Read(b[:]) // never fails
 	token = base64.RawURLEncoding.EncodeToString(b[:])
 	now = now.UTC().Truncate(time.Millisecond)
+	tenant := p.Tenant.ID
+	if p.Grant != (notary.ID{}) {
+		tenant = p.At
+	}
 	return notary.Session{
-		Hash: sha256.Sum256([]byte(token)), Tenant: p.Tenant.ID, Role: p.Role, Caller: p.Caller, Supervises: p.Supervises, Name: p.Name,
+		Hash: sha256.Sum256([]byte(token)), Tenant: tenant, Role: p.Role, Caller: p.Caller, Supervises: p.Supervises, Name: p.Name,
 		Begun: now, Seen: now, Ends: now.Add(SessionLife),
 	}, token
 }
@@ -86,7 +91,8 @@ func (a *Authenticator) BySession(ctx context.Context, sessions notary.Sessions,
 	return s, p, nil
 }
 
-// ofSession is who has a session: whoever has its key, as that is now, or whom an issuer said.
+// ofSession is who has a session: whoever has its key, as that is now; whom an issuer said; or
+// who came by a link.
 func (a *Authenticator) ofSession(ctx context.Context, s notary.Session) (notary.Principal, error) {
 	if s.Key != ([32]byte{}) {
 		if p, ok := a.recall(s.Key); ok {
@@ -99,6 +105,12 @@ func (a *Authenticator) ofSession(ctx context.Context, s notary.Session) (notary
 		return p, err
 	}
 	p := notary.Principal{Role: s.Role, Caller: s.Caller, Name: s.Name, Supervises: s.Supervises}
+	if id, ok := strings.CutPrefix(s.Caller, "link:"); ok {
+		// What the link opened is looked up with each read, and may be shut by then.
+		grant, err := notary.ParseID(id)
+		p.At, p.Grant = s.Tenant, grant
+		return p, err
+	}
 	if s.Tenant == (notary.ID{}) {
 		return p, nil
 	}

@@ -29,7 +29,7 @@ func (e *refusal) Error() string { return e.Type + ": " + e.Detail }
 // name is the problem without its folder, by which words has its text.
 func (e *refusal) name() string { return strings.TrimPrefix(e.Type, "/problems/") }
 
-func own(name string, status int) error {
+func own(name string, status int) *refusal {
 	return &refusal{api.Problem{Type: "console-" + name, Status: status}}
 }
 

@@ -69,7 +69,7 @@ func (v *visit) chosenDeposits() ([]string, error) {
 func (v *visit) allFound() (ids []string, err error) {
 	in := v.r.PostForm
 	for cursor := ""; ; {
-		q, wrong := asked{in.Get("by"), in.Get("what"), in.Get("since"), in.Get("until"), cursor}.query(v.lang)
+		q, wrong := asked{in.Get("by"), in.Get("what"), in.Get("since"), in.Get("until"), cursor}.query(v.zone())
 		if wrong != nil {
 			return nil, wrong
 		}
@@ -127,7 +127,7 @@ func (v *visit) put(out *zip.Writer, name string, content []byte) error {
 		Name: name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(content),
 		CompressedSize64: uint64(len(content)), UncompressedSize64: uint64(len(content)),
 	}
-	h.SetModTime(v.now.UTC()) //nolint:staticcheck // CreateRaw writes the header as it is
+	h.SetModTime(v.now.UTC())
 	w, err := out.CreateRaw(&h)
 	if err == nil {
 		_, err = w.Write(content)

@@ -37,7 +37,9 @@ type Config struct {
 	Signatures func(checkpoint []byte) []proofs.SignatureCheck
 	Health     func(context.Context) (problems, notes []string)
 
-	Auth     *auth.Authenticator
+	Auth *auth.Authenticator
+	// Caller returns who makes a request by the credential that it bears, as with the API.
+	Caller   func(*http.Request) (notary.Principal, error)
 	Sessions notary.Sessions
 	// URL is the origin under which browsers reach it, as in https://evidence.bank.example;
 	// empty: nobody can sign in by an issuer.

@@ -86,11 +86,7 @@ func (v *visit) openDeposit() error {
 // grant opens something to a court, or makes a link to it, which is shown once and stands in
 // no address.
 func (v *visit) grant(path string) (link, ends string, err error) {
-	zone := time.UTC
-	if v.lang == "zh" {
-		zone = beijing
-	}
-	until, err := time.ParseInLocation(time.DateOnly, v.r.PostForm.Get("until"), zone)
+	until, err := time.ParseInLocation(time.DateOnly, v.r.PostForm.Get("until"), v.zone())
 	if err != nil {
 		return "", "", own("date", http.StatusBadRequest)
 	}

@@ -237,10 +237,7 @@ const (
 
 // growing is the picture of how many entries came on each of the last days.
 func (v *visit) growing(published uint64) (*chart, error) {
-	zone := time.UTC
-	if v.lang == "zh" {
-		zone = beijing
-	}
+	zone := v.zone()
 	y, m, d := v.now.In(zone).Date()
 	today := time.Date(y, m, d, 0, 0, 0, 0, zone)
 	c := &chart{First: today.AddDate(0, 0, 1-days), Last: today}

@@ -130,6 +130,9 @@ func (v view) To(path string, pairs ...string) string { return v.to(path, pairs.
 
 // Name is who signed in, as far as there is a name.
 func (v view) Name() string {
+	if v.who.Grant != (notary.ID{}) {
+		return short(v.who.Grant.String())
+	}
 	if v.session.Name != "" {
 		return v.session.Name
 	}
@@ -139,8 +142,25 @@ func (v view) Name() string {
 // Role is what they may do.
 func (v view) Role() string { return string(v.who.Role) }
 
-// Tenant is whose deposits the page is about; empty: nobody's yet.
-func (v view) Tenant() string { return v.who.Tenant.Name }
+// Tenant is of whom they are who signed in; empty: of the depository itself.
+func (v view) Tenant() string {
+	if v.who.Grant != (notary.ID{}) {
+		return words["link-visitor"].in(v.lang)
+	}
+	return v.who.Tenant.Name
+}
+
+// ByLink is whether they came by a link.
+func (v view) ByLink() bool { return v.who.Grant != (notary.ID{}) }
+
+// LinkAddress is a link as an address that opens the console by it; empty: nobody said where
+// browsers reach the console. A fragment is sent to no server.
+func (v view) LinkAddress(link string) string {
+	if v.URL == "" {
+		return ""
+	}
+	return v.URL + Prefix + "/sign-in#" + link
+}
 
 // Keeps is whether who signed in may hold, erase and open; Deposits and Reads likewise.
 func (v view) Keeps() bool { return v.who.Role.MayKeep() }

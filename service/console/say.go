@@ -90,6 +90,14 @@ func (lang speaker) or(family, name string) string {
 
 var beijing = time.FixedZone("CST", 8*60*60)
 
+// zone is where the days of a page begin.
+func (v *visit) zone() *time.Location {
+	if v.lang == "zh" {
+		return beijing
+	}
+	return time.UTC
+}
+
 // moment is a time as people write it, to the second, with its zone; what is none, as it is.
 func (lang speaker) moment(at any) string {
 	t, ok := at.(time.Time)
@@ -178,7 +186,7 @@ func (lang speaker) label(name string) string {
 
 func (lang speaker) funcs() template.FuncMap {
 	return template.FuncMap{
-		"say": lang.say, "or": lang.or, "moment": lang.moment, "count": count, "size": lang.size, "short": short, "label": lang.label,
+		"say": lang.say, "word": lang.or, "moment": lang.moment, "count": count, "size": lang.size, "short": short, "label": lang.label,
 		"day": lang.day, "value": lang.value, "add": func(a, b int) int { return a + b },
 	}
 }

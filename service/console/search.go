@@ -95,7 +95,7 @@ type found struct {
 var digest = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
 
 // query puts the form into the API's words.
-func (a asked) query(lang string) (url.Values, *refusal) {
+func (a asked) query(zone *time.Location) (url.Values, *refusal) {
 	q := url.Values{"limit": {strconv.Itoa(pageSize)}}
 	what := strings.TrimSpace(a.What)
 	if what != "" {
@@ -103,7 +103,7 @@ func (a asked) query(lang string) (url.Values, *refusal) {
 		switch by {
 		case "sha256", "sm3":
 			if what = strings.ToLower(what); !digest.MatchString(what) {
-				return nil, own("digest", http.StatusBadRequest).(*refusal)
+				return nil, own("digest", http.StatusBadRequest)
 			}
 		case "label":
 			if name, value, cut := strings.Cut(strings.Replace(what, "：", ":", 1), ":"); cut {
@@ -117,17 +117,13 @@ func (a asked) query(lang string) (url.Values, *refusal) {
 	} else {
 		q.Set("order", "desc") // nothing in particular: the newest first
 	}
-	zone := time.UTC
-	if lang == "zh" {
-		zone = beijing
-	}
 	for name, text := range map[string]string{"since": a.Since, "until": a.Until} {
 		if text == "" {
 			continue
 		}
 		t, err := time.ParseInLocation(time.DateOnly, text, zone)
 		if err != nil {
-			return nil, own("date", http.StatusBadRequest).(*refusal)
+			return nil, own("date", http.StatusBadRequest)
 		}
 		if name == "until" {
 			t = t.AddDate(0, 0, 1) // people mean the whole of the last day
@@ -160,7 +156,7 @@ func (v *visit) home() error {
 	in := v.r.URL.Query()
 	f := found{asked: asked{in.Get("by"), in.Get("what"), in.Get("since"), in.Get("until"), in.Get("cursor")}}
 	f.Searched = f.What != "" || f.Since != "" || f.Until != ""
-	q, wrong := f.query(v.lang)
+	q, wrong := f.query(v.zone())
 	if wrong == nil {
 		var list api.DepositList
 		err := v.get("/v1/deposits", q, &list)
@@ -191,7 +187,7 @@ func (v *visit) home() error {
 
 // courtHome lists what was opened to a court.
 func (v *visit) courtHome() error {
-	if v.tenant == "" {
+	if v.tenant == "" && v.who.Grant == (notary.ID{}) {
 		return v.show("search", found{})
 	}
 	var list api.GrantList

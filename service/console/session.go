@@ -108,7 +108,7 @@ func (v *visit) signIn() error {
 		return errForm
 	}
 	to := within(v.r.PostForm.Get("to"))
-	s, token, err := v.Auth.SignInByKey(v.r.Context(), strings.TrimSpace(v.r.PostForm.Get("key")))
+	s, token, err := v.signInBy(strings.TrimSpace(v.r.PostForm.Get("key")))
 	if errors.Is(err, auth.ErrUnauthenticated) {
 		return v.render(http.StatusUnauthorized, "sign-in", signInView{To: to, Issuers: v.issuers(), Wrong: true})
 	}
@@ -116,6 +116,21 @@ func (v *visit) signIn() error {
 		return err
 	}
 	return v.begin(s, token, to)
+}
+
+// signInBy begins a session with an API key, or with the link to what was opened.
+func (v *visit) signInBy(text string) (s notary.Session, token string, err error) {
+	if !strings.HasPrefix(text, "mnl_") {
+		return v.Auth.SignInByKey(v.r.Context(), text)
+	}
+	r := v.r.Clone(v.r.Context())
+	r.Header = http.Header{"Authorization": {"Bearer " + text}}
+	who, err := v.Caller(r)
+	if err != nil {
+		return s, "", err
+	}
+	s, token = auth.NewSession(who, v.now)
+	return s, token, nil
 }
 
 // begin stores a session and leads on. A session that was there before ends.

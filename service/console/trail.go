@@ -21,15 +21,14 @@ type trailView struct {
 // trail shows who did what.
 func (v *visit) trail() error {
 	q := v.r.URL.Query()
+	if len(chosen(q, "action", "caller", "contract", "since", "deposit", "cursor")) == 0 && !q.Has("since") {
+		q.Set("since", v.now.In(v.zone()).Format(time.DateOnly)) // today's, where nothing is asked for
+	}
 	t := trailView{Action: q.Get("action"), Caller: q.Get("caller"), Since: q.Get("since"), Contract: q.Get("contract"), Actions: notary.Actions}
 	params := chosen(q, "action", "caller", "contract", "cursor", "deposit")
 	params.Set("limit", "100")
 	if t.Since != "" {
-		zone := time.UTC
-		if v.lang == "zh" {
-			zone = beijing
-		}
-		since, err := time.ParseInLocation(time.DateOnly, t.Since, zone)
+		since, err := time.ParseInLocation(time.DateOnly, t.Since, v.zone())
 		if err != nil {
 			return own("date", http.StatusBadRequest)
 		}

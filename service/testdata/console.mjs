@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { accessible, browser, check, config, expect, file, fits, note, shot, sizes } from "./browser.mjs";
 
 const says = {
-  zh: { wrong: "密钥无效", held: "保全中", asked: "待确认删除", erased: "已删除", done: "已存证", gone: "案卷", kept: "保存中" },
+  zh: { wrong: "密钥或链接无效", held: "保全中", asked: "待确认删除", erased: "已删除", done: "已存证", gone: "案卷", kept: "保存中" },
   en: { wrong: "not valid", held: "held", asked: "erasure asked for", erased: "erased", done: "deposited", gone: "Case", kept: "kept" },
 };
 const han = /\p{Script=Han}/u;
@@ -194,7 +194,7 @@ for (const lang of ["zh", "en"]) {
 
     await step("opens to a court", async () => {
       await fill(p, "grants", { until: new Date(Date.now() + 14 * 86400e3).toISOString().slice(0, 10), matter: config.matter, reason: config.reason });
-      const link = await p.page.inputValue("[data-copy]");
+      const link = (await p.page.inputValue("[data-copy]")).replace(/^.*#/, "");
       expect(link.startsWith("mnl_"), "no link");
       await p.fine("14-link");
       expect(!p.page.url().includes(link), "the link stands in the address");
@@ -202,8 +202,22 @@ for (const lang of ["zh", "en"]) {
       const at = new URL(p.page.url()).pathname.replace("/console", "").replace(/\/grants$/, "");
       await p.go(at);
       expect(!(await p.page.content()).includes(link), "the link is shown twice");
+      // The court opens the link, whose secret stands behind the #.
+      const judge = await person(lang, size);
+      await judge.page.goto(`${config.url}/console/sign-in?lang=${lang}#${link}`);
+      await judge.page.reload(); // a change of the fragment alone loads nothing
+      await judge.page.goto(`${config.url}/console/sign-in?lang=${lang}&again=1#${link}`);
+      expect(await judge.page.inputValue("input[name=key]") === link && !judge.page.url().includes(link), "the link is not taken up");
+      await judge.page.click("main form button");
+      await judge.page.click(".choices a");
+      await judge.page.waitForSelector(".proof");
+      expect(await judge.page.locator("form[action*='/hold'], form[action*='/erasure'], form[action*='/grants']").count() === 0, "a court is offered to erase");
+      await judge.fine("14b-court");
       await p.page.locator("form[action$='/revocation'] button").first().click();
       await p.page.waitForSelector("#grants .state.revoked");
+      await judge.page.reload();
+      expect(await judge.page.locator(".proof").count() === 0, "what was shut is still read");
+      await judge.context.close();
     });
 
     await step("two erase", async () => {

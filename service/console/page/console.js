@@ -7,6 +7,12 @@ const token = document.body.dataset.form;
 const bytes = (n) => { let u = 0; while (n >= 1000 && u < 4) { n /= 1000; u++; } return `${u && n < 100 ? n.toFixed(1) : Math.round(n)} ${["B", "KB", "MB", "GB", "TB"][u]}`; };
 const make = (tag, name, content) => { const e = document.createElement(tag); if (name) e.className = name; if (content) e.textContent = content; return e; };
 
+// A link to what was opened stands behind the #, which no browser sends.
+const key = document.querySelector("input[name=key]");
+if (key && location.hash.startsWith("#mnl_")) {
+  key.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname + location.search);
+}
 for (const button of document.querySelectorAll("[data-sure]")) {
   button.addEventListener("click", (e) => { if (!confirm(button.dataset.sure)) e.preventDefault(); });
 }
