@@ -31,7 +31,6 @@ type court struct {
 	*house
 	dir   string
 	roots []byte
-	pages string // where the console is
 }
 
 func newCourt(t *testing.T) *court { return newCourtWith(t) }

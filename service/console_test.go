@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,17 +22,10 @@ import (
 	"github.com/muniment/muniment/service/console"
 )
 
-// newDesk is a house with a console. Its pages are no part of openapi.yaml.
+// newDesk is a house with a console.
 func newDesk(t *testing.T) *court {
 	t.Helper()
-	c := newCourtWith(t, func(s *Config) { s.Sessions = s.Accounts.(notary.Sessions) })
-	api := c.url
-	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(pages.Close)
-	c.pages, c.url = pages.URL, api
-	return c
+	return newCourtWith(t, func(s *Config) { s.Sessions = s.Accounts.(notary.Sessions) })
 }
 
 // visitor is somebody at a browser without scripts.
@@ -71,7 +63,7 @@ func (v *visitor) send(method, path string, form url.Values, headers ...string) 
 		}
 		body = strings.NewReader(form.Encode())
 	}
-	r, err := http.NewRequestWithContext(v.t.Context(), method, v.pages+console.Prefix+path, body)
+	r, err := http.NewRequestWithContext(v.t.Context(), method, v.url+console.Prefix+path, body)
 	must(v.t, err)
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -227,7 +219,7 @@ func TestConsoleForgery(t *testing.T) {
 	if status := hold(url.Values{}, "Sec-Fetch-Site", "same-origin"); status != http.StatusSeeOther || !held() {
 		t.Fatalf("it is not held: %d", status)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), "GET", c.pages+"/v1/deposits/"+d.Id, nil)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", c.url+"/v1/deposits/"+d.Id, nil)
 	must(t, err)
 	r.AddCookie(&http.Cookie{Name: "__Host-muniment-session", Value: v.cookie})
 	if a := send(t, r); a.StatusCode != http.StatusUnauthorized {
@@ -414,7 +406,7 @@ func TestConsoleInBrowser(t *testing.T) {
 	must(t, err)
 	const matter, reason = "(2026)粤0305民初1234号", "Order of the court / 法院通知"
 	browse(t, "console.mjs", map[string]any{
-		"url": c.pages, "dir": c.dir, "documents": documents, "sha256": hex.EncodeToString(sum[:]), "matter": matter, "reason": reason,
+		"url": c.url, "dir": c.dir, "documents": documents, "sha256": hex.EncodeToString(sum[:]), "matter": matter, "reason": reason,
 		"keys": map[string]string{
 			"first": named(notary.Compliance, tenant, "沈合规"), "second": named(notary.Compliance, tenant, "Li Compliance"), "depositor": named(notary.Depositor, tenant, "loans"),
 			"auditor": named(notary.Auditor, court, "Supervision", tenant), "court": named(notary.Court, court, "Registry"), "operator": named(notary.Operator, notary.ID{}, "Operations"),

@@ -38,6 +38,6 @@ say muniment verify "$case/loan-contract-zh.pdf" \
 say munimentd fsck --dir "$dir/depository"
 
 if [ -t 0 ]; then
-    printf '\nThe depository runs at %s; its API key stands in ./%s/init. Ctrl-C stops it.\n' "$MUNIMENT_SERVER" "$dir"
+    printf '\nThe depository runs at %s; its API key stands in ./%s/init, and signs in to\n%s/console/ as well. Ctrl-C stops it.\n' "$MUNIMENT_SERVER" "$dir" "$MUNIMENT_SERVER"
     wait $server
 fi

@@ -255,6 +255,10 @@ func mediaType(h http.Header) string {
 // goes its way.
 func (c *Contract) Handler(next http.Handler, drift func(error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/console/") { // pages for people, which promise programs nothing
+			next.ServeHTTP(w, r)
+			return
+		}
 		asked := r.Clone(r.Context()) // as it came: handlers may mend its headers
 		route, _ := c.find(asked)
 		witness := &witness{ResponseWriter: w, contract: c, route: route}
