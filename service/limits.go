@@ -32,6 +32,35 @@ func newLimiter(l Limits) *limiter { return &limiter{limits: l, of: map[notary.I
 // take counts deposits of a tenant, or refuses them as too many for now. Nothing is counted
 // of what is refused.
 func (l *limiter) take(tenant notary.ID, deposits int) error {
+	of := l.bucket(tenant)
+	if of == nil {
+		return nil
+	}
+	now := time.Now()
+	r := of.ReserveN(now, min(deposits, of.Burst()))
+	wait := r.DelayFrom(now)
+	if wait == 0 {
+		return nil
+	}
+	r.CancelAt(now)
+	return tooFast(of, wait)
+}
+
+// spent refuses one deposit of a tenant, if it would be refused now. It counts nothing.
+func (l *limiter) spent(tenant notary.ID) *refusal {
+	of := l.bucket(tenant)
+	if of == nil {
+		return nil
+	}
+	lacking := 1 - of.TokensAt(time.Now())
+	if lacking <= 0 {
+		return nil
+	}
+	return tooFast(of, time.Duration(lacking/float64(of.Limit())*float64(time.Second)))
+}
+
+// bucket is the count of a tenant; nil: it has no limit.
+func (l *limiter) bucket(tenant notary.ID) *rate.Limiter {
 	most, other := l.limits.Tenants[tenant]
 	if !other {
 		most = l.limits.Rate
@@ -40,21 +69,18 @@ func (l *limiter) take(tenant notary.ID, deposits int) error {
 		return nil
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	of := l.of[tenant]
 	if of == nil { // as many as there are tenants
 		of = rate.NewLimiter(rate.Limit(most), max(l.limits.Burst, 1))
 		l.of[tenant] = of
 	}
-	l.mu.Unlock()
-	now := time.Now()
-	r := of.ReserveN(now, min(deposits, of.Burst()))
-	wait := r.DelayFrom(now)
-	if wait == 0 {
-		return nil
-	}
-	r.CancelAt(now)
+	return of
+}
+
+func tooFast(of *rate.Limiter, wait time.Duration) *refusal {
 	return &refusal{
 		problem: rateLimited, after: int(math.Ceil(wait.Seconds())),
-		detail: fmt.Sprintf("Your tenant may make %d deposits a second here, and has. Nothing was kept.", most),
+		detail: fmt.Sprintf("Your tenant may make %.0f deposits a second here, and has. Nothing was kept.", float64(of.Limit())),
 	}
 }

@@ -30,6 +30,18 @@ func TestLimits(t *testing.T) {
 	if after := refused.Header.Get("Retry-After"); after != "1" || taken < 5 {
 		t.Errorf("Retry-After %q after %d", after, taken)
 	}
+	// What is refused is not even read, nor logged: it must cost the others nothing.
+	logged := strings.Count(h.log.String(), "\n")
+	for range 20 {
+		h.postJSON(t, `{"record`, "Idempotency-Key", "none").problem(t, rateLimited)
+	}
+	if more := strings.Count(h.log.String(), "\n") - logged; more > 0 {
+		t.Errorf("%d lines in the log", more)
+	}
+	if a := h.do(t, "GET", "/metrics", nil); !strings.Contains(string(a.body), `muniment_http_problems_total{problem="rate-limited"} 2`) {
+		t.Error("refusals are not counted")
+	}
+	post("of nobody", "Authorization", "Bearer mnt_"+strings.Repeat("A", 43)).problem(t, unauthorized)
 	post("of another", "Authorization", "Bearer "+h.stranger).deposit(t, h, 201)
 	size := h.ledger.Snapshot().Head.Size
 	lines := strings.Repeat(`{"record":{"content.sha256":"`+helloSHA256+`"}}`+"\n", 4)

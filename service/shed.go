@@ -9,40 +9,48 @@ import (
 	"github.com/muniment/muniment/service/api"
 )
 
-// shed answers deposits of digests with busy while as many are under way as may be,
-// before anything is done for them, in all or for their tenant. Past saturation
-// most requests end here, and each costs those that were taken in some of their time.
-// What comes with a document goes the long way, on which a refusal in the middle of
-// an upload is heard.
+// shed answers deposits of digests that will be refused before anything is done for them:
+// with busy while as many are under way as may be, in all or for their tenant, and with
+// rate-limited while their tenant has made as many as it may. Past saturation most requests
+// end here, and each costs those that were taken in, other tenants' above all, some of their
+// time. What comes with a document goes the long way, on which a refusal in the middle of an
+// upload is heard.
 func (s *server) shed(next http.Handler) http.Handler {
-	var body bytes.Buffer
-	encode(&body, api.Problem{
-		Type: "/problems/" + busy.name, Title: busy.title, Status: busy.status, Retry: busy.retry, Detail: busyDetail,
-	})
-	refused := s.metrics.problems.WithLabelValues(busy.name)
+	crowded := &refusal{problem: busy, detail: busyDetail, after: busy.after}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		digest := r.Method == http.MethodPost && r.URL.Path == "/v1/deposits" && r.ContentLength >= 0 && r.ContentLength <= maxRecord
-		if !digest || !s.Notary.Crowded() || !s.full(r) {
+		if !digest {
 			next.ServeHTTP(w, r)
 			return
 		}
-		refused.Inc()
-		h := w.Header()
-		h.Set("Content-Type", "application/problem+json")
-		h.Set("Content-Length", strconv.Itoa(body.Len()))
-		h.Set("Cache-Control", "no-store")
-		h.Set("Retry-After", strconv.Itoa(busy.after))
-		w.WriteHeader(busy.status)
-		_, _ = w.Write(body.Bytes())
+		// Who has asked a moment ago is known without a look-up.
+		p, known := s.callers.Known(r)
+		refused := (*refusal)(nil)
+		if known && p.Role.MayDeposit() {
+			refused = s.limits.spent(p.Tenant.ID)
+		}
+		if refused == nil && s.Notary.Crowded() && (s.Notary.Full(notary.ID{}) || known && s.Notary.Full(p.Tenant.ID)) {
+			refused = crowded
+		}
+		if refused == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		s.turnAway(w, refused)
 	})
 }
 
-// full reports whether no deposit of whoever asks can be taken now. Who has asked a moment ago
-// is known without a look-up.
-func (s *server) full(r *http.Request) bool {
-	if s.Notary.Full(notary.ID{}) {
-		return true
-	}
-	p, known := s.callers.Known(r)
-	return known && s.Notary.Full(p.Tenant.ID)
+// turnAway answers with a refusal, and does nothing else.
+func (s *server) turnAway(w http.ResponseWriter, e *refusal) {
+	p := e.problem
+	var body bytes.Buffer
+	encode(&body, api.Problem{Type: "/problems/" + p.name, Title: p.title, Status: p.status, Retry: p.retry, Detail: e.detail})
+	s.metrics.problems.WithLabelValues(p.name).Inc()
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	h.Set("Cache-Control", "no-store")
+	h.Set("Retry-After", strconv.Itoa(e.after))
+	w.WriteHeader(p.status)
+	_, _ = w.Write(body.Bytes())
 }
