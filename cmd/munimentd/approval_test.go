@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,5 +183,41 @@ func TestRecoverNeedsApproval(t *testing.T) {
 	}
 	if code, out := d.run(t, "fsck", "--dir", d.Dir, "--anchors", "[s3]"); code != 0 {
 		t.Errorf("fsck: %s", out)
+	}
+}
+
+// TestNewOriginNeedsApproval: nobody gets rid of the approvers by ending the log.
+func TestNewOriginNeedsApproval(t *testing.T) {
+	d := layout(t)
+	list, sign := quorum(t, "ann", "bob")
+	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", "2"}
+	for _, k := range list.Keys {
+		args = append(args, "--key", k.String())
+	}
+	d.mustTool(t, args...)
+	p := d.serve(t)
+	if _, err := d.client(p).digest("k", "HT-1", "text"); err != nil {
+		t.Fatal(err)
+	}
+	p.stop(t)
+	end := []string{"recover", "--dir", d.Dir, "--new-origin", "localhost/dev/next", "--new-dir", d.Dir + "-new", "--freeze", d.Origin, "--because", "key-stolen"}
+	if code, out := d.run(t, end...); code != 2 || !strings.Contains(out, "needs the approval of 2 of 2") {
+		t.Fatalf("without: %d, %s", code, out)
+	}
+	path := filepath.Join(d.Dir, "approval-new-origin.request")
+	note := sign(string(readFile(t, path)))
+	if err := os.WriteFile(path, note.Marshal(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := append(slices.Clone(end), "--approval", path)
+	other[4] = "localhost/dev/another"
+	if code, out := d.run(t, other...); code != 2 {
+		t.Fatalf("for another name: %d, %s", code, out)
+	}
+	if code, out := d.run(t, append(end, "--approval", path)...); code != 0 {
+		t.Fatalf("by both: %d, %s", code, out)
+	}
+	if code, out := d.run(t, "serve", "--dir", d.Dir); code != 2 || !strings.Contains(out, "localhost/dev/next") {
+		t.Errorf("the old log: %d, %s", code, out)
 	}
 }

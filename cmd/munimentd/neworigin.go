@@ -163,6 +163,10 @@ func (o newOriginOptions) end(ctx context.Context, cfg *config, old string, r re
 	if err != nil {
 		return nil, err
 	}
+	ok, err := o.approved(ctx, cfg.Dir, cp, r.Approvals)
+	if err != nil {
+		return nil, err
+	}
 	e := &ended{Origin: old, Size: cp.Size, Root: cp.Root.String(), Because: o.Because, NewOrigin: o.Origin, Time: proofs.FormatTime(time.Now())}
 	text, err := json.Marshal(e)
 	if err != nil {
@@ -174,7 +178,21 @@ func (o newOriginOptions) end(ctx context.Context, cfg *config, old string, r re
 			return nil, err
 		}
 	}
-	return e, writeFile(filepath.Join(cfg.Dir, frozenName), append(text, '\n'), 0o644)
+	if err := writeFile(filepath.Join(cfg.Dir, frozenName), append(text, '\n'), 0o644); err != nil {
+		return e, err
+	}
+	return e, ok.used()
+}
+
+// approved has the end of a log approved where DIR/approvers names somebody, as a recovery is:
+// who could end it alone would be rid of them.
+func (o newOriginOptions) approved(ctx context.Context, dir string, last proofs.Checkpoint, files []string) (approved, error) {
+	s, err := readApprovers(dir, nil, true)
+	if err != nil {
+		return approved{}, err
+	}
+	a := consent{"new-origin", map[string]string{"because": o.Because, "new.origin": o.Origin}, files}
+	return a.approve(ctx, dir, last.Origin, func(context.Context) (proofs.Checkpoint, error) { return last, nil }, s)
 }
 
 // readFrozen returns what the marker in a directory says; nil: there is none.
