@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/certificate"
 	"github.com/muniment/muniment/notary/cosign"
 	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
@@ -50,7 +51,12 @@ func newCourtWith(t *testing.T, change ...func(*Config)) *court {
 		t.Cleanup(client.Close)
 		n.Policy, n.Witnesses = policy, client
 		n.Timestamps = &notary.Timestamps{Authorities: []notary.TimestampAuthority{timed{a}}, Checker: rfc3161.NewAuthorities(roots)}
-	}, append(change, func(s *Config) { s.TimestampRoots = c.roots })...)
+	}, append([]func(*Config){func(s *Config) {
+		s.TimestampRoots = c.roots
+		s.Certificates = Certificates{
+			Signer: signingKey(t, 1000*time.Hour, timed{a}), Language: certificate.Chinese, Roots: c.roots, VerifyURL: "https://depository.example/verify",
+		}
+	}}, change...)...)
 	return c
 }
 
@@ -260,7 +266,7 @@ func TestBundleInBrowser(t *testing.T) {
 	c.file(t, "case.zip", whole)
 	c.file(t, "gap.zip", gap)
 	c.file(t, "cut.zip", whole[:len(whole)-100])
-	names := []string{"documents/0001-loan-contract-zh.pdf", "receipts/0003.tlog-proof", "manifest.json", "policy"}
+	names := []string{"documents/0001-loan-contract-zh.pdf", "receipts/0003.tlog-proof", "certificates/0004.pdf", "manifest.json", "policy"}
 	for i, name := range names {
 		c.file(t, fmt.Sprintf("altered-%d.zip", i), altered(t, whole, name))
 	}
@@ -269,5 +275,50 @@ func TestBundleInBrowser(t *testing.T) {
 	t.Logf("the page in the bundle has %d bytes, the bundle %d", len(verifypage.Bundle()), len(whole))
 	browse(t, "bundle.mjs", map[string]any{
 		"url": c.url, "dir": c.dir, "page": "file://" + filepath.Join(c.dir, "case/verify.html"), "fingerprint": c.policy.Fingerprint(), "altered": names,
+	})
+}
+
+// certificate fetches a certificate of a deposit, and its number.
+func (c *court) certificate(t *testing.T, id, query string) (number string, pdf []byte) {
+	t.Helper()
+	a := c.do(t, "GET", "/v1/deposits/"+id+"/certificate"+query, nil)
+	return certified(t, a).Number, a.body
+}
+
+// TestCertificateInBrowser: a certificate at the public page, to which its code has led, and at
+// the page in a bundle.
+func TestCertificateInBrowser(t *testing.T) {
+	c := newCourt(t)
+	document, err := os.ReadFile("../cmd/muniment/testdata/case/loan-contract-zh.pdf")
+	must(t, err)
+	const record = `{"contract.number":"HT-2026-000117","content.name":"loan-contract-zh.pdf"}`
+	d, _ := c.postForm(t, form(recordPart(record), documentPart(string(document)))).deposit(t, c.house, 201)
+	if a := c.do(t, "POST", "/v1/deposits:batch", strings.NewReader(batchOf(37)), "Content-Type", ndjson, "Idempotency-Key", "others"); a.StatusCode != 201 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	_, err = c.notary.Stamp(t.Context())
+	must(t, err)
+	number, plain := c.certificate(t, d.Id, "")
+	other, with := c.certificate(t, d.Id, "?document=embed&lang=both&profile=prc")
+	stranger := newHouse(t)
+	c.file(t, "certificate.pdf", plain)
+	c.file(t, "with-document.pdf", with)
+	c.file(t, "loan-contract-zh.pdf", document)
+	c.file(t, "loan-contract-zh.pdf.tlog-proof", c.receipt(t, d.Id))
+	c.file(t, "tampered/loan-contract-zh.pdf", flipped(document))
+	c.file(t, "tampered/printed.pdf", bytes.Replace(plain, []byte("BT /F 25 Tf"), []byte("BT /F 24 Tf"), 1))
+	c.file(t, "tampered/header.pdf", bytes.Replace(plain, []byte("%muniment/certificate"), []byte("%muniment/certificatf"), 1))
+	c.file(t, "tampered/cut.pdf", plain[:len(plain)-1])
+	c.file(t, "newer.pdf", bytes.Replace(plain, []byte(`"template": 1`), []byte(`"template": 2`), 1))
+	c.file(t, "policy", []byte(c.policy.String()))
+	c.file(t, "stranger/policy", []byte(stranger.policy.String()))
+	c.file(t, "roots.pem", c.roots)
+	a := c.do(t, "GET", "/v1/cases/HT-2026-000117/bundle", nil)
+	if a.StatusCode != 200 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	c.unzip(t, "case", a.body)
+	browse(t, "certificate.mjs", map[string]any{
+		"url": c.url, "dir": c.dir, "page": "file://" + filepath.Join(c.dir, "case/verify.html"), "fingerprint": c.policy.Fingerprint(), "number": number, "other": other,
 	})
 }

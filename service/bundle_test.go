@@ -1,15 +1,21 @@
 package service
 
 import (
+	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/muniment/muniment/notary"
+	"github.com/muniment/muniment/notary/certificate"
 	"github.com/muniment/muniment/notary/notarytest"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/bundle"
@@ -22,7 +28,7 @@ func checked(t *testing.T, data []byte, policy *proofs.Policy, timestamps ...pro
 	t.Helper()
 	b, err := bundle.OpenZip(bytes.NewReader(data), int64(len(data)))
 	must(t, err)
-	r, err := b.Check(bundle.Judge{Policy: policy, Now: time.Now(), Options: func([]byte) ([]proofs.Option, bool) { return timestamps, len(timestamps) > 0 }})
+	r, err := b.Check(bundle.Judge{Policy: policy, Now: time.Now(), Certificate: certificate.InBundle(nil), Options: func([]byte) ([]proofs.Option, bool) { return timestamps, len(timestamps) > 0 }})
 	must(t, err)
 	return r
 }
@@ -44,7 +50,8 @@ func TestCaseBundle(t *testing.T) {
 	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "application/zip" || a.Header.Get("Content-Disposition") != "attachment; filename=\"HT_1.zip\"" {
 		t.Fatalf("%d %v", a.StatusCode, a.Header)
 	}
-	if again := h.do(t, "GET", path, nil, "Authorization", "Bearer "+h.reader); !bytes.Equal(a.body, again.body) {
+	bare := h.do(t, "GET", path+"?certificates=none", nil)
+	if again := h.do(t, "GET", path+"?certificates=none", nil, "Authorization", "Bearer "+h.reader); !bytes.Equal(bare.body, again.body) {
 		t.Error("the same case in other bytes")
 	}
 	r := checked(t, a.body, &h.policy)
@@ -221,4 +228,131 @@ func TestBundleForCourts(t *testing.T) {
 		}
 	}
 	h.do(t, "GET", "/v1/cases/HT-1/bundle", nil, bearer(h.operator(t))...).problem(t, forbidden)
+}
+
+// TestBundleCertificates: where the depository signs certificates a bundle has one of each
+// deposit, in the language and profile that was asked for, of the very receipt beside it; it is
+// whole or none.
+func TestBundleCertificates(t *testing.T) {
+	h := newHouse(t, func(c *Config) {
+		c.Certificates = Certificates{Signer: signingKey(t, 1000*time.Hour), Language: certificate.Chinese, VerifyURL: "https://depository.example/verify"}
+	})
+	h.postForm(t, form(recordPart(`{"contract.number":"HT-1"}`), documentPart("first"))).deposit(t, h, 201)
+	second, _ := h.postForm(t, form(recordPart(`{"contract.number":"HT-1"}`), documentPart("second"))).deposit(t, h, 201)
+	h.postJSON(t, digestOnly(`,"contract.number":"HT-1"`)).deposit(t, h, 201)
+	const path = "/v1/cases/HT-1/bundle"
+	for query, want := range map[string]certificate.Issue{
+		"": {Language: certificate.Chinese, Profile: certificate.Plain}, "?lang=both": {Language: certificate.Both, Profile: certificate.Plain},
+		"?lang=en&profile=prc": {Language: certificate.English, Profile: certificate.PRC},
+	} {
+		a := h.do(t, "GET", path+query, nil)
+		if a.StatusCode != 200 {
+			t.Fatalf("%s: %d %s", query, a.StatusCode, a.body)
+		}
+		r := checked(t, a.body, &h.policy)
+		if r.Outcome() != proofs.Verified || len(r.Deposits) != 3 || len(r.Unchecked) > 0 {
+			t.Fatalf("%s: %v %+v", query, r.Outcome(), r.Findings)
+		}
+		for i, d := range r.Deposits {
+			if d.Paper == nil || d.Paper.Signer != "Example Evidence Centre" || string(d.Paper.Receipt.Marshal()) != string(d.Receipt.Marshal()) {
+				t.Errorf("%s: certificate %d is %+v", query, i+1, d.Paper)
+			}
+		}
+		c, err := certificate.Check(inZip(t, a.body, "certificates/0002.pdf"), nil)
+		must(t, err)
+		if c.Language != want.Language || c.Profile != want.Profile || c.Document != nil || c.Standing.Deposit != second.Id {
+			t.Errorf("%s: %+v", query, c.Issue)
+		}
+	}
+	none := h.do(t, "GET", path+"?certificates=none", nil).body
+	if r := checked(t, none, &h.policy); r.Outcome() != proofs.Verified || r.Deposits[0].Paper != nil || !strings.Contains(string(inZip(t, none, "manifest.json")), `"certificates": "none"`) {
+		t.Errorf("without: %v %+v", r.Outcome(), r.Findings)
+	}
+	for _, query := range []string{"?lang=fr", "?profile=", "?certificates=all"} {
+		h.do(t, "GET", path+query, nil).problem(t, invalidSearch)
+	}
+	bad := altered(t, h.do(t, "GET", path, nil).body, "certificates/0001.pdf")
+	if r := checked(t, bad, &h.policy); r.Outcome() != proofs.Refused {
+		t.Errorf("altered: %v", r.Outcome())
+	}
+	h.erase(t, second.Id)
+	if r := checked(t, h.do(t, "GET", path, nil).body, &h.policy); r.Outcome() != proofs.Undecided || len(r.Findings) > 0 || len(r.Deposits) != 2 || r.Deposits[1].Paper == nil {
+		t.Errorf("with a gap: %v %+v", r.Outcome(), r.Findings)
+	}
+}
+
+// TestBundleCannotBeSigned: who cannot have certificates is told before anything is sent, and may
+// have the bundle without.
+func TestBundleCannotBeSigned(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Certificates = Certificates{Signer: signingKey(t, time.Minute)} })
+	h.postForm(t, form(recordPart(`{"contract.number":"HT-1"}`), documentPart("first"))).deposit(t, h, 201)
+	a := h.do(t, "GET", "/v1/cases/HT-1/bundle", nil)
+	a.problem(t, signing)
+	if a.Header.Get("Content-Disposition") != "" {
+		t.Errorf("%v", a.Header)
+	}
+	if r := checked(t, h.do(t, "GET", "/v1/cases/HT-1/bundle?certificates=none", nil).body, &h.policy); r.Outcome() != proofs.Verified {
+		t.Errorf("%v %+v", r.Outcome(), r.Findings)
+	}
+}
+
+// inZip is a file of a bundle.
+func inZip(t *testing.T, data []byte, name string) []byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	must(t, err)
+	f, err := z.Open(name)
+	must(t, err)
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	must(t, err)
+	return content
+}
+
+// TestBundleOfManyCertificates: of a long case one certificate at a time is in memory, and the
+// answer goes on while they are made.
+func TestBundleOfManyCertificates(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Certificates = Certificates{Signer: signingKey(t, 1000*time.Hour)} })
+	const deposits = 300
+	var lines strings.Builder
+	for i := range deposits {
+		fmt.Fprintf(&lines, `{"record":{"content.sha256":"%064x","contract.number":"HT-1"}}`+"\n", i)
+	}
+	if a := h.do(t, "POST", "/v1/deposits:batch", strings.NewReader(lines.String()), "Content-Type", ndjson, "Idempotency-Key", "long"); a.StatusCode != 201 {
+		t.Fatalf("%d %.300s", a.StatusCode, a.body)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", h.url+"/v1/cases/HT-1/bundle", nil)
+	must(t, err)
+	r.Header.Set("Authorization", "Bearer "+h.depositor)
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	must(t, err)
+	defer resp.Body.Close()
+	f, err := os.Create(filepath.Join(t.TempDir(), "case.zip"))
+	must(t, err)
+	defer f.Close()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	before, most, longest, last := m.HeapInuse, uint64(0), time.Duration(0), time.Now()
+	begun, buffer, size := time.Now(), make([]byte, 256<<10), int64(0)
+	for err == nil {
+		var n int
+		n, err = resp.Body.Read(buffer)
+		_, _ = f.Write(buffer[:n])
+		size += int64(n)
+		longest, last = max(longest, time.Since(last)), time.Now()
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapInuse-min(before, m.HeapInuse))
+	}
+	t.Logf("%d certificates in %s, %d KiB; %d MiB of heap; the longest pause %s", deposits, time.Since(begun), size>>10, most>>20, longest)
+	if !errors.Is(err, io.EOF) || most > 64<<20 || longest > 5*time.Second {
+		t.Errorf("%v, %d MiB of heap, a pause of %s", err, most>>20, longest)
+	}
+	b, err := bundle.OpenZip(f, size)
+	must(t, err)
+	report, err := b.Check(bundle.Judge{Policy: &h.policy, Now: time.Now(), Options: func([]byte) ([]proofs.Option, bool) { return nil, false }})
+	must(t, err)
+	if report.Outcome() != proofs.Verified || len(report.Deposits) != deposits || len(report.Unchecked) != deposits {
+		t.Errorf("%v %d deposits, %d certificates: %+v", report.Outcome(), len(report.Deposits), len(report.Unchecked), report.Findings)
+	}
 }

@@ -58,6 +58,17 @@ func (p printing) enter(ctx context.Context) (func(), error) {
 	}
 }
 
+// await takes a place too, and waits for it however many wait: an answer that has begun cannot be
+// told to come back.
+func (p printing) await(ctx context.Context) (func(), error) {
+	select {
+	case p.places <- struct{}{}:
+		return func() { <-p.places }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 // GetCertificate implements GET /v1/deposits/{id}/certificate.
 func (s *server) GetCertificate(w http.ResponseWriter, r *http.Request, id api.DepositID, params api.GetCertificateParams) {
 	number, pdf, err := s.certificate(r, id, params)
@@ -85,19 +96,24 @@ func (s *server) certificate(r *http.Request, id string, params api.GetCertifica
 	if err != nil {
 		return "", nil, err
 	}
-	in.Receipt, in.Standing = receipt.Marshal(), certifiedStanding(standing)
 	leave, err := s.printing.enter(ctx)
 	if err != nil {
 		return "", nil, err
 	}
 	defer leave()
-	if err := s.gather(ctx, who, receipt, &in); err != nil {
-		return "", nil, err
-	}
 	if embed {
 		if in.Document, err = s.whole(ctx, who, parsed); err != nil {
 			return "", nil, err
 		}
+	}
+	return s.certify(ctx, who, receipt, standing, in)
+}
+
+// certify makes the certificate of a receipt. It takes a processor, so the caller has a place.
+func (s *server) certify(ctx context.Context, who notary.Principal, receipt proofs.Receipt, standing notary.Standing, in certificate.Input) (number string, pdf []byte, err error) {
+	in.Receipt, in.Standing = receipt.Marshal(), certifiedStanding(standing)
+	if err := s.gather(ctx, who, receipt, &in); err != nil {
+		return "", nil, err
 	}
 	made, err := certificate.Make(in)
 	if unproved := new(certificate.NotProvedError); errors.As(err, &unproved) && unproved.Reason == proofs.ReasonQuorum {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/muniment/muniment/notary/certificate"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/bundle"
 )
@@ -84,7 +85,7 @@ func (q *question) examineBundle(b *bundle.Bundle) (*bundled, error) {
 	if err != nil {
 		return nil, err
 	}
-	judge := bundle.Judge{Policy: policy, Now: time.UnixMilli(q.Now)}
+	judge := bundle.Judge{Policy: policy, Now: time.UnixMilli(q.Now), Certificate: certificate.InBundle(authorities(own))}
 	for _, text := range offered {
 		p, err := proofs.ParsePolicy([]byte(text))
 		if err != nil {
@@ -147,6 +148,9 @@ func newBundled(r bundle.Report) *bundled {
 		}
 		v := newVerdict(d.Receipt, d.Evidence)
 		v.Own, v.Receipt, v.Document, v.Compared = r.Own, proofs.Plain(d.Line.Receipt), proofs.Plain(d.Line.Document), d.Line.Document != ""
+		if p := d.Paper; p != nil {
+			v.Certificate = &paper{Number: p.Number, Signer: proofs.Plain(p.Signer)}
+		}
 		name := proofs.Plain(d.Name())
 		if name == "" {
 			name = fmt.Sprintf("%04d", d.Line.Number)

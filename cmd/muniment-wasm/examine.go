@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/muniment/muniment/notary/certificate"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/mldsa"
 	"github.com/muniment/muniment/proofs/rfc3161"
@@ -54,19 +56,21 @@ type verdict struct {
 	Fingerprint string `json:"fingerprint"`
 	Own         bool   `json:"own"`
 
-	Compared  bool          `json:"compared"` // a document was given
-	Document  string        `json:"document,omitempty"`
-	Receipt   string        `json:"receipt"`
-	Hash      string        `json:"hash,omitempty"`    // by which the document is another
-	Digests   []string      `json:"digests,omitempty"` // by that: the document's, the receipt's
-	Depositor string        `json:"depositor,omitempty"`
-	Contract  string        `json:"contract,omitempty"`
-	Time      string        `json:"time,omitempty"`
-	Origin    string        `json:"origin,omitempty"`
-	Signed    []signer      `json:"signed,omitempty"`
-	Stamps    []signer      `json:"stamps,omitempty"`
-	Record    []proofs.Fact `json:"record,omitempty"`
-	Picture   *picture      `json:"picture,omitempty"`
+	Compared bool   `json:"compared"` // a document was given
+	Document string `json:"document,omitempty"`
+	Receipt  string `json:"receipt"` // file
+	// Certificate is what the receipt was in, if it was in one that holds.
+	Certificate *paper        `json:"certificate,omitempty"`
+	Hash        string        `json:"hash,omitempty"`    // by which the document is another
+	Digests     []string      `json:"digests,omitempty"` // by that: the document's, the receipt's
+	Depositor   string        `json:"depositor,omitempty"`
+	Contract    string        `json:"contract,omitempty"`
+	Time        string        `json:"time,omitempty"`
+	Origin      string        `json:"origin,omitempty"`
+	Signed      []signer      `json:"signed,omitempty"`
+	Stamps      []signer      `json:"stamps,omitempty"`
+	Record      []proofs.Fact `json:"record,omitempty"`
+	Picture     *picture      `json:"picture,omitempty"`
 }
 
 // words are a verdict in one language.
@@ -101,7 +105,7 @@ func (q *question) answer() answer {
 	case b != nil:
 		a.Bundle, err = q.examineBundle(b)
 	default:
-		a.verdict, err = q.examine()
+		a.verdict, err = q.examineOne()
 	}
 	var own *fault
 	switch {
@@ -114,6 +118,25 @@ func (q *question) answer() answer {
 		return answer{Fault: "fault-unreadable", About: []string{proofs.Plain(err.Error())}}
 	}
 	return a
+}
+
+// examineOne judges a certificate, or a receipt.
+func (q *question) examineOne() (*verdict, error) {
+	paper, err := q.only(kindCertificate)
+	if err != nil {
+		return nil, err
+	}
+	if paper == nil {
+		return q.examine()
+	}
+	receipt, err := q.only(kindReceipt)
+	if err != nil {
+		return nil, err
+	}
+	if receipt != nil {
+		return nil, faulty("fault-certificate-and-receipt", paper.Name, receipt.Name)
+	}
+	return q.examineCertificate(paper)
 }
 
 func (q *question) examine() (*verdict, error) {
@@ -141,7 +164,7 @@ func (q *question) examine() (*verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	judge, own, err := q.judge(r)
+	judge, own, err := q.judge(r, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -149,12 +172,7 @@ func (q *question) examine() (*verdict, error) {
 	if document != nil {
 		in = &streamed{file: *document, progress: q.progress}
 	}
-	var e proofs.Evidence
-	if record != nil {
-		e, err = judge.VerifyRecord(r, *record, time.UnixMilli(q.Now), in)
-	} else {
-		e, err = judge.Verify(r, in)
-	}
+	e, err := q.evidence(judge, r, record, in)
 	if err != nil {
 		return nil, faulty("fault-unreadable", document.Name)
 	}
@@ -164,6 +182,14 @@ func (q *question) examine() (*verdict, error) {
 		v.Compared, v.Document = true, proofs.Plain(document.Name)
 	}
 	return v, nil
+}
+
+// evidence is what the verifier says, with the evidence record if there is one.
+func (q *question) evidence(v *proofs.Verifier, r proofs.Receipt, record *proofs.EvidenceRecord, in io.Reader) (proofs.Evidence, error) {
+	if record != nil {
+		return v.VerifyRecord(r, *record, time.UnixMilli(q.Now), in)
+	}
+	return v.Verify(r, in)
 }
 
 // only is the file of that kind, nil if there is none.
@@ -196,24 +222,32 @@ func (q *question) record() (*proofs.EvidenceRecord, error) {
 }
 
 // judge chooses the policy: the visitor's own, or else the newest of the site's that does not
-// refuse the receipt. The site's roots of time-stamp authorities go with its own policies
-// alone: beside the visitor's policy they would pass for the visitor's choice.
-func (q *question) judge(r proofs.Receipt) (v *proofs.Verifier, own bool, err error) {
+// refuse the receipt, or where there is no site the one that came along. The site's roots of
+// time-stamp authorities, or those that came along, go with such policies alone: beside the
+// visitor's policy they would pass for the visitor's choice.
+func (q *question) judge(r proofs.Receipt, along *certificate.Checked) (v *proofs.Verifier, own bool, err error) {
 	roots, err := q.roots()
 	if err != nil {
 		return nil, false, err
+	}
+	offered := q.Site
+	if along != nil { // its fingerprint may be one that the visitor knows
+		q.Site.Policies = append(slices.Clip(offered.Policies), string(along.Policy))
 	}
 	policy, err := q.policy()
 	if err != nil {
 		return nil, false, err
 	}
+	if along != nil && len(offered.Policies) == 0 {
+		offered = site{q.Site.Policies, string(along.Roots)}
+	}
 	if policy != nil {
 		return proofs.NewVerifier(*policy, plugged(roots)...), true, nil
 	}
-	if roots == nil && q.Site.Roots != "" {
-		roots = []byte(q.Site.Roots)
+	if roots == nil && offered.Roots != "" {
+		roots = []byte(offered.Roots)
 	}
-	for _, text := range q.Site.Policies {
+	for _, text := range offered.Policies {
 		p, err := proofs.ParsePolicy([]byte(text))
 		if err != nil {
 			return nil, false, faulty("fault-site")
@@ -235,8 +269,8 @@ func (q *question) judge(r proofs.Receipt) (v *proofs.Verifier, own bool, err er
 // plugged is what muniment verify plugs in too. Roots were parsed before.
 func plugged(roots []byte) []proofs.Option {
 	options := []proofs.Option{mldsa.Plugged(), sm.Plugged()}
-	if certificates, err := rfc3161.ParseRoots(roots); err == nil {
-		options = append(options, proofs.WithTimestamps(rfc3161.NewAuthorities(certificates)))
+	if a := authorities(roots); a != nil {
+		options = append(options, proofs.WithTimestamps(a))
 	}
 	return options
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/muniment/muniment/notary/certificate"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/bundle"
 	"github.com/muniment/muniment/proofs/rfc3161"
@@ -22,6 +23,8 @@ const (
 	kindRoots    kind = "roots"  // of time-stamp authorities
 	kindBundle   kind = "bundle" // a case bundle
 	kindPart     kind = "part"   // a file of one that was unpacked
+
+	kindCertificate kind = "certificate" // a PDF with a receipt in it
 )
 
 const (
@@ -55,6 +58,8 @@ func identify(f file) kind {
 		return kindReceipt
 	case strings.HasSuffix(name, ".evidence"), bytes.HasPrefix(head, []byte("muniment/evidence")):
 		return kindEvidence
+	case certificate.Is(head):
+		return kindCertificate
 	case name == "policy", strings.HasSuffix(name, ".policy"):
 		return kindPolicy
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/muniment/muniment/notary/certificate"
 	"github.com/muniment/muniment/proofs"
 	"github.com/muniment/muniment/proofs/bundle"
+	"github.com/muniment/muniment/proofs/rfc3161"
 )
 
 // bundleAt opens the case bundle at path, a ZIP or the folder it was unpacked into; nil where
@@ -76,15 +78,16 @@ func unpackedAt(path string) (*bundle.Bundle, io.Closer) {
 	return nil, nil
 }
 
-// bundleJudge is who checks by that policy, nil for those found, with these options. dates is
-// whether roots of time-stamp authorities are among them.
-func bundleJudge(ctx context.Context, policy *proofs.Policy, found []proofs.Policy, options []proofs.Option, dates bool) bundle.Judge {
+// bundleJudge is who checks by that policy, nil for those found, with these options, among which
+// are the authorities, unless they are nil.
+func bundleJudge(ctx context.Context, policy *proofs.Policy, found []proofs.Policy, options []proofs.Option, authorities *rfc3161.Authorities) bundle.Judge {
 	return bundle.Judge{
 		Policy: policy, Found: found, Now: time.Now(),
 		Options: func([]byte) ([]proofs.Option, bool) {
-			return options, dates
+			return options, authorities != nil
 		},
-		Reading: func(_ string, r io.Reader) io.Reader { return interruptible{ctx, r} },
+		Certificate: certificate.InBundle(authorities),
+		Reading:     func(_ string, r io.Reader) io.Reader { return interruptible{ctx, r} },
 	}
 }
 
@@ -111,6 +114,15 @@ type bundleFinding struct {
 type bundleDeposit struct {
 	Number uint64 `json:"number"`
 	report
+	// PDF is the file of its certificate, and Certificate what that holds.
+	PDF         string       `json:"pdf,omitempty"`
+	Certificate *bundlePaper `json:"certificate,omitempty"`
+}
+
+type bundlePaper struct {
+	Number   string `json:"number"`
+	SignedBy string `json:"signed_by,omitempty"`
+	Policy   string `json:"policy"` // fingerprint of the one that it was made under
 }
 
 func newBundleReport(path string, r bundle.Report, lang proofs.Language) bundleReport {
@@ -126,7 +138,11 @@ func newBundleReport(path string, r bundle.Report, lang proofs.Language) bundleR
 		if d.Line.Document == "" {
 			one.Missing = noDocument
 		}
-		out.Deposits = append(out.Deposits, bundleDeposit{d.Line.Number, one})
+		of := bundleDeposit{Number: d.Line.Number, report: one, PDF: d.Line.Certificate}
+		if p := d.Paper; p != nil {
+			of.Certificate = &bundlePaper{p.Number, p.Signer, p.Policy}
+		}
+		out.Deposits = append(out.Deposits, of)
 	}
 	return out
 }
@@ -191,8 +207,8 @@ func (r bundleReport) rows(lang proofs.Language) (rows [][]string) {
 }
 
 // verifyBundle is verify for a bundle.
-func (o *verifyOptions) verifyBundle(ctx context.Context, s *screen, path string, b *bundle.Bundle, policy proofs.Policy, options []proofs.Option, dates bool) error {
-	r, err := b.Check(bundleJudge(ctx, &policy, nil, options, dates))
+func (o *verifyOptions) verifyBundle(ctx context.Context, s *screen, path string, b *bundle.Bundle, policy proofs.Policy, options []proofs.Option, authorities *rfc3161.Authorities) error {
+	r, err := b.Check(bundleJudge(ctx, &policy, nil, options, authorities))
 	if err != nil {
 		return sayBundleUnread.err(path, err)
 	}

@@ -33,12 +33,8 @@ func certificateCommand(lang proofs.Language) *cobra.Command {
 				return sayWhichID.err()
 			case o.file != "" && (len(args) > 1 || o.out != ""):
 				return sayOneOutput.err()
-			case !slices.Contains([]string{"", "zh", "en", "both"}, o.in):
-				return sayWhichIn.err()
-			case !slices.Contains([]string{"", "plain", "prc", "fre"}, o.profile):
-				return sayWhichProfile.err()
 			}
-			return nil
+			return paperForm(o.in, o.profile)
 		},
 		ValidArgsFunction: noFiles,
 		RunE:              o.run,
@@ -46,19 +42,35 @@ func certificateCommand(lang proofs.Language) *cobra.Command {
 	o.flags(c, true)
 	o.readFlags(c)
 	f := c.Flags()
-	f.StringVar(&o.in, "in", "", sayFlagIn.in(lang))
-	f.StringVar(&o.profile, "profile", "", sayFlagProfile.in(lang))
+	paperFlags(c, lang, &o.in, &o.profile)
 	f.BoolVar(&o.document, "document", false, sayFlagEmbed.in(lang))
 	f.StringVarP(&o.file, "output", "o", "", sayFlagCertificateFile.in(lang))
 	f.StringVar(&o.out, "out", "", sayFlagCertificateOut.in(lang))
 	f.StringVar(&o.policy, "policy", "", sayFlagReceiptPolicy.in(lang))
 	f.BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
-	completes(c, "in", "zh", "en", "both")
-	completes(c, "profile", "plain", "prc", "fre")
 	if err := c.MarkFlagDirname("out"); err != nil {
 		panic(err)
 	}
 	return c
+}
+
+// paperFlags are the flags of how certificates are to be.
+func paperFlags(c *cobra.Command, lang proofs.Language, in, profile *string) {
+	c.Flags().StringVar(in, "in", "", sayFlagIn.in(lang))
+	c.Flags().StringVar(profile, "profile", "", sayFlagProfile.in(lang))
+	completes(c, "in", "zh", "en", "both")
+	completes(c, "profile", "plain", "prc", "fre")
+}
+
+// paperForm checks what those flags were given.
+func paperForm(in, profile string) error {
+	switch {
+	case !slices.Contains([]string{"", "zh", "en", "both"}, in):
+		return sayWhichIn.err()
+	case !slices.Contains([]string{"", "plain", "prc", "fre"}, profile):
+		return sayWhichProfile.err()
+	}
+	return nil
 }
 
 // fetchedPaper is a certificate that was fetched. As JSON its names are stable.

@@ -18,7 +18,8 @@ import (
 type exportOptions struct {
 	connection
 	policy, file string
-	json         bool
+	in, profile  string
+	bare, json   bool
 }
 
 func exportCommand(lang proofs.Language) *cobra.Command {
@@ -32,7 +33,7 @@ func exportCommand(lang proofs.Language) *cobra.Command {
 			if len(args) > 1 || len(args) == 1 && args[0] == "" {
 				return sayOneContract.err()
 			}
-			return nil
+			return paperForm(o.in, o.profile)
 		},
 		ValidArgsFunction: noFiles,
 		RunE:              o.run,
@@ -41,6 +42,8 @@ func exportCommand(lang proofs.Language) *cobra.Command {
 	o.readFlags(c)
 	c.Flags().StringVarP(&o.file, "output", "o", "", sayFlagBundle.in(lang))
 	c.Flags().StringVar(&o.policy, "policy", "", sayFlagReceiptPolicy.in(lang))
+	c.Flags().BoolVar(&o.bare, "no-certificates", false, sayFlagBare.in(lang))
+	paperFlags(c, lang, &o.in, &o.profile)
 	c.Flags().BoolVar(&o.json, "json", false, sayFlagJSON.in(lang))
 	return c
 }
@@ -68,7 +71,8 @@ func (o *exportOptions) run(c *cobra.Command, args []string) error {
 	if _, err := os.Lstat(o.file); err == nil {
 		return sayTaken.err(o.file)
 	}
-	r, err := fetchBundle(c.Context(), server, contract, o.file, judge)
+	want := client.Bundle{Language: o.in, Profile: o.profile, Certificates: !o.bare}
+	r, err := fetchBundle(c.Context(), server, contract, want, o.file, judge)
 	if p, ok := problemOf(err); ok && p.Type == client.ProblemNotFound {
 		return sayNoCase.err(contract)
 	}
@@ -101,25 +105,25 @@ func (o *exportOptions) judge(c *cobra.Command, server *client.Client, s *screen
 	plugged := []proofs.Option{mldsa.Plugged(), sm.Plugged()}
 	if o.policy != "" {
 		policy, err := readPolicy(o.policy)
-		return bundleJudge(c.Context(), &policy, nil, plugged, false), err
+		return bundleJudge(c.Context(), &policy, nil, plugged, nil), err
 	}
 	policy, err := server.Policy(c.Context())
 	if err != nil {
 		return bundle.Judge{}, err
 	}
 	s.note(sayOwnPolicy, policy.Fingerprint())
-	return bundleJudge(c.Context(), nil, []proofs.Policy{policy}, plugged, false), nil
+	return bundleJudge(c.Context(), nil, []proofs.Policy{policy}, plugged, nil), nil
 }
 
 // fetchBundle fetches the bundle of a case and checks it. It stands at path once it is whole
 // and not refused; until then, and else, nothing does.
-func fetchBundle(ctx context.Context, server *client.Client, contract, path string, judge bundle.Judge) (bundle.Report, error) {
+func fetchBundle(ctx context.Context, server *client.Client, contract string, want client.Bundle, path string, judge bundle.Judge) (bundle.Report, error) {
 	f, err := temporary(path)
 	if err != nil {
 		return bundle.Report{}, err
 	}
 	defer os.Remove(f.Name())
-	err = server.Bundle(ctx, contract, f)
+	err = server.Bundle(ctx, contract, want, f)
 	if err == nil {
 		err = f.Sync()
 	}

@@ -286,6 +286,9 @@ depository's policy, a list of contents that shows every gap, and verify.html, a
 checks all of it without a network. The bundle is checked before it gets its name; one that
 is refused is not kept. No file is ever replaced. With --link the case may be left out.
 
+Where the depository signs certificates, the bundle has one of each deposit, in the language
+of --in and as --profile says, without the document in it; --no-certificates leaves them out.
+
 JSON: bundle, outcome, verdict, proved, not_proved, policy, origin, contract, count,
 missing, findings, deposits.
 
@@ -295,6 +298,9 @@ bundle is there), or it could not be fetched.`,
 列明每处缺口的目录，以及 verify.html，一个无需网络即可核验全部内容的页面。
 案卷包先经核验，然后才以其名称保存；不予采信者不保存。绝不替换任何已有文件。
 使用 --link 时可省略合同编号。
+
+存证机构签署证书的，案卷包中每次存证各附一份证书，语言由 --in、版式由 --profile 指定，其中不内嵌
+文件；--no-certificates 表示不要证书。
 
 JSON 字段：bundle、outcome、verdict、proved、not_proved、policy、origin、contract、count、
 missing、findings、deposits。
@@ -308,6 +314,7 @@ missing、findings、deposits。
   muniment case export HT-2026-000117 -o /media/usb/案卷.zip`,
 	}
 	sayFlagBundle   = phrase{"`file` for the bundle (default CONTRACT.zip in this folder)", "案卷包的 `file`（默认为当前文件夹中的“合同编号.zip”）"}
+	sayFlagBare     = phrase{"leave certificates out", "不要证书"}
 	sayExported     = phrase{"The bundle is %s. Give it away together with the policy's fingerprint, by another channel.", "案卷包为 %s。交付时，请将信任策略的指纹通过其他渠道一并告知。"}
 	sayOddBundle    = phrase{"the server's answer is no case bundle", "服务器的应答不是案卷包"}
 	sayNoBundle     = phrase{"%s is no case bundle, or it is damaged or cut short; nor is there a receipt for it", "%s 不是案卷包，或已损坏、被截断；它也没有附带回执"}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"os"
 	"slices"
@@ -46,14 +45,14 @@ func (v *verification) paper(file, path string) (report, error) {
 	}
 	receipt, err := proofs.ParseReceipt(checked.Receipt)
 	if err != nil {
-		return report{}, sayPaperUnreadable.err()
+		return report{}, unpaper(err)
 	}
 	r, err := v.aboutPaper(file, path, receipt, checked)
 	if err != nil || r.evidence.Outcome() == proofs.Refused || r.evidence.Level == "" {
 		return r, err
 	}
-	if err := v.sheet(checked); err != nil {
-		return r, err
+	if err := checked.CheckFacts(v.verifier); err != nil {
+		return r, unpaper(err)
 	}
 	r.say(checked, v.screen.lang)
 	return r, nil
@@ -71,62 +70,21 @@ func (v *verification) aboutPaper(file, path string, receipt proofs.Receipt, che
 	return newReport(e, "", path, v.screen.lang), nil
 }
 
-// sheet judges the fact sheet that came along.
-func (v *verification) sheet(checked *certificate.Checked) error {
-	if checked.Facts == nil {
-		return nil
-	}
-	r, err := proofs.ParseReceipt(checked.Facts)
-	if err != nil {
-		return sayPaperFacts.refusal()
-	}
-	if e, err := v.verifier.Verify(r, nil); err != nil || e.Outcome() == proofs.Refused {
-		return errors.Join(sayPaperFacts.refusal(), err)
-	}
-	return nil
-}
-
 // say adds what is known of the paper.
 func (r *report) say(c *certificate.Checked, lang proofs.Language) {
-	r.Proved, r.NotProved = slices.Clone(r.Proved), slices.Clone(r.NotProved)
-	proved := func(p phrase, args ...any) { r.Proved = append(r.Proved, p.in(lang, args...)) }
-	open := func(p phrase, args ...any) { r.NotProved = append(r.NotProved, p.in(lang, args...)) }
-	made := c.Evidence.Policy
-	r.Certificate = &paper{Number: c.Number, Issued: c.Issued, Policy: made, Signature: c.Signature}
-	proved(sayPaperSame, c.Number)
-	if s := c.Signature; s == nil {
-		open(sayPaperUnsigned)
-	} else {
-		proved(sayPaperWhole, s.Subject)
-		if s.Authority != "" {
-			proved(sayPaperDated, proofs.FormatTime(s.Time), s.Authority)
-		} else {
-			open(sayPaperUndated)
-		}
-		open(sayPaperSigner, s.Issuer)
-	}
-	open(sayPaperSays)
-	if made != r.Policy {
-		open(sayPaperPolicy, made)
-	}
+	proved, open := c.Explain(lang, r.Policy)
+	r.Proved, r.NotProved = append(slices.Clone(r.Proved), proved...), append(slices.Clone(r.NotProved), open...)
+	r.Certificate = &paper{Number: c.Number, Issued: c.Issued, Policy: c.Evidence.Policy, Signature: c.Signature}
 }
 
 // unpaper says what is wrong with a certificate.
 func unpaper(err error) error {
-	different, unproved := new(certificate.DifferenceError), new(certificate.NotProvedError)
-	switch {
-	case errors.As(err, &different):
-		return sayPaperAltered.refusal(phrase{different.Where(proofs.English), different.Where(proofs.Chinese)})
-	case errors.As(err, &unproved) && unproved.Reason == proofs.ReasonDocument:
-		return sayPaperDocument.refusal()
-	case errors.As(err, &unproved):
-		return sayPaperUnproved.refusal(string(unproved.Reason))
-	case errors.Is(err, certificate.ErrSignature):
-		return sayPaperSignature.refusal()
-	case errors.Is(err, certificate.ErrTemplate):
-		return sayPaperTemplate.err()
+	en, refused := certificate.Say(err, proofs.English)
+	zh, _ := certificate.Say(err, proofs.Chinese)
+	if refused {
+		return sayPaper.refusal(phrase{en, zh})
 	}
-	return sayPaperUnreadable.err()
+	return sayPaper.err(phrase{en, zh})
 }
 
 // judge is what the verifier says, with the evidence record if there is one.
@@ -157,7 +115,7 @@ func authorities(path string) (*rfc3161.Authorities, error) {
 func refusedPaper(path string, err error, policy string, lang proofs.Language) report {
 	return report{
 		Outcome: proofs.Refused.String(), Document: proofs.DocumentUnchecked, Receipt: path, Policy: policy,
-		Explanation: proofs.Explanation{Verdict: sayRefusedPaper.in(lang, err), Proved: []string{}, NotProved: []string{}},
+		Explanation: proofs.Explanation{Verdict: certificate.Refusal(explain(err, lang), lang), Proved: []string{}, NotProved: []string{}},
 	}
 }
 

@@ -72,7 +72,7 @@ func (o *verifyOptions) run(c *cobra.Command, paths []string) error {
 	if len(paths) == 1 && o.receipt == "" && o.evidence == "" {
 		if b, f := bundleAt(paths[0]); b != nil {
 			defer f.Close()
-			return o.verifyBundle(c.Context(), s, paths[0], b, policy, options, o.rootsPath() != "")
+			return o.verifyBundle(c.Context(), s, paths[0], b, policy, options, trusted)
 		}
 		if err := notBundle(paths[0]); err != nil {
 			return err

@@ -68,7 +68,7 @@ func TestImportLaw(t *testing.T) {
 		{"./notary/certificate", module + "service", ""},
 		{"./notary/certificate", module + "notary", module + "notary/certificate"},
 		{"./cmd/muniment-wasm", module + "storage", ""},
-		{"./cmd/muniment-wasm", module + "notary", ""},
+		{"./cmd/muniment-wasm", module + "notary", module + "notary/certificate"},
 		{"./cmd/muniment-wasm", module + "service", ""},
 		{"./cmd/muniment-bench", module + "storage", module + "storage/storagetest/servers"},
 		{"./cmd/muniment-bench", module + "notary", ""},

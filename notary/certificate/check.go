@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	// ErrUnreadable: the file is not laid out as certificates are, so nothing is known of it.
+	// ErrUnreadable: the file is not laid out as certificates are: it is cut off, damaged, or none.
 	ErrUnreadable = errors.New("this cannot be read as a certificate of Muniment")
 	// ErrTemplate: it is of a version of certificates that this program cannot print again.
 	ErrTemplate = errors.New("this program does not know this version of certificates")
@@ -59,16 +59,27 @@ type Checked struct {
 	Signature *Signature      // nil: it bears none
 }
 
-// Is reports whether a file says that it is a certificate of Muniment.
-func Is(data []byte) bool { return bytes.HasPrefix(data, []byte(header)) }
+// Is reports whether a file says that it is a certificate of Muniment. A few bytes of that may
+// have been altered, so that Check refuses it and nobody takes it for something else.
+func Is(data []byte) bool {
+	if len(data) < len(header) {
+		return false
+	}
+	other := 0
+	for i := range len(header) {
+		if data[i] != header[i] {
+			other++
+		}
+	}
+	return other <= 3
+}
 
 // Check takes the files out of a certificate, prints it again from them, and compares every
 // byte; of the signature's own bytes, that they are one over all others. What it returns is
 // consistent in itself: under whose keys, a verifier with a policy of its own says of
 // Input.Receipt. authorities are asked who dated the signature; nil: nobody is believed to have.
 //
-// Refused are *DifferenceError, *NotProvedError and ErrSignature. ErrUnreadable and
-// ErrTemplate decide nothing.
+// All errors refuse the certificate but ErrTemplate, which decides nothing.
 func Check(data []byte, authorities *rfc3161.Authorities) (*Checked, error) {
 	in, err := extract(data)
 	if err != nil {

@@ -30,8 +30,25 @@ type Judge struct {
 	// judge's own policy.
 	Options func(found []byte) (options []proofs.Option, dates bool)
 	Now     time.Time
-	// Reading, unless nil, wraps the reader of each document, to count or to end the reading.
+	// Certificate looks into a certificate's file, and leaves the receipts in it to the bundle.
+	// nil: nobody looks into them, and the report says so.
+	Certificate func(data []byte) Paper
+	// Reading, unless nil, wraps the reader of each document and certificate, to count or to end
+	// the reading.
 	Reading func(file string, r io.Reader) io.Reader
+}
+
+// A Paper is what is known of a certificate.
+type Paper struct {
+	Number  string
+	Deposit string // the id that it says it is of
+	Signer  string // as it is named in it; empty: it bears no signature
+	Policy  string // fingerprint of the one it was made under
+	Receipt proofs.Receipt
+	Facts   *proofs.Receipt // of the fact sheet in it; nil: there is none
+	// Refused says why it must not be relied on; nil: it is, byte for byte, what Receipt gives.
+	Refused func(proofs.Language) string
+	Unknown bool // Refused says that its version is not known, which decides nothing
 }
 
 // A Result is what became of one deposit.
@@ -39,6 +56,7 @@ type Result struct {
 	Line     Line
 	Receipt  proofs.Receipt
 	Evidence proofs.Evidence
+	Paper    *Paper // of a certificate that holds and is of this deposit; nil: there is none
 }
 
 // Name is what the depositor called the document; it may be empty.
@@ -140,15 +158,19 @@ func (c *checking) names() error {
 	for _, l := range c.manifest.Deposits {
 		stem := fmt.Sprintf("%04d", l.Number)
 		fits := l.Receipt == receiptsFolder+stem+".tlog-proof" && (l.Evidence == "" || l.Evidence == evidenceFolder+stem+".evidence") &&
+			(l.Certificate == "" || l.Certificate == certificatesFolder+stem+".pdf" && c.manifest.Certificates == certificatesEach) &&
 			(l.Document == "" || strings.HasPrefix(l.Document, documentsFolder+stem+"-"))
-		for _, name := range []string{l.Receipt, l.Evidence, l.Document} {
+		for _, name := range []string{l.Receipt, l.Evidence, l.Certificate, l.Document} {
 			_, listed := c.manifest.Files[name]
 			fits = fits && (name == "" || listed)
 		}
 		if !fits {
 			c.find(LineOther, ManifestName, stem)
 		}
-		used[l.Receipt], used[l.Evidence], used[l.Document] = true, true, true
+		if l.Certificate == "" && c.manifest.Certificates == certificatesEach {
+			c.find(CertificateMissing, ManifestName, fmt.Sprint(l.Number))
+		}
+		used[l.Receipt], used[l.Evidence], used[l.Certificate], used[l.Document] = true, true, true, true
 	}
 	for _, name := range c.order {
 		if _, named := c.manifest.Files[name]; !named && name != ManifestName {
@@ -162,7 +184,7 @@ func (c *checking) names() error {
 	slices.Sort(listed)
 	for _, name := range listed {
 		folder, _, nested := strings.Cut(name, "/")
-		known := !nested || slices.Contains([]string{receiptsFolder, evidenceFolder, documentsFolder}, folder+"/")
+		known := !nested || slices.Contains([]string{receiptsFolder, evidenceFolder, certificatesFolder, documentsFolder}, folder+"/")
 		fingerprint, earlier := strings.CutPrefix(name, policiesFolder)
 		switch {
 		case earlier && fingerprint == c.manifest.Files[name].SHA256: // a fingerprint is the digest
@@ -322,13 +344,17 @@ func (c *checking) deposit(l Line) error {
 	if err != nil {
 		return err
 	}
-	c.report.Deposits = append(c.report.Deposits, Result{l, r, e})
+	paper, err := c.certificate(l, e)
+	if err != nil {
+		return err
+	}
+	c.report.Deposits = append(c.report.Deposits, Result{l, r, e, paper})
 	if e.Outcome() == proofs.Refused {
 		file := l.Receipt
 		if e.Document == proofs.DocumentDiffers {
 			file = l.Document
 		}
-		c.report.Findings = append(c.report.Findings, Finding{What: DepositRefused, File: file, reason: e})
+		c.report.Findings = append(c.report.Findings, Finding{What: DepositRefused, File: file, says: verdictOf(e)})
 	}
 	if e.Level == "" {
 		return nil
@@ -371,16 +397,20 @@ func (c *checking) record(l Line) (*proofs.EvidenceRecord, error) {
 	return &record, nil
 }
 
+// verifier is the first that does not refuse the receipt.
+func (c *checking) verifier(r proofs.Receipt) *proofs.Verifier {
+	for _, v := range c.verifiers {
+		if e, err := v.Verify(r, nil); err == nil && e.Outcome() != proofs.Refused {
+			return v
+		}
+	}
+	return c.verifiers[0]
+}
+
 // verify judges a receipt and the document beside it, of which the manifest's digest is
 // checked too.
 func (c *checking) verify(l Line, r proofs.Receipt, record *proofs.EvidenceRecord) (proofs.Evidence, error) {
-	v := c.verifiers[0]
-	for _, other := range c.verifiers {
-		if e, err := other.Verify(r, nil); err == nil && e.Outcome() != proofs.Refused {
-			v = other
-			break
-		}
-	}
+	v := c.verifier(r)
 	judge := func(document io.Reader) (proofs.Evidence, error) {
 		if record != nil {
 			return v.VerifyRecord(r, *record, c.judge.Now, document)

@@ -15,10 +15,12 @@
 //	timestamp-roots.pem        roots of the depository's time-stamp authorities, if it has any
 //	receipts/0001.tlog-proof   of deposit number 1 of the case
 //	evidence/0001.evidence     its evidence record, if it was dated
+//	certificates/0001.pdf      its certificate, in bundles that have them
 //	documents/0001-<name>      its document, if the depository held it
 //	verify.html, README.txt    for people
 //
 // Documents are stored, all else is deflated. Sizes beyond 4 GiB, and more than 65,535 files,
-// are ZIP64. The same case in the same state gives the same bytes. The manifest comes last,
+// are ZIP64. The same case in the same state gives the same bytes,
+// but for certificates, which bear a time of issue. The manifest comes last,
 // since it has the digest of every other file; a bundle that was cut off has none.
 package bundle

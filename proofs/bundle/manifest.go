@@ -17,12 +17,13 @@ const (
 	// MaxDeposits is the most deposits that one bundle has.
 	MaxDeposits = 2000
 	// MaxFiles is the most files that are looked at.
-	MaxFiles = 4*MaxDeposits + 1000
+	MaxFiles = 5*MaxDeposits + 1000
 	// maxManifest has room for MaxDeposits with the longest names.
 	maxManifest = 8 << 20
 	maxSegment  = 200 // bytes of a name between slashes
 	maxPolicy   = 256 << 10
 	maxRoots    = 4 << 20
+	maxPaper    = 8 << 20 // of a certificate, which has no document in it here
 )
 
 const format = "muniment/bundle@v1"
@@ -35,10 +36,17 @@ const (
 	pageName     = "verify.html"
 	readmeName   = "README.txt"
 
-	policiesFolder  = "policies/"
-	receiptsFolder  = "receipts/"
-	evidenceFolder  = "evidence/"
-	documentsFolder = "documents/"
+	policiesFolder     = "policies/"
+	receiptsFolder     = "receipts/"
+	evidenceFolder     = "evidence/"
+	certificatesFolder = "certificates/"
+	documentsFolder    = "documents/"
+)
+
+// What a manifest says of certificates.
+const (
+	certificatesEach = "each" // every deposit in the bundle has one
+	certificatesNone = "none"
 )
 
 // A Manifest says what is in a bundle.
@@ -48,6 +56,8 @@ type Manifest struct {
 	Contract string  `json:"contract"`
 	Count    uint64  `json:"count"`   // deposits that the case had
 	Missing  []Range `json:"missing"` // their numbers that the bundle does not have, ascending
+	// Certificates is each or none; empty in bundles from before there were any, which have none.
+	Certificates string `json:"certificates,omitempty"`
 	// Deposits are those in the bundle, by ascending number.
 	Deposits []Line `json:"deposits"`
 	// Files are all files but the manifest, by name.
@@ -59,10 +69,11 @@ type Range [2]uint64
 
 // A Line names the files of one deposit.
 type Line struct {
-	Number   uint64 `json:"number"`
-	Receipt  string `json:"receipt"`
-	Evidence string `json:"evidence,omitempty"`
-	Document string `json:"document,omitempty"` // absent where the depository holds none
+	Number      uint64 `json:"number"`
+	Receipt     string `json:"receipt"`
+	Evidence    string `json:"evidence,omitempty"`
+	Certificate string `json:"certificate,omitempty"`
+	Document    string `json:"document,omitempty"` // absent where the depository holds none
 }
 
 // A Sum is a file's size in bytes and the hex of its SHA-256.
@@ -105,6 +116,8 @@ func parseManifest(data []byte) (Manifest, error) {
 		return m, fmt.Errorf("it is not in its canonical form")
 	case len(m.Deposits) > MaxDeposits || len(m.Files) > MaxFiles:
 		return m, fmt.Errorf("it names more than %d deposits or %d files", MaxDeposits, MaxFiles)
+	case !slices.Contains([]string{"", certificatesEach, certificatesNone}, m.Certificates):
+		return m, fmt.Errorf("it does not say whether there are certificates")
 	}
 	last := uint64(0)
 	for _, l := range m.Deposits {

@@ -24,6 +24,8 @@ type Case struct {
 	Earlier  []proofs.Policy // that were in force before
 	Roots    []byte          // of the depository's time-stamp authorities, PEM; may be empty
 	Page     []byte          // verify.html
+	// Certificates: each deposit has one. Else none has.
+	Certificates bool
 }
 
 // A Deposit is one of a case.
@@ -31,6 +33,8 @@ type Deposit struct {
 	Number  uint64
 	Receipt proofs.Receipt
 	Record  *proofs.EvidenceRecord // nil: it was not dated
+	// Certificate is the PDF where the Case has them, without the document in it.
+	Certificate []byte
 	// Document is what the depository holds; nil: nothing. It is read once, and never held in
 	// memory.
 	Document io.Reader
@@ -46,9 +50,15 @@ type Writer struct {
 
 // NewWriter begins a bundle. Deposits are added by ascending number.
 func NewWriter(w io.Writer, c Case) *Writer {
+	certificates := certificatesNone
+	if c.Certificates {
+		certificates = certificatesEach
+	}
 	return &Writer{
 		zip: zip.NewWriter(w), of: c,
-		manifest: Manifest{Format: format, Origin: c.Policy.Logs[0].Name, Contract: c.Contract, Count: c.Count, Files: map[string]Sum{}},
+		manifest: Manifest{
+			Format: format, Origin: c.Policy.Logs[0].Name, Contract: c.Contract, Count: c.Count, Certificates: certificates, Files: map[string]Sum{},
+		},
 	}
 }
 
@@ -64,6 +74,15 @@ func (w *Writer) Add(d Deposit) error {
 	if d.Record != nil {
 		line.Evidence = evidenceFolder + stem + ".evidence"
 		if err := w.write(line.Evidence, d.Record.Marshal()); err != nil {
+			return err
+		}
+	}
+	if w.of.Certificates != (d.Certificate != nil) {
+		return fmt.Errorf("deposit %d: a bundle has a certificate of each deposit, or of none", d.Number)
+	}
+	if d.Certificate != nil {
+		line.Certificate = certificatesFolder + stem + ".pdf"
+		if err := w.write(line.Certificate, d.Certificate); err != nil {
 			return err
 		}
 	}

@@ -6,7 +6,7 @@
   const $ = (id) => document.getElementById(id);
   const page = document.body.dataset;
   const bundled = page.page === "bundle";
-  const state = { lang: document.documentElement.lang.startsWith("zh") ? "zh" : "en", chosen: [], site: { policies: [], roots: "" }, answer: null, fault: null };
+  const state = { lang: document.documentElement.lang.startsWith("zh") ? "zh" : "en", chosen: [], site: { policies: [], roots: "" }, answer: null, fault: null, asked: "" };
 
   // Words.
 
@@ -40,7 +40,7 @@
       if (name.startsWith("on")) e.addEventListener(name.slice(2), value);
       else if (value !== false && value != null) e.setAttribute(name, value === true ? "" : value);
     }
-    e.append(...children.flat().filter((c) => c != null && c !== false));
+    e.append(...children.flat().filter((c) => c != null && c !== false && c !== ""));
     return e;
   }
 
@@ -61,9 +61,18 @@
       if (a.dataset.lang === lang) a.setAttribute("aria-current", "true");
       else a.removeAttribute("aria-current");
     }
+    came();
     list();
     if (state.fault) broken(state.fault);
     if (state.answer) show(state.answer, false);
+  }
+
+  // came reads the certificate's number from the code that was followed, and says what to do.
+  function came() {
+    const asked = location.hash.match(/^#certificate=(\d{8}(?:-[0-9A-HJKMNP-TV-Z]{4}){4})$/);
+    state.asked = asked ? asked[1] : "";
+    $("came").replaceChildren(...(asked ? [el("h2", {}, say("came", state.asked)), el("p", {}, say("came-drop")), el("p", {}, say("came-number"))] : []));
+    $("came").hidden = !asked;
   }
 
   // The worker.
@@ -145,17 +154,19 @@
     }
     // What was chosen before of the same kind goes, and so does a document before a bundle, or
     // a bundle before a document: it was of the question before.
-    const of = (kind) => (["document", "receipt", "evidence"].includes(kind) ? "bundle" : kind === "bundle" ? "document receipt evidence" : "");
+    const of = (kind) => (({
+      document: "bundle", evidence: "bundle", receipt: "bundle certificate", certificate: "bundle receipt", bundle: "document receipt evidence certificate",
+    })[kind] || "";
     state.chosen = state.chosen.filter((old) => !fresh.some((f) => f.kind === old.kind || of(f.kind).split(" ").includes(old.kind))).concat(fresh);
     list();
     const has = (kind) => state.chosen.some((f) => f.kind === kind);
     // A ZIP without a receipt was meant to be a bundle.
     const broken = !has("receipt") && fresh.some((f) => f.kind === "document" && /\.zip$/i.test(f.name));
-    if (has("bundle") || has("receipt") && has("document") || broken) examine();
+    if (has("bundle") || has("certificate") || has("receipt") && has("document") || broken) examine();
     else $("status").textContent = say("chosen-count", number(state.chosen.length));
   }
 
-  const kinds = ["document", "receipt", "bundle", "policy", "roots", "evidence"];
+  const kinds = ["document", "receipt", "certificate", "bundle", "policy", "roots", "evidence"];
 
   function list() {
     $("chosen").replaceChildren(...state.chosen.map((f, i) => {
@@ -252,7 +263,7 @@
     result.hidden = false;
     const head = $("outcome");
     if (focus) {
-      $("status").textContent = head.textContent;
+      $("status").textContent = [head.textContent, another(answer)].filter(Boolean).join(" ");
       head.focus({ preventScroll: true });
       result.scrollIntoView({ block: "start" });
     }
@@ -285,8 +296,12 @@
 
   const printed = () => el("p", { class: "after" }, el("button", { type: "button", class: "button plain", onclick: () => print() }, say("print")));
 
+  // another says that a certificate is not the one whose code was followed; empty: it is.
+  const another = (a) => (state.asked && a.certificate && a.certificate.number !== state.asked ? say("came-other", a.certificate.number, state.asked) : "");
+
   function judged(a) {
-    return [verdict(a, a.reason === "policy-found"), evidence(a), printed()].flat(2).filter(Boolean);
+    const other = another(a);
+    return [other && el("p", { class: "notice other" }, other), verdict(a, a.reason === "policy-found"), evidence(a), printed()].flat(2).filter(Boolean);
   }
 
   // evidence is all about one receipt but the outcome.
@@ -378,7 +393,8 @@
     const rows = [];
     const row = (key, ...value) => rows.push(el("dt", {}, say(key)), el("dd", {}, value));
     // A document that was refused is not what the rest is about.
-    if (a.outcome !== "refused") row("sum-document", a.compared ? a.document : say("none-compared"));
+    if (a.outcome !== "refused") row("sum-document", !a.compared ? say("none-compared") : a.certificate?.embedded && a.document === a.receipt ? say("embedded") : a.document);
+    if (a.certificate) papers(a.certificate, row);
     if (a.contract) row("sum-contract", a.contract);
     if (a.depositor) row("sum-depositor", a.depositor);
     row("sum-time", el("time", { datetime: a.time }, moment(a.time)), el("small", {}, a.time + " (UTC)"));
@@ -388,12 +404,21 @@
     return el("dl", {}, rows);
   }
 
+  // papers tells of the certificate itself. Its signature is shown, and makes nobody trusted.
+  function papers(c, row) {
+    row("sum-certificate", c.number, state.asked === c.number && el("small", {}, say("came-same")));
+    if (c.issued) row("sum-issued", el("time", { datetime: c.issued }, moment(c.issued)), el("small", {}, say("issuers-word")));
+    row("sum-paper-signed", c.signer || say("paper-unsigned"), c.issuer && el("small", {}, say("paper-issuer", c.issuer)),
+      c.dated && el("small", {}, dated(say("paper-dated", c.dated, c.authority))));
+  }
+
   function points(key, sentences, kind) {
     if (!sentences || !sentences.length) return null;
     return el("div", { class: "card" }, el("h3", {}, say(key)), el("ul", { class: kind }, sentences.map((s) => el("li", {}, dated(s)))));
   }
 
   function facts(list) {
+    if (!list.length) return null;
     const value = (f) => {
       if (f.kind === "time") return [f.value, el("small", {}, moment(f.value))];
       return f.kind === "number" ? number(Number(f.value)) : f.value;
@@ -510,8 +535,10 @@
     if (!e.target.dataset.lang || e.ctrlKey || e.metaKey || e.shiftKey) return;
     e.preventDefault();
     speak(e.target.dataset.lang);
-    if (!bundled) history.replaceState(null, "", "?lang=" + state.lang);
+    if (!bundled) history.replaceState(null, "", "?lang=" + state.lang + location.hash);
   });
+
+  addEventListener("hashchange", () => { came(); clear(); });
 
   // The start.
 
@@ -527,6 +554,7 @@
   } else {
     own().catch((e) => { console.error(e); broken("no-site"); });
   }
+  came();
   if (self.WebAssembly && self.Worker) launch();
   else {
     ready = Promise.reject(new Error("no WebAssembly"));
