@@ -154,9 +154,9 @@
     }
     // What was chosen before of the same kind goes, and so does a document before a bundle, or
     // a bundle before a document: it was of the question before.
-    const of = (kind) => (({
+    const of = (kind) => ({
       document: "bundle", evidence: "bundle", receipt: "bundle certificate", certificate: "bundle receipt", bundle: "document receipt evidence certificate",
-    })[kind] || "";
+    }[kind] || "");
     state.chosen = state.chosen.filter((old) => !fresh.some((f) => f.kind === old.kind || of(f.kind).split(" ").includes(old.kind))).concat(fresh);
     list();
     const has = (kind) => state.chosen.some((f) => f.kind === kind);
