@@ -617,8 +617,13 @@ export interface paths {
          *     `verify.html`, a page that checks all of it without a network. `muniment verify BUNDLE.zip
          *     --policy POLICY` checks it too, and so does the page `/verify`.
          *
+         *     Where the depository has a key for certificates, the bundle has a signed certificate of each
+         *     deposit too, made for it and without the document in it; its list of contents says
+         *     `"certificates": "each"`, or `"none"`. If the first cannot be signed the answer is `signing`.
+         *
          *     It streams, and has no length beforehand: an answer that breaks off is no ZIP. Where nothing
-         *     was deposited or dated since, it is the same bytes again. One at a time for each caller.
+         *     was deposited or dated since, all but certificates is the same bytes again. One at a time for
+         *     each caller.
          */
         get: operations["getBundle"];
         put?: never;
@@ -3968,6 +3973,12 @@ export interface operations {
                  * @example 01936f5e-4a00-7c3e-8d2a-5b6f7a8c9d0e
                  */
                 tenant?: components["parameters"]["TenantAt"];
+                /** @description The language of the certificates, as of `GET /v1/deposits/{id}/certificate`. */
+                lang?: "zh" | "en" | "both";
+                /** @description For whom the certificates are laid out, as of `GET /v1/deposits/{id}/certificate`. */
+                profile?: "plain" | "prc" | "fre";
+                /** @description `none`: there are no certificates in the bundle. */
+                certificates?: "none";
             };
             header?: never;
             path: {

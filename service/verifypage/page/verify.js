@@ -67,11 +67,16 @@
     if (state.answer) show(state.answer, false);
   }
 
+  const numbers = /(\d{8}(?:-[0-9A-HJKMNP-TV-Z]{4}){4})/;
+
+  // numbered is text with each certificate's number in it kept on one line.
+  const numbered = (text) => text.split(numbers).map((part, i) => (i % 2 ? el("span", { class: "whole" }, part) : part));
+
   // came reads the certificate's number from the code that was followed, and says what to do.
   function came() {
-    const asked = location.hash.match(/^#certificate=(\d{8}(?:-[0-9A-HJKMNP-TV-Z]{4}){4})$/);
+    const asked = location.hash.match(new RegExp("^#certificate=" + numbers.source + "$"));
     state.asked = asked ? asked[1] : "";
-    $("came").replaceChildren(...(asked ? [el("h2", {}, say("came", state.asked)), el("p", {}, say("came-drop")), el("p", {}, say("came-number"))] : []));
+    $("came").replaceChildren(...(asked ? [el("h2", {}, numbered(say("came", state.asked))), el("p", {}, say("came-drop")), el("p", {}, say("came-number"))] : []));
     $("came").hidden = !asked;
   }
 
@@ -301,7 +306,7 @@
 
   function judged(a) {
     const other = another(a);
-    return [other && el("p", { class: "notice other" }, other), verdict(a, a.reason === "policy-found"), evidence(a), printed()].flat(2).filter(Boolean);
+    return [other && el("p", { class: "notice other" }, numbered(other)), verdict(a, a.reason === "policy-found"), evidence(a), printed()].flat(2).filter(Boolean);
   }
 
   // evidence is all about one receipt but the outcome.
@@ -406,7 +411,7 @@
 
   // papers tells of the certificate itself. Its signature is shown, and makes nobody trusted.
   function papers(c, row) {
-    row("sum-certificate", c.number, state.asked === c.number && el("small", {}, say("came-same")));
+    row("sum-certificate", numbered(c.number), state.asked === c.number && el("small", {}, say("came-same")));
     if (c.issued) row("sum-issued", el("time", { datetime: c.issued }, moment(c.issued)), el("small", {}, say("issuers-word")));
     row("sum-paper-signed", c.signer || say("paper-unsigned"), c.issuer && el("small", {}, say("paper-issuer", c.issuer)),
       c.dated && el("small", {}, dated(say("paper-dated", c.dated, c.authority))));
