@@ -89,38 +89,10 @@ func certificateTenants(p *map[notary.ID]certificateTenant) value {
 }
 
 func parseCertificateTenants(text string) (map[notary.ID]certificateTenant, error) {
-	root, err := parseYAML([]byte(text))
-	if err != nil || root == nil {
-		return nil, err
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, errors.New("is not a map, as in {TENANT-ID: {logo: FILE, statement: TEXT}}")
-	}
-	all := map[notary.ID]certificateTenant{}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		name := root.Content[i].Value
-		id, err := notary.ParseID(name)
-		if err != nil {
-			return nil, fmt.Errorf("names the tenant %q: that is no tenant id", name)
-		}
-		if _, twice := all[id]; twice {
-			return nil, fmt.Errorf("names the tenant %s twice", name)
-		}
-		var c certificateTenant
-		told, err := flatten(root.Content[i+1], certificateTenantSettings(&c))
-		if err != nil {
-			return nil, fmt.Errorf("of %s: %w", name, err)
-		}
-		for _, s := range certificateTenantSettings(&c) {
-			if text, ok := told[s.name]; ok {
-				if err := s.value.set(text); err != nil {
-					return nil, fmt.Errorf("of %s: %s %w", name, s.name, err)
-				}
-			}
-		}
-		all[id] = c
-	}
-	return all, nil
+	return parseByTenant(text, "{TENANT-ID: {logo: FILE, statement: TEXT}}", func(v *yaml.Node) (c certificateTenant, err error) {
+		err = setFrom(v, certificateTenantSettings(&c))
+		return c, err
+	})
 }
 
 func (c certificateConfig) check() error {

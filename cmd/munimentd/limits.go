@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -29,28 +28,11 @@ func tenantRates(p *map[notary.ID]int) value {
 }
 
 func parseTenantRates(text string) (map[notary.ID]int, error) {
-	root, err := parseYAML([]byte(text))
-	if err != nil || root == nil {
-		return nil, err
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, errors.New("is not a map, as in {TENANT-ID: 500}")
-	}
-	all := map[notary.ID]int{}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		name := root.Content[i].Value
-		id, err := notary.ParseID(name)
-		if err != nil {
-			return nil, fmt.Errorf("names the tenant %q: that is no tenant id", name)
-		}
-		if _, twice := all[id]; twice {
-			return nil, fmt.Errorf("names the tenant %s twice", name)
-		}
-		n, err := strconv.Atoi(root.Content[i+1].Value)
+	return parseByTenant(text, "{TENANT-ID: 500}", func(v *yaml.Node) (int, error) {
+		n, err := strconv.Atoi(v.Value)
 		if err != nil || n < 0 || n > maxTenantRate {
-			return nil, fmt.Errorf("of %s: is not a number of 0 to %d", name, maxTenantRate)
+			return 0, fmt.Errorf("is not a number of 0 to %d", maxTenantRate)
 		}
-		all[id] = n
-	}
-	return all, nil
+		return n, nil
+	})
 }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-
 	"go.yaml.in/yaml/v3"
 
 	"github.com/muniment/muniment/notary"
@@ -36,36 +33,8 @@ func tenantQuotas(p *map[notary.ID]notary.Quota) value {
 }
 
 func parseQuotas(text string) (map[notary.ID]notary.Quota, error) {
-	root, err := parseYAML([]byte(text))
-	if err != nil || root == nil {
-		return nil, err
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, errors.New("is not a map, as in {TENANT-ID: {deposits: 100000}}")
-	}
-	all := map[notary.ID]notary.Quota{}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		name := root.Content[i].Value
-		id, err := notary.ParseID(name)
-		if err != nil {
-			return nil, fmt.Errorf("names the tenant %q: that is no tenant id", name)
-		}
-		if _, twice := all[id]; twice {
-			return nil, fmt.Errorf("names the tenant %s twice", name)
-		}
-		var q notary.Quota
-		told, err := flatten(root.Content[i+1], quotaSettings(&q))
-		if err != nil {
-			return nil, fmt.Errorf("of %s: %w", name, err)
-		}
-		for _, s := range quotaSettings(&q) {
-			if text, ok := told[s.name]; ok {
-				if err := s.value.set(text); err != nil {
-					return nil, fmt.Errorf("of %s: %s %w", name, s.name, err)
-				}
-			}
-		}
-		all[id] = q
-	}
-	return all, nil
+	return parseByTenant(text, "{TENANT-ID: {deposits: 100000}}", func(v *yaml.Node) (q notary.Quota, err error) {
+		err = setFrom(v, quotaSettings(&q))
+		return q, err
+	})
 }

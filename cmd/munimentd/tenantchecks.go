@@ -92,39 +92,10 @@ func (c *config) signatureRoots() (*x509.CertPool, error) {
 }
 
 func parseChecks(text string) (map[notary.ID]notary.Checks, error) {
-	root, err := parseYAML([]byte(text))
-	if err != nil || root == nil {
-		return nil, err
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, errors.New("is not a map, as in {TENANT-ID: {require: [provenance.system], max-size: 20971520}}")
-	}
-	all := map[notary.ID]notary.Checks{}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		name := root.Content[i].Value
-		id, err := notary.ParseID(name)
-		if err != nil {
-			return nil, fmt.Errorf("names the tenant %q: that is no tenant id", name)
+	return parseByTenant(text, "{TENANT-ID: {require: [provenance.system], max-size: 20971520}}", func(v *yaml.Node) (c notary.Checks, err error) {
+		if err = setFrom(v, checkSettings(&c)); err == nil {
+			err = c.CheckNames()
 		}
-		if _, twice := all[id]; twice {
-			return nil, fmt.Errorf("names the tenant %s twice", name)
-		}
-		var c notary.Checks
-		told, err := flatten(root.Content[i+1], checkSettings(&c))
-		if err != nil {
-			return nil, fmt.Errorf("of %s: %w", name, err)
-		}
-		for _, s := range checkSettings(&c) {
-			if text, ok := told[s.name]; ok {
-				if err := s.value.set(text); err != nil {
-					return nil, fmt.Errorf("of %s: %s %w", name, s.name, err)
-				}
-			}
-		}
-		if err := c.CheckNames(); err != nil {
-			return nil, fmt.Errorf("of %s: %w", name, err)
-		}
-		all[id] = c
-	}
-	return all, nil
+		return c, err
+	})
 }

@@ -305,41 +305,10 @@ func networks(p *[]netip.Prefix) value {
 
 // parseTenants reads a map from tenant ids to the settings of a bucket.
 func parseTenants(text string) (map[notary.ID]s3.Bucket, error) {
-	root, err := parseYAML([]byte(text))
-	if err != nil {
-		return nil, err
-	}
-	all := map[notary.ID]s3.Bucket{}
-	if root == nil {
-		return all, nil
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, errors.New("is not a map, as in {TENANT-ID: {bucket: NAME, region: NAME}}")
-	}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		name := root.Content[i].Value
-		id, err := notary.ParseID(name)
-		if err != nil {
-			return nil, fmt.Errorf("names the tenant %q: that is no tenant id", name)
-		}
-		if _, ok := all[id]; ok {
-			return nil, fmt.Errorf("names the tenant %s twice", name)
-		}
-		var b s3.Bucket
-		told, err := flatten(root.Content[i+1], bucketSettings("", "", &b))
-		if err != nil {
-			return nil, fmt.Errorf("of %s: %w", name, err)
-		}
-		for _, s := range bucketSettings("", "", &b) {
-			if text, ok := told[s.name]; ok {
-				if err := s.value.set(text); err != nil {
-					return nil, fmt.Errorf("of %s: %s %w", name, s.name, err)
-				}
-			}
-		}
-		all[id] = b
-	}
-	return all, nil
+	return parseByTenant(text, "{TENANT-ID: {bucket: NAME, region: NAME}}", func(v *yaml.Node) (b s3.Bucket, err error) {
+		err = setFrom(v, bucketSettings("", "", &b))
+		return b, err
+	})
 }
 
 func showTenants(all map[notary.ID]s3.Bucket, masked bool) any {
