@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -181,6 +182,51 @@ func (d *depository) standing(ctx context.Context, dir string) (named, error) {
 // newest is the newest state that an anchor holds.
 func (d *depository) newest(ctx context.Context) (proofs.Checkpoint, error) {
 	return stateOfLog(ctx, d.config.Anchors, d.config.Policy.Logs[0].Name)
+}
+
+// houseApproval has a copy of a log approved of by those whom that log names, before it goes on
+// in a directory of its own: an approval is for that directory. The request is written into
+// requests.
+func (d *depository) houseApproval(ctx context.Context, operation, house, requests string, files []string, state proofs.Checkpoint) (approved, error) {
+	logged, err := notary.Approvers(ctx, d.config)
+	if err != nil {
+		return approved{}, err
+	}
+	s := named{logged: logged}
+	if n := len(logged); n > 0 {
+		if s.list, err = approval.ParseApprovers(logged[n-1].List); err != nil {
+			return approved{}, fmt.Errorf("%w: a list of approvers: %w", notary.ErrDamaged, err)
+		}
+		s.any = true
+	}
+	if house, err = filepath.Abs(house); err != nil {
+		return approved{}, err
+	}
+	a := consent{operation, map[string]string{"directory": strconv.Quote(house), "size": strconv.FormatUint(state.Size, 10), "root": state.Root.String()}, files}
+	return a.approve(ctx, requests, state.Origin, func(context.Context) (proofs.Checkpoint, error) { return state, nil }, s)
+}
+
+// writeHouseApproval keeps what was approved, and who approves, in the directory and its log.
+// An earlier run that was interrupted may have.
+func (d *depository) writeHouseApproval(ctx context.Context, dir string, ok approved) error {
+	if ok.note == "" {
+		return nil
+	}
+	if err := notary.WriteApproval(ctx, d.config, ok.note, ok.nonce); err != nil && !errors.Is(err, notary.ErrUsed) {
+		return err
+	}
+	ok.dir = dir
+	return ok.used()
+}
+
+// nameAgain writes the list of approvers that stands in the log into a directory that was made
+// of a copy of it.
+func (d *depository) nameAgain(ctx context.Context, dir string) error {
+	logged, err := notary.Approvers(ctx, d.config)
+	if err != nil || len(logged) == 0 {
+		return err
+	}
+	return replaceFile(approversPath(dir), []byte(logged[len(logged)-1].List), 0o644)
 }
 
 // writeApproval has a running depository write into its log what was approved.

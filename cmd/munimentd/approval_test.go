@@ -221,3 +221,128 @@ func TestNewOriginNeedsApproval(t *testing.T) {
 		t.Errorf("the old log: %d, %s", code, out)
 	}
 }
+
+// approvedBy names two approvers in a depository, and returns what signs a request in place.
+func (d *laidOut) approvedBy(t *testing.T, names ...string) (list approval.Approvers, sign func(path string)) {
+	t.Helper()
+	list, note := quorum(t, names...)
+	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", "2"}
+	for _, k := range list.Keys {
+		args = append(args, "--key", k.String())
+	}
+	d.mustTool(t, args...)
+	d.serve(t, "--canary", "0s").stop(t)
+	return list, func(path string) {
+		t.Helper()
+		if err := os.WriteFile(path, note(string(readFile(t, path))).Marshal(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEndOfALogAsksTheLog: who takes the list of approvers away first, or says another reason,
+// does not end a log alone; the approval by which it was ended is kept with the end.
+func TestEndOfALogAsksTheLog(t *testing.T) {
+	d := layout(t)
+	list, sign := d.approvedBy(t, "ann", "bob")
+	words := []string{"recover", "--dir", d.Dir, "--new-origin", "localhost/dev/next", "--new-dir", d.Dir + "-new", "--freeze", d.Origin, "--because", "key-stolen"}
+	if err := os.Remove(approversPath(d.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := d.run(t, words...); code != exitFailure || !strings.Contains(out, "is not the list that stands in the log") {
+		t.Fatalf("without the list: exit code %d: %s", code, out)
+	}
+	if e, err := readFrozen(d.Dir); e != nil || err != nil {
+		t.Fatalf("it is frozen: %v, %v", e, err)
+	}
+	if err := os.WriteFile(approversPath(d.Dir), []byte(list.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := d.run(t, words...); code != exitFailure {
+		t.Fatalf("without an approval: exit code %d: %s", code, out)
+	}
+	path := filepath.Join(d.Dir, "approval-new-origin.request")
+	sign(path)
+	if code, out := d.run(t, append(words, "--approval", path)...); code != 0 {
+		t.Fatalf("by both: exit code %d: %s", code, out)
+	}
+	if e, err := readFrozen(d.Dir); err != nil || e == nil || e.Approval != string(readFile(t, path)) {
+		t.Errorf("the marker has not the approval: %+v, %v", e, err)
+	}
+}
+
+// TestRestoreNeedsApproval: a backup of a log that names approvers is served only where they
+// have said; what they said of one directory is nothing to another.
+func TestRestoreNeedsApproval(t *testing.T) {
+	d := layout(t)
+	list, sign := d.approvedBy(t, "ann", "bob")
+	target := filepath.Join(t.TempDir(), "backup")
+	d.mustTool(t, "backup", "--dir", d.Dir, "--to", target, "--with-keys")
+	there := t.TempDir()
+	restore := func(to string, more ...string) (int, string) {
+		return d.run(t, append([]string{"restore", "--from", target, "--dir", filepath.Join(there, to), "--nothing-newer"}, more...)...)
+	}
+	code, out := restore("one")
+	if code != exitFailure || !strings.Contains(out, "needs the approval of 2 of 2") {
+		t.Fatalf("without: exit code %d: %s", code, out)
+	}
+	if _, err := os.Stat(filepath.Join(there, "one")); err == nil {
+		t.Fatal("it was restored without an approval")
+	}
+	path := filepath.Join(there, "approval-restore.request")
+	sign(path)
+	if code, out := restore("two", "--approval", path); code != exitFailure || !strings.Contains(out, "something else was approved") {
+		t.Fatalf("into another directory: exit code %d: %s", code, out)
+	}
+	if code, out := restore("one", "--approval", path); code != 0 {
+		t.Fatalf("with it: exit code %d: %s", code, out)
+	}
+	d.inherited(t, filepath.Join(there, "one"), list)
+}
+
+// TestImportNeedsApproval: so with an archive that is moved into another house.
+func TestImportNeedsApproval(t *testing.T) {
+	d := layout(t)
+	list, sign := d.approvedBy(t, "ann", "bob")
+	archive := filepath.Join(t.TempDir(), "archive")
+	d.mustTool(t, "export", "--dir", d.Dir, "--to", archive, "--final", "--with-keys")
+	house := filepath.Join(t.TempDir(), "house")
+	words := []string{"import", "--dir", house, "--from", archive}
+	code, out := d.run(t, words...)
+	if code != exitFailure || !strings.Contains(out, "needs the approval of 2 of 2") {
+		t.Fatalf("without: exit code %d: %s", code, out)
+	}
+	if code, out := d.run(t, "serve", "--dir", house); code != exitFailure || !strings.Contains(out, "has not come to its end") {
+		t.Fatalf("serve of it: exit code %d: %s", code, out)
+	}
+	path := filepath.Join(house, "approval-import.request")
+	sign(path)
+	if code, out := d.run(t, append(words, "--approval", path)...); code != 0 {
+		t.Fatalf("with it: exit code %d: %s", code, out)
+	}
+	d.inherited(t, house, list)
+}
+
+// inherited demands that a copy goes on, names the same approvers, and is whole.
+func (d *laidOut) inherited(t *testing.T, dir string, list approval.Approvers) {
+	t.Helper()
+	copied := *d
+	copied.Dir = dir
+	copied.serve(t, "--canary", "0s").stop(t)
+	if out := copied.mustTool(t, "approvers", "show", "--dir", dir); out != list.String() {
+		t.Errorf("who approves there: %s", out)
+	}
+	copied.clean(t)
+	cfg := newConfig()
+	cfg.Dir = dir
+	err := withDepository(t.Context(), cfg, func(open *depository) error {
+		head, err := open.store.Ledger.Head(t.Context())
+		if head.Size != 3 { // the log's beginning, its approvers, and the approval
+			t.Errorf("the log there has %d entries", head.Size)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -21,8 +21,9 @@ func approversCommand() *cobra.Command {
 		Use:   "approvers",
 		Short: "Name those without whom the log's key, a tenant's key and a lost ledger are not touched",
 		Long: `Where approvers are named, these are done only with a note that a quorum of them signed, and
-the note stands in the log: key rotate begin and finish, tenant-key rotate, recover, and a
-change of the approvers themselves. Asked for without one, each writes a request, to be signed
+the note stands in the log: key rotate begin and finish, tenant-key rotate, recover, restore,
+import, and a change of the approvers themselves. Asked of recover --new-origin, it stands in
+the marker of the log that was ended. Asked for without one, each writes a request, to be signed
 with muniment approve. It is for this log, these parameters, once, and for 24 hours.
 
 It protects against one operator alone with the commands of this program. Whoever has root and

@@ -27,6 +27,7 @@ type importOptions struct {
 	Newest       []string
 	NothingNewer bool
 	DryRun       bool
+	Approvals    []string
 }
 
 // imported is what import tells.
@@ -62,6 +63,9 @@ log that went on; who imports it says by --nothing-newer that no deposit was ans
 it was taken and none will be there again, or shows by --newest how far the log had come.
 If that is farther than the archive, nothing is imported.
 
+Where the log names approvers, DIR is served only with their approval, which is for DIR alone.
+Who they are is known once the log is there: run it again with what they have signed.
+
 --keys names the key files, as DIR/keys was, unless they are in the archive.
 
 Exit code 0: DIR can be served. 2: nothing, or not all, was imported.`,
@@ -90,6 +94,7 @@ Exit code 0: DIR can be served. 2: nothing, or not all, was imported.`,
 	c.Flags().StringArrayVar(&o.Newest, "newest", nil, "receipt or checkpoint that shows how far the log had come; may be repeated")
 	c.Flags().BoolVar(&o.NothingNewer, "nothing-newer", false, "assert that no deposit was answered after the archive was written")
 	c.Flags().BoolVar(&o.DryRun, "dry-run", false, "check the archive whole, and write nothing")
+	approvalFlag(c, &o.Approvals)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -126,7 +131,7 @@ func importArchive(ctx context.Context, cfg *config, o importOptions, bar *bar) 
 	if err := a.settle(ctx, cfg, o); err != nil {
 		return nil, err
 	}
-	if err := a.moveIn(ctx, cfg, bar); err != nil {
+	if err := a.moveIn(ctx, cfg, o.Approvals, bar); err != nil {
 		return nil, err
 	}
 	// Marked before it may be served: a second house must not follow.
@@ -288,7 +293,7 @@ func (a *archive) anchors(ctx context.Context, s storage.Config) error {
 }
 
 // moveIn fills the engines.
-func (a *archive) moveIn(ctx context.Context, cfg *config, bar *bar) error {
+func (a *archive) moveIn(ctx context.Context, cfg *config, approvals []string, bar *bar) error {
 	d, err := open(ctx, cfg, slog.New(slog.DiscardHandler), func(err error) {
 		fmt.Fprintln(os.Stderr, "munimentd:", err)
 		os.Exit(exitFatal)
@@ -296,7 +301,24 @@ func (a *archive) moveIn(ctx context.Context, cfg *config, bar *bar) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(a.fillEngines(ctx, d, bar), d.close())
+	err = a.fillEngines(ctx, d, bar)
+	if err == nil {
+		err = a.approved(ctx, d, cfg.Dir, approvals)
+	}
+	return errors.Join(err, d.close())
+}
+
+// approved has those whom the log names approve of its going on here. Until they have, the
+// directory stays marked as one whose import has not come to its end.
+func (a *archive) approved(ctx context.Context, d *depository, dir string, files []string) error {
+	ok, err := d.houseApproval(ctx, "import", dir, dir, files, a.sealed)
+	if err == nil {
+		err = d.nameAgain(ctx, dir)
+	}
+	if err == nil {
+		err = d.writeHouseApproval(ctx, dir, ok)
+	}
+	return err
 }
 
 func (a *archive) fillEngines(ctx context.Context, d *depository, bar *bar) error {

@@ -50,6 +50,7 @@ type ended struct {
 	Root      string `json:"root"`
 	Because   string `json:"because"`
 	NewOrigin string `json:"new_origin,omitempty"`
+	Approval  string `json:"approval,omitempty"` // the note by which it was approved
 	Time      string `json:"time"`
 }
 
@@ -163,11 +164,11 @@ func (o newOriginOptions) end(ctx context.Context, cfg *config, old string, r re
 	if err != nil {
 		return nil, err
 	}
-	ok, err := o.approved(ctx, cfg.Dir, cp, r.Approvals)
+	ok, err := o.approved(ctx, cfg.Dir, d, cp, r.Approvals)
 	if err != nil {
 		return nil, err
 	}
-	e := &ended{Origin: old, Size: cp.Size, Root: cp.Root.String(), Because: o.Because, NewOrigin: o.Origin, Time: proofs.FormatTime(time.Now())}
+	e := &ended{Origin: old, Size: cp.Size, Root: cp.Root.String(), Because: o.Because, NewOrigin: o.Origin, Approval: ok.note, Time: proofs.FormatTime(time.Now())}
 	text, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
@@ -184,10 +185,19 @@ func (o newOriginOptions) end(ctx context.Context, cfg *config, old string, r re
 	return e, ok.used()
 }
 
-// approved has the end of a log approved where DIR/approvers names somebody, as a recovery is:
-// who could end it alone would be rid of them.
-func (o newOriginOptions) approved(ctx context.Context, dir string, last proofs.Checkpoint, files []string) (approved, error) {
-	s, err := readApprovers(dir, nil, true)
+// approved has the end of a log approved by those whom the log and DIR/approvers name: who
+// could end it alone would be rid of them. Nothing can be written into that log any more: the
+// note stands in its marker.
+func (o newOriginOptions) approved(ctx context.Context, dir string, d *depository, last proofs.Checkpoint, files []string) (approved, error) {
+	// What is left of a lost log may name those of long ago, or nobody, or not be readable. A
+	// whole one says who approves, and some of one says that somebody does.
+	lost := o.Because == "lost"
+	logged, err := notary.Approvers(ctx, d.config)
+	if err != nil && !lost {
+		return approved{}, err
+	}
+	_, none := os.Stat(approversPath(dir))
+	s, err := readApprovers(dir, logged, lost && (none == nil || len(logged) == 0))
 	if err != nil {
 		return approved{}, err
 	}

@@ -29,6 +29,7 @@ type restoreOptions struct {
 	Keys         string
 	Newest       []string
 	NothingNewer bool
+	Approvals    []string
 }
 
 // restored is what restore tells.
@@ -73,6 +74,9 @@ If the backup lacks entries that these show, serve will refuse to go on with it,
 says so. Only who knows that no deposit was answered after the backup was taken may
 say --nothing-newer instead.
 
+Where the log of the backup names approvers, it is restored only with their approval, which is
+for DIR alone; the request for it is written beside DIR.
+
 Exit code 0: DIR can be served. 1: DIR is there, but behind what --newest shows, or
 without documents that were lost before. 2: nothing was restored.`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -102,6 +106,7 @@ without documents that were lost before. 2: nothing was restored.`,
 	c.Flags().StringVar(&o.Keys, "keys", "", "directory of the key files, as DIR/keys was (default: the keys in the backup)")
 	c.Flags().StringArrayVar(&o.Newest, "newest", nil, "receipt, checkpoint or anchor that shows how far the log had come: a file, or the name of an anchor elsewhere; may be repeated")
 	c.Flags().BoolVar(&o.NothingNewer, "nothing-newer", false, "assert that no deposit was answered after the backup was taken")
+	approvalFlag(c, &o.Approvals)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -459,6 +464,10 @@ func (r *restoring) check(ctx context.Context, o restoreOptions, newest known, a
 	if err := d.signOut(ctx); err != nil {
 		return nil, err
 	}
+	ok, err := d.houseApproval(ctx, "restore", o.Dir, filepath.Dir(filepath.Clean(o.Dir)), o.Approvals, r.anchor)
+	if err != nil {
+		return nil, err
+	}
 	c := documentCopy{
 		from: dir.NewReader(filepath.Join(r.backupSet.path, "blobs")), to: d.store.Blobs,
 		forgive: func(name string) bool { return slices.Contains(r.manifest.Missing, name) },
@@ -487,8 +496,9 @@ func (r *restoring) check(ctx context.Context, o restoreOptions, newest known, a
 	}
 	if newest.checkpoint.Size > made.Size {
 		made.Newest, made.Behind = newest.file, newest.checkpoint.Size-made.Size
+		return made, d.nameAgain(ctx, r.path) // nothing more is written into a log that cannot go on
 	}
-	return made, nil
+	return made, errors.Join(d.nameAgain(ctx, r.path), d.writeHouseApproval(ctx, r.path, ok))
 }
 
 // ledgerFits holds the ledger against the manifest and, as far as it reaches, against
