@@ -60,6 +60,10 @@ func (s *server) batch(r *http.Request, params api.CreateBatchParams, prefer pre
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != ndjson {
 		return nil, refuse(unsupportedMediaType, "Send a batch as "+ndjson+".")
 	}
+	// As many as there are lines may be too many; one is, here and now.
+	if refused := s.limits.spent(who.Tenant.ID); refused != nil {
+		return nil, refused
+	}
 	b, err := s.body(r, maxBatch, fmt.Sprintf("The batch is larger than %d bytes.", maxBatch))
 	if err != nil {
 		return nil, err

@@ -1,10 +1,16 @@
 package service
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/muniment/muniment/notary"
 )
@@ -51,5 +57,55 @@ func TestLimits(t *testing.T) {
 	without := h.key(t, free, notary.Depositor)
 	for i := range 20 {
 		post(fmt.Sprint("f", i), "Authorization", "Bearer "+without).deposit(t, h, 201)
+	}
+}
+
+// TestRefusedBeforeTheBody: what is refused because of a limit is refused before its body is
+// read: of a batch too. Its connection goes on to the next request, which is taken once there
+// is room; and a caller that never sends the body holds its connection no longer than another.
+func TestRefusedBeforeTheBody(t *testing.T) {
+	h := newHouse(t, func(c *Config) {
+		c.Limits = Limits{Rate: 1, Burst: 1}
+		c.Stall = 200 * time.Millisecond
+	})
+	h.postJSON(t, digestOnly(""), "Idempotency-Key", "first").deposit(t, h, 201)
+	h.postBatch(t, "this is no line\n").problem(t, rateLimited)
+	h.postForm(t, "this is no form").problem(t, rateLimited)
+
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+	in := bufio.NewReader(conn)
+	ask := func(key, body string, announced int) int {
+		t.Helper()
+		_, err := fmt.Fprintf(conn, "POST /v1/deposits HTTP/1.1\r\nHost: depository\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			h.depositor, key, announced, body)
+		must(t, err)
+		resp, err := http.ReadResponse(in, nil)
+		must(t, err)
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
+		must(t, err)
+		return resp.StatusCode
+	}
+	body := digestOnly("")
+	refused := ask("again", body, len(body))
+	for got := refused; got != http.StatusCreated; {
+		time.Sleep(100 * time.Millisecond)
+		got = ask("again", body, len(body))
+	}
+	if refused != http.StatusTooManyRequests {
+		t.Errorf("status %d", refused)
+	}
+	begun := time.Now()
+	if got := ask("never", "", 100); got != http.StatusTooManyRequests && got != http.StatusRequestTimeout {
+		t.Errorf("status %d", got)
+	}
+	if _, err := in.ReadByte(); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) { //nolint:errorlint // the end is io.EOF itself
+		t.Errorf("the connection after a body that never came: %v", err)
+	}
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("it was held for %v", took)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/muniment/muniment/notary"
 	"github.com/muniment/muniment/service/api"
@@ -36,8 +37,18 @@ func (s *server) shed(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		s.hurry(w)
 		s.turnAway(w, refused)
 	})
+}
+
+// hurry bounds the time that a connection may take over a refusal: the server reads the body
+// that nobody wanted before the next request, and what the last request left behind does not
+// hold for this one.
+func (s *server) hurry(w http.ResponseWriter) {
+	conn, now := http.NewResponseController(w), time.Now()
+	_ = conn.SetReadDeadline(now.Add(s.Stall)) // not every test writer can
+	_ = conn.SetWriteDeadline(now.Add(s.Wait))
 }
 
 // turnAway answers with a refusal, and does nothing else.
