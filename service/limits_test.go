@@ -102,7 +102,7 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 	if got := ask("never", "", 100); got != http.StatusTooManyRequests && got != http.StatusRequestTimeout {
 		t.Errorf("status %d", got)
 	}
-	if _, err := in.ReadByte(); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) { //nolint:errorlint // the end is io.EOF itself
+	if _, err := in.ReadByte(); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the connection after a body that never came: %v", err)
 	}
 	if took := time.Since(begun); took > 3*time.Second {
