@@ -411,7 +411,7 @@
 
   // papers tells of the certificate itself. Its signature is shown, and makes nobody trusted.
   function papers(c, row) {
-    row("sum-certificate", numbered(c.number), state.asked === c.number && el("small", {}, say("came-same")));
+    row("sum-certificate", ...numbered(c.number), state.asked === c.number && el("small", {}, say("came-same")));
     if (c.issued) row("sum-issued", el("time", { datetime: c.issued }, moment(c.issued)), el("small", {}, say("issuers-word")));
     row("sum-paper-signed", c.signer || say("paper-unsigned"), c.issuer && el("small", {}, say("paper-issuer", c.issuer)),
       c.dated && el("small", {}, dated(say("paper-dated", c.dated, c.authority))));
