@@ -157,7 +157,7 @@ func TestBatchRefused(t *testing.T) {
 			}
 		})
 	}
-	h.postBatch(t, line, "Authorization", "Bearer "+h.reader).problem(t, forbidden)
+	h.postBatch(t, line, "Authorization", "Bearer "+h.key(t, h.tenant(t, "Supervision"), notary.Auditor)).problem(t, forbidden)
 	h.postBatch(t, line, "Authorization", "").problem(t, unauthorized)
 	h.nothingKept(t, 1, 0)
 }

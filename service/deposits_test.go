@@ -298,9 +298,13 @@ func TestIsolation(t *testing.T) {
 
 func TestRoles(t *testing.T) {
 	h := newHouse(t)
-	h.postJSON(t, digestOnly(""), "Authorization", "Bearer "+h.reader).problem(t, forbidden)
-	h.postForm(t, form(recordPart("{}"), documentPart("hello")), "Authorization", "Bearer "+h.reader).problem(t, forbidden)
+	for _, role := range []notary.Role{notary.Auditor, notary.Court} {
+		key := h.key(t, h.tenant(t, string(role)), role)
+		h.postJSON(t, digestOnly(""), "Authorization", "Bearer "+key).problem(t, forbidden)
+		h.postForm(t, form(recordPart("{}"), documentPart("hello")), "Authorization", "Bearer "+key).problem(t, forbidden)
+	}
 	h.nothingKept(t, 1, 0)
+	h.postJSON(t, digestOnly(""), "Authorization", "Bearer "+h.reader).deposit(t, h, 201)
 }
 
 func TestUnauthorized(t *testing.T) {

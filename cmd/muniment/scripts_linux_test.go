@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -232,12 +233,17 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// flip FILE changes one byte in the middle of a file.
+// flip FILE changes one byte of a file: of a receipt where what it discloses begins, so that it
+// can be read no more; of any other file in its middle.
 func flip(ts *testscript.TestScript, neg bool, args []string) {
 	path := ts.MkAbs(args[0])
 	data, err := os.ReadFile(path)
 	ts.Check(err)
-	data[len(data)/2] ^= 1
+	at := len(data) / 2
+	if before, _, ok := bytes.Cut(data, []byte("\nextra ")); ok {
+		at = len(before) + len("\nextra ") + base64.StdEncoding.EncodedLen(len(`{"disclosures":`))
+	}
+	data[at] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o644))
 }
 
