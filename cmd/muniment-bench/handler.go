@@ -60,12 +60,12 @@ func emptyHandler() http.Handler {
 	return r
 }
 
-// measureHandler drives the empty handler with the requests and the number of
-// connections of the load.
-func (b *baselines) measureHandler(ctx context.Context, w *workload, m mix, clients int, d time.Duration) error {
+// startHandler starts the empty handler in a process of its own, and returns what drives it,
+// and what ends it. Its answers are no receipts: they are counted and thrown away.
+func startHandler(w *workload) (drain *driver, end func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	cmd := exec.Command(self, "empty-handler")
 	cmd.Args[0] = os.Args[0]
@@ -73,28 +73,38 @@ func (b *baselines) measureHandler(ctx context.Context, w *workload, m mix, clie
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer func() {
+	end = func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-	}()
+	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return err
+		end()
+		return nil, nil, err
 	}
-	// Its answers are no receipts: they are counted and thrown away.
 	blank := &workload{loans: w.loans, host: w.host, key: w.key, run: w.run, lines: w.lines, whole: w.whole, size: w.size, known: [][16]byte{{}}}
-	drain := &driver{workload: blank, addrs: []string{strings.TrimSpace(line)}, observe: func() sample {
+	return &driver{workload: blank, addrs: []string{strings.TrimSpace(line)}, observe: func() sample {
 		u, err := usageOf(cmd.Process.Pid)
 		if err != nil {
 			return sample{}
 		}
 		return sample{server: u}
-	}}
+	}}, end, nil
+}
+
+// measureHandler drives the empty handler with the requests and the number of
+// connections of the load.
+func (b *baselines) measureHandler(ctx context.Context, w *workload, m mix, clients int, d time.Duration) error {
+	drain, end, err := startHandler(w)
+	if err != nil {
+		return err
+	}
+	defer end()
 	got, err := drain.drive(ctx, load{mix: m, clients: clients, warmup: d / 4, duration: d, step: d})
 	if err != nil {
 		return err

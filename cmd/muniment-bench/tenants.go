@@ -29,12 +29,17 @@ type fairness struct {
 	Many    []float64 `json:"all_tenants_per_second"`
 	Ratio   float64   `json:"all_to_one"`
 
-	Limit       int       `json:"limit_per_second"`
-	Asked       float64   `json:"noisy_asks_per_second"`
-	Refused     int64     `json:"noisy_told_to_come_back"`
-	Calm        []latency `json:"quiet_ms_beside_one_within_its_limit"` // of each round
-	Noisy       []latency `json:"quiet_ms_beside_one_beyond_it"`
-	CostAtP99   float64   `json:"noisy_to_calm_p99"`
+	Limit     int       `json:"limit_per_second"`
+	Asked     float64   `json:"noisy_asks_per_second"`
+	Refused   int64     `json:"noisy_told_to_come_back"`
+	Calm      []latency `json:"quiet_ms_beside_one_within_its_limit"` // of each round
+	Noisy     []latency `json:"quiet_ms_beside_one_beyond_it"`
+	CostAtP99 float64   `json:"noisy_to_calm_p99"`
+	// Elsewhere is the quiet tenant beside one within its limit, while what the noisy one asks
+	// for beyond its own goes to a server that does nothing: what the requests alone cost on
+	// this machine, whoever answers them.
+	Elsewhere   []latency `json:"quiet_ms_beside_as_many_requests_elsewhere"`
+	OfItselfP99 float64   `json:"noisy_to_elsewhere_p99"`
 	QuietSecond int       `json:"quiet_per_second"`
 }
 
@@ -49,7 +54,8 @@ func tenantsCommand() *cobra.Command {
 bench's own. Measure the digests of --clients for one of them, and divided among all, in
 turns, --rounds times. Then let a quiet tenant deposit fifty times a second while another
 makes --limit deposits a second, which is its limit, and while it asks for --times as
-many, in turns, and compare the quiet one's p99.`,
+many, in turns, and compare the quiet one's p99; and, as a control, while the requests
+beyond its limit go to a server that does nothing, in a process of its own.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := errors.Join(o.check(), v.check(o)); err != nil {
 				return err
@@ -182,47 +188,67 @@ const (
 // does not, in turns.
 func (b *bench) noise(ctx context.Context, o loadOptions, v tenantsOptions, keys []string, f *fairness) error {
 	f.Asked = v.Times * float64(v.Limit)
-	beside := func(rate float64) (latency, int64, error) {
+	drain, end, err := startHandler(b.drv.workload)
+	if err != nil {
+		return err
+	}
+	defer end()
+	beside := func(rate, elsewhere float64) (latency, int64, error) {
 		quiet := load{mix: mix{single: 1}, keys: keys[1:2], clients: quietConnections, rate: quietRate, warmup: o.Warmup, duration: o.Duration, step: o.Duration}
 		other := load{mix: mix{single: 1}, keys: keys[:1], clients: noisyConnections, rate: rate, warmup: o.Warmup, duration: o.Duration, step: o.Duration, overload: true}
-		mine, its, err := b.both(ctx, quiet, other)
-		return latencyOf(mine.total().latency), its.total().refused, err
+		loads := []driven{{b.drv, quiet}, {b.drv, other}}
+		if other.rate = elsewhere; elsewhere > 0 {
+			loads = append(loads, driven{drain, other})
+		}
+		got, err := b.together(ctx, loads)
+		return latencyOf(got[0].total().latency), got[1].total().refused, err
 	}
+	within := 0.9 * float64(v.Limit)
 	for range v.Rounds {
-		calm, _, err := beside(0.9 * float64(v.Limit))
+		calm, _, err := beside(within, 0)
 		if err != nil {
 			return err
 		}
-		noisy, refused, err := beside(f.Asked)
+		noisy, refused, err := beside(f.Asked, 0)
 		if err != nil {
 			return err
 		}
-		f.Calm, f.Noisy, f.Refused = append(f.Calm, calm), append(f.Noisy, noisy), f.Refused+refused
+		elsewhere, _, err := beside(within, f.Asked-within)
+		if err != nil {
+			return err
+		}
+		f.Calm, f.Noisy, f.Elsewhere, f.Refused = append(f.Calm, calm), append(f.Noisy, noisy), append(f.Elsewhere, elsewhere), f.Refused+refused
 	}
 	f.CostAtP99 = middle(p99s(f.Noisy)) / middle(p99s(f.Calm))
+	f.OfItselfP99 = middle(p99s(f.Noisy)) / middle(p99s(f.Elsewhere))
 	return nil
 }
 
-// both drives two loads at once, and then verifies every answer.
-func (b *bench) both(ctx context.Context, first, second load) (one, other measured, err error) {
+// driven is a load, and what drives it.
+type driven struct {
+	by   *driver
+	load load
+}
+
+// together drives loads at once, and then verifies every answer.
+func (b *bench) together(ctx context.Context, loads []driven) ([]measured, error) {
 	b.drv.addrs = b.addrs()
-	ctx, fail := context.WithCancelCause(ctx) // what ends one, ends the other
+	ctx, fail := context.WithCancelCause(ctx) // what ends one, ends the others
 	defer fail(nil)
-	var errs [2]error
-	var both sync.WaitGroup
-	for i, l := range []load{first, second} {
-		into := []*measured{&one, &other}[i]
-		both.Go(func() {
-			if *into, errs[i] = b.drv.drive(ctx, l); errs[i] != nil {
+	got, errs := make([]measured, len(loads)), make([]error, len(loads))
+	var all sync.WaitGroup
+	for i, l := range loads {
+		all.Go(func() {
+			if got[i], errs[i] = l.by.drive(ctx, l.load); errs[i] != nil {
 				fail(errs[i])
 			}
 		})
 	}
-	both.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
-		return one, other, void(err)
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return got, void(err)
 	}
-	return one, other, void(b.audit(ctx))
+	return got, void(b.audit(ctx))
 }
 
 func p99s(all []latency) (out []float64) {
@@ -236,8 +262,9 @@ func (f *fairness) print(out io.Writer) {
 	fmt.Fprintf(out, "Tenants: %d at once %s/s, one %s/s (medians of %d rounds): %.2f\n",
 		f.Tenants, grouped(middle(f.Many)), grouped(middle(f.One)), len(f.One), f.Ratio)
 	if len(f.Noisy) > 0 {
-		fmt.Fprintf(out, "A quiet tenant, %d deposits a second: p99 %.2f ms beside one that keeps to its limit of %d a second,\n  %.2f ms beside one that asks for %s and is told to come back %s times (medians of %d rounds): %.2f\n\n",
+		fmt.Fprintf(out, "A quiet tenant, %d deposits a second: p99 %.2f ms beside one that keeps to its limit of %d a second,\n  %.2f ms beside one that asks for %s and is told to come back %s times (medians of %d rounds): %.2f\n",
 			f.QuietSecond, middle(p99s(f.Calm)), f.Limit, middle(p99s(f.Noisy)), grouped(f.Asked), grouped(float64(f.Refused)), len(f.Noisy), f.CostAtP99)
+		fmt.Fprintf(out, "  %.2f ms beside as many requests to a server that does nothing: of the cost, %.2f is the depository's\n\n", middle(p99s(f.Elsewhere)), f.OfItselfP99)
 	}
 }
 

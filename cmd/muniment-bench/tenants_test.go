@@ -28,7 +28,7 @@ func TestTenants(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := r.Fairness
-	if f == nil || f.Ratio <= 0 || f.Many[0] <= 0 || f.Calm[0].P99 <= 0 || f.Noisy[0].P99 <= 0 || f.CostAtP99 <= 0 || f.Refused == 0 {
+	if f == nil || f.Ratio <= 0 || f.Many[0] <= 0 || f.Calm[0].P99 <= 0 || f.Noisy[0].P99 <= 0 || f.CostAtP99 <= 0 || f.Elsewhere[0].P99 <= 0 || f.OfItselfP99 <= 0 || f.Refused == 0 {
 		t.Errorf("a figure is missing: %+v", f)
 	}
 	if r.Audit.Receipts < 100 || r.Void != "" {
