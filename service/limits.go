@@ -1,9 +1,11 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -19,15 +21,49 @@ type Limits struct {
 	Tenants map[notary.ID]int // Rate of tenants that have another; 0: as many as they like
 }
 
+// How those are refused who go on asking: the first few in a second at once, the others after
+// a pause, which is shorter than what they were told to wait. So a tenant that floods the
+// depository takes little of it, whose time is the other tenants'.
+const (
+	promptRefusals = 20 // a second, of each tenant
+	refusalPause   = 500 * time.Millisecond
+	// maxPaused bounds how many refusals wait, of all tenants: each holds its connection.
+	maxPaused = 2048
+)
+
 // limiter keeps count of each tenant. It is safe for concurrent use.
 type limiter struct {
 	limits Limits
+	paused atomic.Int64
 
 	mu sync.Mutex
-	of map[notary.ID]*rate.Limiter
+	of map[notary.ID]*counted
 }
 
-func newLimiter(l Limits) *limiter { return &limiter{limits: l, of: map[notary.ID]*rate.Limiter{}} }
+// counted is a tenant's deposits, and its refusals that are answered at once.
+type counted struct {
+	*rate.Limiter
+	refusals *rate.Limiter
+}
+
+func newLimiter(l Limits) *limiter { return &limiter{limits: l, of: map[notary.ID]*counted{}} }
+
+// pause has a refusal of a tenant wait its time.
+func (l *limiter) pause(ctx context.Context, tenant notary.ID) {
+	if of := l.bucket(tenant); of == nil || of.refusals.Allow() {
+		return
+	}
+	defer l.paused.Add(-1)
+	if l.paused.Add(1) > maxPaused {
+		return
+	}
+	wait := time.NewTimer(refusalPause)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+}
 
 // take counts deposits of a tenant, or refuses them as too many for now. Nothing is counted
 // of what is refused.
@@ -60,7 +96,7 @@ func (l *limiter) spent(tenant notary.ID) *refusal {
 }
 
 // bucket is the count of a tenant; nil: it has no limit.
-func (l *limiter) bucket(tenant notary.ID) *rate.Limiter {
+func (l *limiter) bucket(tenant notary.ID) *counted {
 	most, other := l.limits.Tenants[tenant]
 	if !other {
 		most = l.limits.Rate
@@ -72,13 +108,13 @@ func (l *limiter) bucket(tenant notary.ID) *rate.Limiter {
 	defer l.mu.Unlock()
 	of := l.of[tenant]
 	if of == nil { // as many as there are tenants
-		of = rate.NewLimiter(rate.Limit(most), max(l.limits.Burst, 1))
+		of = &counted{rate.NewLimiter(rate.Limit(most), max(l.limits.Burst, 1)), rate.NewLimiter(promptRefusals, promptRefusals)}
 		l.of[tenant] = of
 	}
 	return of
 }
 
-func tooFast(of *rate.Limiter, wait time.Duration) *refusal {
+func tooFast(of *counted, wait time.Duration) *refusal {
 	return &refusal{
 		problem: rateLimited, after: int(math.Ceil(wait.Seconds())),
 		detail: fmt.Sprintf("Your tenant may make %.0f deposits a second here, and has. Nothing was kept.", float64(of.Limit())),

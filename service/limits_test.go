@@ -2,6 +2,7 @@ package service
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -107,5 +108,55 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 	}
 	if took := time.Since(begun); took > 3*time.Second {
 		t.Errorf("it was held for %v", took)
+	}
+}
+
+// TestFloodIsPaced: who goes on asking while it is refused is answered later and later no more
+// than a pause, others are answered as before, and no more wait than may.
+func TestFloodIsPaced(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Limits = Limits{Rate: 1, Burst: 1} })
+	h.do(t, "GET", "/v1/usage", nil)
+	for h.postJSON(t, digestOnly("")).StatusCode == http.StatusCreated {
+	}
+	var prompt, paused int
+	var longest time.Duration
+	for begun := time.Now(); time.Since(begun) < time.Second/2; {
+		asked := time.Now()
+		if h.postJSON(t, digestOnly("")).StatusCode == http.StatusCreated {
+			continue
+		}
+		took := time.Since(asked)
+		if longest = max(longest, took); took < refusalPause {
+			prompt++
+		} else {
+			paused++
+		}
+	}
+	if prompt < promptRefusals/2 || prompt > 2*promptRefusals || paused == 0 || longest > refusalPause+5*time.Second {
+		t.Errorf("%d at once, %d after a pause, the longest %v", prompt, paused, longest)
+	}
+	asked := time.Now()
+	h.postJSON(t, digestOnly(""), "Authorization", "Bearer "+h.stranger).deposit(t, h, 201)
+	if took := time.Since(asked); took >= refusalPause {
+		t.Errorf("another tenant waits %v", took)
+	}
+	l := newLimiter(Limits{Rate: 1, Burst: 1})
+	l.paused.Store(maxPaused)
+	asked = time.Now()
+	for range 3 * promptRefusals {
+		l.pause(t.Context(), notary.ID{1})
+	}
+	if took := time.Since(asked); took >= refusalPause || l.paused.Load() != maxPaused {
+		t.Errorf("more wait than may: %v, %d", took, l.paused.Load())
+	}
+	l.paused.Store(0)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	asked = time.Now()
+	for range 3 * promptRefusals {
+		l.pause(ended, notary.ID{1})
+	}
+	if took := time.Since(asked); took >= refusalPause {
+		t.Errorf("who has left is waited for: %v", took)
 	}
 }

@@ -30,6 +30,9 @@ func (s *server) shed(next http.Handler) http.Handler {
 		if known && p.Role.MayDeposit() {
 			refused = s.limits.spent(p.Tenant.ID)
 		}
+		if refused != nil {
+			s.limits.pause(r.Context(), p.Tenant.ID)
+		}
 		if refused == nil && s.Notary.Crowded() && (s.Notary.Full(notary.ID{}) || known && s.Notary.Full(p.Tenant.ID)) {
 			refused = crowded
 		}
