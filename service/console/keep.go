@@ -116,6 +116,7 @@ func (v *visit) revoke() error {
 // keepingView is what has to be kept, and what need not be any more.
 type keepingView struct {
 	Waiting, Held []api.FoundNotice
+	More          bool // there are others than the first hundred
 	Due           []row
 	At            string // the time before which terms have ended
 	Next          string
@@ -130,7 +131,7 @@ func (v *visit) keeping() error {
 		if err := v.get("/v1/notices", url.Values{"act": {act}, "state": {"open"}, "limit": {"100"}}, &list); err != nil {
 			return err
 		}
-		*to = list.Notices
+		*to, k.More = list.Notices, k.More || list.Next != ""
 	}
 	q := chosen(v.r.URL.Query(), "cursor")
 	k.At = proofs.FormatTime(v.now.UTC().Truncate(time.Millisecond))

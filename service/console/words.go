@@ -192,6 +192,7 @@ var words = map[string]said{
 	"uploads":                {"本次存证", "Documents"},
 
 	"keeping-heading": {"保全与到期", "Holds and retention"},
+	"keeping-more":    {"以上各列最多显示最早的 100 项。muniment notices --open 列出全部。", "Each list above shows the oldest hundred. muniment notices --open lists them all."},
 	"waiting-heading": {"待另一人确认的删除", "Erasures that wait for a second person"},
 	"waiting-what":    {"提出者本人不能确认；提出满 30 天未确认即失效。", "Who asked cannot confirm. After 30 days a request lapses."},
 	"waiting-none":    {"没有待确认的删除。", "None."},
