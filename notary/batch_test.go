@@ -131,7 +131,7 @@ func TestBatchRefused(t *testing.T) {
 		change(&b)
 		return b
 	}
-	reader := notary.Principal{Tenant: d.tenant, Role: notary.Compliance}
+	reader := notary.Principal{Tenant: d.tenant, Role: notary.Auditor}
 	stranger := notary.Principal{Tenant: notary.Tenant{ID: notary.ID{9}}, Role: notary.Depositor}
 	before := d.ledger.Snapshot()
 	for what, c := range map[string]struct {

@@ -203,7 +203,7 @@ func TestRefused(t *testing.T) {
 			}
 		}
 	}
-	if _, err := n.Deposit(t.Context(), notary.Principal{Tenant: d.tenant, Role: notary.Compliance}, original(t, "k", "x")); !errors.Is(err, notary.ErrForbidden) {
+	if _, err := n.Deposit(t.Context(), notary.Principal{Tenant: d.tenant, Role: notary.Auditor}, original(t, "k", "x")); !errors.Is(err, notary.ErrForbidden) {
 		t.Errorf("deposit by a reader: %v", err)
 	}
 	if head, _ := d.ledger.Head(t.Context()); head.Size != 1 || len(d.blobs.Snapshot()) != 0 {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,12 +13,37 @@ import (
 // comes.
 type formBody struct {
 	body  *body
+	close *closing
 	parts *multipart.Reader
 	order string // says which parts, for people
 }
 
 func newForm(b *body, boundary, order string) *formBody {
-	return &formBody{body: b, parts: multipart.NewReader(b, boundary), order: order}
+	c := &closing{Reader: b, delimiter: []byte("--" + boundary + "--")}
+	return &formBody{body: b, close: c, parts: multipart.NewReader(c, boundary), order: order}
+}
+
+// closing looks for the last boundary in what is read. The multipart reader takes a body that
+// ends within the header of a part for one that has ended.
+type closing struct {
+	io.Reader
+	delimiter []byte
+	tail      []byte // of what was read before, shorter than the delimiter
+	seen      bool
+}
+
+func (c *closing) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if keep := len(c.delimiter) - 1; !c.seen {
+		across := append(c.tail, p[:min(n, keep)]...)
+		c.seen = bytes.Contains(across, c.delimiter) || bytes.Contains(p[:n], c.delimiter)
+		if n < keep {
+			c.tail = append([]byte{}, across[max(0, len(across)-keep):]...)
+		} else {
+			c.tail = append(c.tail[:0], p[n-keep:n]...)
+		}
+	}
+	return n, err
 }
 
 // next returns the next part, and io.EOF at the last boundary. Parts are read raw: a
@@ -27,6 +53,9 @@ func (f *formBody) next() (*multipart.Part, error) {
 	// NextRawPart wraps io.EOF when the body broke off, and returns it bare at the
 	// final boundary.
 	if err == io.EOF {
+		if !f.close.seen {
+			return nil, f.fault(io.ErrUnexpectedEOF)
+		}
 		return nil, err
 	}
 	if err != nil {
@@ -82,6 +111,8 @@ func (f *formBody) end() error {
 		return refuse(malformedMultipart, "The parts are "+f.order+", in this order; no other may follow.")
 	case err != io.EOF:
 		return f.fault(err)
+	case !f.close.seen:
+		return f.fault(io.ErrUnexpectedEOF)
 	}
 	if _, err := io.Copy(io.Discard, f.body); err != nil {
 		return err

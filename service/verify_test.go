@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	fmldsa "filippo.io/mldsa"
 
@@ -156,4 +157,33 @@ func TestVerifyRefused(t *testing.T) {
 		})
 	}
 	h.postVerify(t, "application/json", "{}", "Content-Encoding", "gzip").problem(t, unsupportedMediaType)
+}
+
+// TestVerifyCutAnywhere: a form that was cut off is never answered as if that was all of it,
+// wherever it was cut.
+func TestVerifyCutAnywhere(t *testing.T) {
+	h := newHouse(t)
+	d, _ := h.postJSON(t, digestOnly("")).deposit(t, h, 201)
+	whole := form(textPart("receipt", d.Receipt), documentPart("hello"))
+	last := strings.LastIndex(whole, "--") + 2
+	for n := range last {
+		if a := h.postVerify(t, multi, whole[:n]); a.StatusCode < 400 {
+			t.Fatalf("cut off after %d of %d bytes: %d %s", n, last, a.StatusCode, a.body)
+		}
+	}
+	for _, n := range []int{last, len(whole)} {
+		h.postVerify(t, multi, whole[:n]).verification(t)
+	}
+	for size := range 40 { // the last boundary comes in pieces of every size
+		c := &closing{Reader: iotest.OneByteReader(strings.NewReader("hello--b--")), delimiter: []byte("--b--")}
+		buffer := make([]byte, size+1)
+		for {
+			if _, err := c.Read(buffer); err != nil {
+				break
+			}
+		}
+		if !c.seen {
+			t.Errorf("not seen in pieces of %d", size)
+		}
+	}
 }

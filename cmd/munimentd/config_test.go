@@ -74,7 +74,7 @@ var samples = map[string][3]string{
 	"oidc.issuers": {
 		"{https://a.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: depositor}}}",
 		"{https://b.example: {audience: m, tenant-claim: org, tenants: {one: 01a2070d-4e2f-7d00-87c7-be68003ebf3d}, role-claim: r, roles: {x: compliance}}}",
-		"{https://c.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: auditor}, supervises: [01a2070d-4e2f-7d00-87c7-be68003ebf3e], max-age: 5m0s, ca: f, client-id: console, client-secret: s, scopes: [groups], name: Bank}}",
+		"{https://c.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: auditor}, supervises: [01a2070d-4e2f-7d00-87c7-be68003ebf3e], max-age: 5m0s, ca: f}}",
 	},
 	"console.enabled": {"off", "on", "off"},
 	"console.url":     {"https://a.example", "https://b.example:8443", "http://127.0.0.1:8080"},
@@ -399,6 +399,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		"log-key.passphrase":   word,
 		"log-key.pkcs11.pin":   word,
 		"kms.vault.token":      word,
+		"oidc.issuers":         "{https://a.example: {audience: m, tenant: 01a2070d-4e2f-7d00-87c7-be68003ebf3d, role-claim: r, roles: {x: depositor}, client-id: c, client-secret: " + word + "}}",
 		"blobs.s3.tenants":     "{01a2070d-4e2f-7d00-87c7-be68003ebf3d: {bucket: a, access-key: k, secret-key: " + word + "}}",
 	}
 	for _, s := range newConfig().settings {

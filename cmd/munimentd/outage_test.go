@@ -38,6 +38,7 @@ func TestPostgresStops(t *testing.T) {
 		if err := s.postgres.Start(); err != nil {
 			t.Fatal(err)
 		}
+		s.accepts(t)
 		took = append(took, f.resumes(t, l))
 	}
 	slices.Sort(took)
@@ -50,6 +51,19 @@ func TestPostgresStops(t *testing.T) {
 	if median >= 3*time.Second || slowest >= 10*time.Second {
 		t.Errorf("ready again only after %v (median), %v at most", median, slowest)
 	}
+}
+
+// accepts waits until PostgreSQL takes connections again: how long it recovers is its own and
+// its disk's affair.
+func (s shared) accepts(t *testing.T) {
+	t.Helper()
+	until(t, time.Minute, "PostgreSQL does not come back", func() bool {
+		c, err := pgx.Connect(t.Context(), s.postgres.URL())
+		if err != nil {
+			return false
+		}
+		return c.Close(t.Context()) == nil
+	})
 }
 
 // killBackends ends every connection of the replicas, in whatever it is.

@@ -59,9 +59,6 @@ func (c *config) check() error {
 	if err := c.Certificate.check(); err != nil {
 		return err
 	}
-	if err := c.checkConsole(); err != nil {
-		return err
-	}
 	return c.checkUnused()
 }
 

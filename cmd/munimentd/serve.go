@@ -82,6 +82,9 @@ func serve(ctx context.Context, out io.Writer, cfg *config) error {
 	if err := frozen(cfg.Dir); err != nil {
 		return err
 	}
+	if err := cfg.checkConsole(); err != nil {
+		return err
+	}
 	issuers, err := cfg.trusted()
 	if err != nil {
 		return err

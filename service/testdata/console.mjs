@@ -116,7 +116,7 @@ for (const lang of ["zh", "en"]) {
       await p.fine("06-bad-search");
       await p.go("/");
       await p.page.setInputFiles("[data-digest]", file(config.documents[0]));
-      await p.page.waitForSelector("main table.list");
+      await p.page.waitForURL(/what=/);
       expect(new URL(p.page.url()).searchParams.get("what") === config.sha256, "the digest was not computed");
       await p.go(`/?by=contract&what=${contract}`);
       await p.fine("07-found");
