@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,7 @@ type Limits struct {
 // depository takes little of it, whose time is the other tenants'.
 const (
 	promptRefusals = 20 // a second, of each tenant
-	refusalPause   = 500 * time.Millisecond
+	refusalPause   = 500 * time.Millisecond // on the average; half as long to half as long again
 	// maxPaused bounds how many refusals wait, of all tenants: each holds its connection.
 	maxPaused = 2048
 )
@@ -57,7 +58,7 @@ func (l *limiter) pause(ctx context.Context, tenant notary.ID) {
 	if l.paused.Add(1) > maxPaused {
 		return
 	}
-	wait := time.NewTimer(refusalPause)
+	wait := time.NewTimer(refusalPause/2 + rand.N(refusalPause)) // not all of them at one moment
 	defer wait.Stop()
 	select {
 	case <-wait.C:
