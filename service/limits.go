@@ -26,7 +26,7 @@ type Limits struct {
 // a pause, which is shorter than what they were told to wait. So a tenant that floods the
 // depository takes little of it, whose time is the other tenants'.
 const (
-	promptRefusals = 20 // a second, of each tenant
+	promptRefusals = 20                     // a second, of each tenant
 	refusalPause   = 500 * time.Millisecond // on the average; half as long to half as long again
 	// maxPaused bounds how many refusals wait, of all tenants: each holds its connection.
 	maxPaused = 2048
