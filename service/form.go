@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"slices"
 	"strings"
 )
 
@@ -35,10 +36,10 @@ type closing struct {
 func (c *closing) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	if keep := len(c.delimiter) - 1; !c.seen {
-		across := append(c.tail, p[:min(n, keep)]...)
+		across := slices.Concat(c.tail, p[:min(n, keep)])
 		c.seen = bytes.Contains(across, c.delimiter) || bytes.Contains(p[:n], c.delimiter)
 		if n < keep {
-			c.tail = append([]byte{}, across[max(0, len(across)-keep):]...)
+			c.tail = across[max(0, len(across)-keep):]
 		} else {
 			c.tail = append(c.tail[:0], p[n-keep:n]...)
 		}
