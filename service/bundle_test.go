@@ -230,7 +230,26 @@ func TestBundleForCourts(t *testing.T) {
 	h.do(t, "GET", "/v1/cases/HT-1/bundle", nil, bearer(h.operator(t))...).problem(t, forbidden)
 }
 
-// TestBundleCertificates: where the depository signs certificates a bundle has one of each
+// TestBundleUnsignedCertificates: a depository without a key for them puts in certificates that
+// say that nobody signed them.
+func TestBundleUnsignedCertificates(t *testing.T) {
+	h := newHouse(t)
+	h.postForm(t, form(recordPart(`{"contract.number":"HT-1"}`), documentPart("first"))).deposit(t, h, 201)
+	whole := h.do(t, "GET", "/v1/cases/HT-1/bundle", nil).body
+	r := checked(t, whole, &h.policy)
+	if r.Outcome() != proofs.Verified || len(r.Deposits) != 1 || r.Deposits[0].Paper == nil || r.Deposits[0].Paper.Signer != "" {
+		t.Fatalf("%v %+v", r.Outcome(), r)
+	}
+	c, err := certificate.Check(inZip(t, whole, "certificates/0001.pdf"), nil)
+	if err != nil || c.Signature != nil {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if r := checked(t, altered(t, whole, "certificates/0001.pdf"), &h.policy); r.Outcome() != proofs.Refused {
+		t.Errorf("altered: %v", r.Outcome())
+	}
+}
+
+// TestBundleCertificates: where the depository has a key for certificates a bundle has one of each
 // deposit, in the language and profile that was asked for, of the very receipt beside it; it is
 // whole or none.
 func TestBundleCertificates(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 type Bundle struct {
 	Language     string // zh, en or both; empty: the depository's
 	Profile      string // plain, prc or fre; empty: plain
-	Certificates bool   // that there are any, where the depository signs them
+	Certificates bool   // that there are any
 }
 
 // A Scratch is a place that can be written anew, such as an *os.File.
