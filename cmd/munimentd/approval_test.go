@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -93,11 +94,7 @@ func TestApprovalIsUsedOnce(t *testing.T) {
 func TestUnapprovedRotationShows(t *testing.T) {
 	d := layout(t)
 	list, _ := quorum(t, "ann", "bob")
-	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", "2"}
-	for _, k := range list.Keys {
-		args = append(args, "--key", k.String())
-	}
-	d.mustTool(t, args...)
+	d.nameApprovers(t, list)
 	d.mustTool(t, "key", "rotate", "prepare", "--dir", d.Dir)
 	cfg := newConfig()
 	cfg.Dir = d.Dir
@@ -139,17 +136,23 @@ func TestApprovalInTheLogIsUsedOnce(t *testing.T) {
 	d.clean(t)
 }
 
+// nameApprovers has all of a list approve from now on.
+func (d *laidOut) nameApprovers(t *testing.T, list approval.Approvers) {
+	t.Helper()
+	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", strconv.Itoa(list.Quorum)}
+	for _, k := range list.Keys {
+		args = append(args, "--key", k.String())
+	}
+	d.mustTool(t, args...)
+}
+
 // TestRecoverNeedsApproval: the log's word on who approves is lost with the database, and the
 // file still asks for them; afterwards the log has the approval.
 func TestRecoverNeedsApproval(t *testing.T) {
 	s := share(t)
 	d := s.layout(t, s.postgres.URL(), s.s3.Endpoint)
 	list, sign := quorum(t, "ann", "bob")
-	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", "2"}
-	for _, k := range list.Keys {
-		args = append(args, "--key", k.String())
-	}
-	d.mustTool(t, args...)
+	d.nameApprovers(t, list)
 	p := d.serve(t)
 	if _, err := d.client(p).digest("k", "HT-1", "text"); err != nil {
 		t.Fatal(err)
@@ -190,11 +193,7 @@ func TestRecoverNeedsApproval(t *testing.T) {
 func TestNewOriginNeedsApproval(t *testing.T) {
 	d := layout(t)
 	list, sign := quorum(t, "ann", "bob")
-	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", "2"}
-	for _, k := range list.Keys {
-		args = append(args, "--key", k.String())
-	}
-	d.mustTool(t, args...)
+	d.nameApprovers(t, list)
 	p := d.serve(t)
 	if _, err := d.client(p).digest("k", "HT-1", "text"); err != nil {
 		t.Fatal(err)
@@ -226,11 +225,7 @@ func TestNewOriginNeedsApproval(t *testing.T) {
 func (d *laidOut) approvedBy(t *testing.T, names ...string) (list approval.Approvers, sign func(path string)) {
 	t.Helper()
 	list, note := quorum(t, names...)
-	args := []string{"approvers", "set", "--dir", d.Dir, "--quorum", "2"}
-	for _, k := range list.Keys {
-		args = append(args, "--key", k.String())
-	}
-	d.mustTool(t, args...)
+	d.nameApprovers(t, list)
 	d.serve(t, "--canary", "0s").stop(t)
 	return list, func(path string) {
 		t.Helper()
