@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -442,5 +443,92 @@ func TestConsoleInBrowser(t *testing.T) {
 			}
 			must(t, z.Close())
 		}
+	}
+}
+
+// TestConsoleSearch: each way to look for deposits finds those that it should, and no others.
+func TestConsoleSearch(t *testing.T) {
+	c := newDesk(t)
+	tenant := c.enter(t, c.reader).session().Tenant
+	text, hash := auth.NewKey()
+	must(t, c.ledger.CreateAPIKey(t.Context(), notary.APIKey{Hash: hash, Tenant: tenant, Role: notary.Compliance, Name: "沈合规"}))
+	sm3 := strings.Repeat("ab", 32)
+	one, _ := c.postJSON(t, `{"record":{"content.sha256":"`+strings.Repeat("cd", 32)+`","content.sm3":"`+sm3+`","contract.number":"HT/1 &","label.branch":"深圳"}}`, "Authorization", "Bearer "+text).deposit(t, c.house, 201)
+	two, _ := c.postJSON(t, digestOnly(`,"contract.number":"HT-2"`)).deposit(t, c.house, 201)
+	v := c.enter(t, c.reader)
+	today, tomorrow := time.Now().UTC().Format(time.DateOnly), time.Now().UTC().AddDate(0, 0, 1).Format(time.DateOnly)
+	for name, search := range map[string]struct {
+		q    url.Values
+		find []string
+	}{
+		"contract":            {url.Values{"by": {"contract"}, "what": {"HT/1 &"}}, []string{one.Id}},
+		"part of a contract":  {url.Values{"by": {"contract"}, "what": {"HT"}}, nil},
+		"SHA-256, upper case": {url.Values{"by": {"sha256"}, "what": {" " + strings.Repeat("CD", 32) + " "}}, []string{one.Id}},
+		"SM3":                 {url.Values{"by": {"sm3"}, "what": {sm3}}, []string{one.Id}},
+		"depositor":           {url.Values{"by": {"depositor"}, "what": {"沈合规"}}, []string{one.Id}},
+		"label":               {url.Values{"by": {"label"}, "what": {"branch：深圳"}}, []string{one.Id}},
+		"today":               {url.Values{"since": {today}, "until": {today}}, []string{two.Id, one.Id}},
+		"from tomorrow on":    {url.Values{"since": {tomorrow}}, nil},
+		"of one, today":       {url.Values{"by": {"contract"}, "what": {"HT-2"}, "since": {today}}, []string{two.Id}},
+		"nothing asked":       {url.Values{}, []string{two.Id, one.Id}},
+	} {
+		search.q.Set("lang", "en")
+		a := v.send("GET", "/?"+search.q.Encode(), nil)
+		var found []string
+		for _, m := range regexp.MustCompile(`name="id" value="([^"]+)"`).FindAllSubmatch(a.body, -1) {
+			found = append(found, string(m[1]))
+		}
+		if a.StatusCode != 200 || !slices.Equal(found, search.find) {
+			t.Errorf("%s: %d %v, want %v", name, a.StatusCode, found, search.find)
+		}
+	}
+	if a := v.send("GET", "/cases/"+url.PathEscape("HT/1 &"), nil); a.StatusCode != 200 || !bytes.Contains(a.body, []byte(one.Id)) {
+		t.Errorf("a case with a slash: %d", a.StatusCode)
+	}
+}
+
+// TestConsoleLongLists: what stands behind pages of the API that are empty, or full, is shown,
+// or it is said that there is more.
+func TestConsoleLongLists(t *testing.T) {
+	c := newDesk(t)
+	v := c.enter(t, c.reader)
+	keeper := notary.Principal{Tenant: notary.Tenant{ID: v.session().Tenant}, Role: notary.Compliance, Caller: "key:test"}
+	first, ours := c.tenant(t, "First Court"), c.tenant(t, "Second Court")
+	grant := func(to notary.ID, deposit string, n int) {
+		t.Helper()
+		_, err := c.notary.Grant(t.Context(), keeper, notary.Opening{Key: fmt.Sprint(deposit, n), To: to, Deposit: mustID(t, deposit), Ends: time.Now().Add(time.Hour), Reason: "r"})
+		must(t, err)
+	}
+	hold := func(deposit string, n int) {
+		t.Helper()
+		_, _, err := c.notary.Note(t.Context(), keeper, notary.Notice{Key: fmt.Sprint("hold", n), Act: notary.ActHold, Deposit: mustID(t, deposit), Matter: fmt.Sprint(n), Reason: "r"})
+		must(t, err)
+	}
+	var ids []string
+	for range 3 {
+		d, _ := c.postJSON(t, digestOnly("")).deposit(t, c.house, 201)
+		ids = append(ids, d.Id)
+	}
+	for n := range 120 {
+		grant(first, ids[n/60], n)
+	}
+	grant(ours, ids[2], 0)
+	judge := c.enter(t, c.key(t, ours, notary.Court))
+	if a := judge.send("GET", "/?tenant="+keeper.Tenant.ID.String(), nil); a.StatusCode != 200 || !bytes.Contains(a.body, []byte("/console/deposits/"+ids[2])) {
+		t.Errorf("behind another's grants a court finds nothing: %d", a.StatusCode)
+	}
+	for n := range 101 {
+		hold(ids[n%3], n)
+	}
+	more := []byte("There are more than these")
+	a := v.send("GET", "/keeping?lang=en", nil)
+	if rows := bytes.Count(a.body, []byte("#standing")); rows != 100 || !bytes.Contains(a.body, more) {
+		t.Errorf("of 101 holds %d are shown, and that there are more: %v", rows, bytes.Contains(a.body, more))
+	}
+	_, _, err := c.notary.Note(t.Context(), keeper, notary.Notice{Key: "release", Act: notary.ActRelease, Deposit: mustID(t, ids[0]), Matter: "0", Reason: "r"})
+	must(t, err)
+	a = v.send("GET", "/keeping?lang=en", nil)
+	if rows := bytes.Count(a.body, []byte("#standing")); rows != 100 || bytes.Contains(a.body, more) {
+		t.Errorf("of 100 holds %d are shown, and that there are more: %v", rows, bytes.Contains(a.body, more))
 	}
 }

@@ -2,64 +2,18 @@ package console
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
-
-	"github.com/muniment/muniment/notary"
-	"github.com/muniment/muniment/service/api"
 )
 
 // maxAnswer bounds an answer of the API that a page is made from, in bytes.
 const maxAnswer = 32 << 20
 
-// A refusal is why a page could not do what it was asked to: a problem of the API, or one of
-// the console's own, whose type begins with "console/".
-type refusal struct {
-	api.Problem
-}
-
-func (e *refusal) Error() string { return e.Type + ": " + e.Detail }
-
-// name is the problem without its folder, by which words has its text.
-func (e *refusal) name() string { return strings.TrimPrefix(e.Type, "/problems/") }
-
-func own(name string, status int) *refusal {
-	return &refusal{api.Problem{Type: "console-" + name, Status: status}}
-}
-
-// The console's own refusals.
-var (
-	errNoPage    = own("no-page", http.StatusNotFound)
-	errForged    = own("forged", http.StatusForbidden)
-	errForm      = own("form", http.StatusBadRequest)
-	errSignedOut = own("signed-out", http.StatusUnauthorized)
-	errSignIn    = own("sign-in", http.StatusUnauthorized)
-	errNothing   = own("nothing-chosen", http.StatusBadRequest)
-	errTooMany   = own("too-many", http.StatusBadRequest)
-)
-
-func unavailable(err error) error { return fmt.Errorf("%w: %w", notary.ErrUnavailable, err) }
-
-// problemOf is what went wrong, as a problem.
-func problemOf(err error) *refusal {
-	if e := new(refusal); errors.As(err, &e) {
-		return e
-	}
-	p := api.Problem{Type: "/problems/internal", Status: http.StatusInternalServerError}
-	if errors.Is(err, notary.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-		p = api.Problem{Type: "/problems/unavailable", Status: http.StatusServiceUnavailable, Retry: true}
-	}
-	return &refusal{p}
-}
-
 // ask is a request to the API, of whoever signed in.
-func (v *visit) ask(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
+func (v *visit) ask(method, path string, query url.Values, body io.Reader) (*http.Request, error) {
 	target := path
 	if v.tenant != "" && method == http.MethodGet {
 		query = with(query, "tenant", v.tenant)
@@ -67,7 +21,7 @@ func (v *visit) ask(ctx context.Context, method, path string, query url.Values, 
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	r, err := http.NewRequestWithContext(ctx, method, target, body)
+	r, err := http.NewRequestWithContext(v.r.Context(), method, target, body)
 	if err != nil {
 		return nil, err
 	}
@@ -109,18 +63,6 @@ func (h *held) Write(p []byte) (int, error) {
 	return h.body.Write(p)
 }
 
-// refused is the problem of an answer, or nil if it is none.
-func refused(status int, body []byte) error {
-	if status < 400 {
-		return nil
-	}
-	e := &refusal{}
-	if json.Unmarshal(body, &e.Problem) != nil || e.Status == 0 {
-		return fmt.Errorf("the API answered %d", status)
-	}
-	return e
-}
-
 // hold has the API answer a request, and returns the answer if it is no problem.
 func (v *visit) hold(r *http.Request) (*held, error) {
 	h := &held{header: http.Header{}}
@@ -130,7 +72,7 @@ func (v *visit) hold(r *http.Request) (*held, error) {
 
 // get reads what the API has at a path.
 func (v *visit) get(path string, query url.Values, into any) error {
-	r, err := v.ask(v.r.Context(), http.MethodGet, path, query, nil)
+	r, err := v.ask(http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
@@ -147,7 +89,7 @@ func (v *visit) send(method, path, key string, body, into any) error {
 	if err != nil {
 		return err
 	}
-	r, err := v.ask(v.r.Context(), method, path, nil, bytes.NewReader(text))
+	r, err := v.ask(method, path, nil, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}
@@ -198,7 +140,7 @@ func (t *through) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // pass answers with what the API has at a path.
 func (v *visit) pass(path string, query url.Values) error {
-	r, err := v.ask(v.r.Context(), http.MethodGet, path, query, nil)
+	r, err := v.ask(http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}

@@ -30,18 +30,12 @@ type caseView struct {
 	Count    uint64
 	Title    string
 	Line     []occasion
-	Shown    int
 	Next     string
 	IDs      []string
 	Grants   []api.Grant
 	Link     string // that was just made, once
 	LinkEnds string
 	Fresh    string // idempotency key of the form
-}
-
-// caseNamed leads from the form of a search to a case.
-func (v *visit) caseNamed() error {
-	return v.redirect(v.to("/cases/"+url.PathEscape(v.r.URL.Query().Get("contract")), "cursor", v.r.URL.Query().Get("cursor")))
 }
 
 // contract is the number in the address.
@@ -85,7 +79,7 @@ func (v *visit) showCase(contract, link, ends string) error {
 	if err != nil {
 		return err
 	}
-	c.Count, c.Shown = told.Count, len(rows)
+	c.Count = told.Count
 	if err := v.line(&c, rows, cursor == "", told.Next == ""); err != nil {
 		return err
 	}

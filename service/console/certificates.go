@@ -67,19 +67,12 @@ func (v *visit) chosenDeposits() ([]string, error) {
 
 // allFound are the ids of all that the form's search finds, or of one more than may be.
 func (v *visit) allFound() (ids []string, err error) {
-	in := v.r.PostForm
-	for cursor := ""; ; {
-		q, wrong := asked{in.Get("by"), in.Get("what"), in.Get("since"), in.Get("until"), cursor}.query(v.zone())
+	for a := askedBy(v.r.PostForm); ; {
+		q, wrong := a.query(v.zone())
 		if wrong != nil {
 			return nil, wrong
 		}
 		q.Set("limit", "1000")
-		if in.Has("due") {
-			q = url.Values{"limit": {"1000"}, "due": {in.Get("due")}}
-			if cursor != "" {
-				q.Set("cursor", cursor)
-			}
-		}
 		var list api.DepositList
 		if err := v.get("/v1/deposits", q, &list); err != nil {
 			return nil, err
@@ -87,7 +80,7 @@ func (v *visit) allFound() (ids []string, err error) {
 		for _, d := range list.Deposits {
 			ids = append(ids, d.Id)
 		}
-		if cursor = list.Next; cursor == "" || len(ids) > maxCertificates {
+		if a.Cursor = list.Next; a.Cursor == "" || len(ids) > maxCertificates {
 			return ids, nil
 		}
 	}
@@ -95,7 +88,7 @@ func (v *visit) allFound() (ids []string, err error) {
 
 // certificateOf is a file of the ZIP.
 func (v *visit) certificateOf(id string, q url.Values) (name string, content []byte) {
-	r, err := v.ask(v.r.Context(), http.MethodGet, depositPath(id)+"/certificate", q, nil)
+	r, err := v.ask(http.MethodGet, depositPath(id)+"/certificate", q, nil)
 	var answer *held
 	if err == nil {
 		answer, err = v.hold(r)

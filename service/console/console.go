@@ -81,7 +81,6 @@ func New(c Config) http.Handler {
 	r.Get("/sign-in/callback", s.anyone((*visit).signInCallback))
 	r.Post("/sign-out", s.member((*visit).signOut))
 	r.Get("/", s.member((*visit).home))
-	r.Get("/cases", s.member((*visit).caseNamed))
 	r.Get("/cases/{contract}", s.member((*visit).caseOf))
 	r.Get("/cases/{contract}/bundle", s.member((*visit).bundle))
 	r.Post("/cases/{contract}/grants", s.member((*visit).openCase))

@@ -57,7 +57,7 @@ func (v *visit) describe(d *depositView) error {
 	if err := v.get(depositPath(d.ID), nil, &told); err != nil {
 		return err
 	}
-	r, err := rowOf(api.FoundDeposit{Id: told.Id, Index: told.Index, Kind: told.Kind, Time: told.Time, Leaf: told.Leaf, Record: told.Record})
+	r, err := rowOf(api.FoundDeposit{Id: told.Id, Index: told.Index, Kind: told.Kind, Time: told.Time, Record: told.Record})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package console
 
-// What the API refuses with, for people at a page.
+// problems are what the API and the console refuse with, by the name of the problem, for people
+// at a page.
 var problems = map[string]said{
 	"malformed-json":           {"请求无法读取。", "The request cannot be read."},
 	"malformed-multipart":      {"上传的内容无法读取。", "The upload cannot be read."},
@@ -50,10 +51,14 @@ var problems = map[string]said{
 	"signing":                  {"暂不能签名。", "It cannot be signed for the moment."},
 	"stopping":                 {"存证机构正在停机，请稍后再试。", "The depository is stopping. Try again in a moment."},
 	"insufficient-storage":     {"存储空间不足。", "Storage is full."},
-}
 
-func init() {
-	for name, s := range problems {
-		words["problem."+name] = s
-	}
+	"console-no-page":        {"没有这个页面。", "There is no such page."},
+	"console-forged":         {"此请求不是由本页面发出的，或页面已过期。请刷新后重试。", "This did not come from a page of this console, or the page is too old. Load it again."},
+	"console-form":           {"表单无法读取，或内容过长。", "The form cannot be read, or is too long."},
+	"console-signed-out":     {"登录已失效，请重新登录。", "You are signed out. Sign in again."},
+	"console-sign-in":        {"登录未完成。请重新开始。", "The sign-in was not completed. Begin again."},
+	"console-nothing-chosen": {"没有勾选任何项目。", "Nothing was ticked."},
+	"console-too-many":       {"一次最多导出 1,000 份证书。请缩小范围。", "At most 1,000 certificates at once. Narrow the search."},
+	"console-digest":         {"摘要应为 64 位十六进制数字。", "A digest has 64 hexadecimal digits."},
+	"console-date":           {"日期无法识别。", "This is not a date."},
 }

@@ -21,11 +21,8 @@ type row struct {
 	ID       string
 	Index    uint64
 	Time     string
-	Leaf     string
 	Name     string // of the document; empty: the record does not say
-	Type     string
 	Size     string // bytes; empty: the record does not say
-	SHA256   string
 	Contract string
 	Title    string
 	Seq      string // its place in the case
@@ -36,14 +33,14 @@ type row struct {
 
 // rowOf reads a deposit as the API tells it.
 func rowOf(d api.FoundDeposit) (row, error) {
-	r := row{ID: d.Id, Index: d.Index, Time: d.Time, Leaf: d.Leaf}
+	r := row{ID: d.Id, Index: d.Index, Time: d.Time}
 	record, err := proofs.ParseMembers(string(d.Record))
 	if err != nil {
 		return r, err
 	}
 	r.Record = record
 	for name, to := range map[string]*string{
-		"content.name": &r.Name, "content.type": &r.Type, "content.size": &r.Size, "content.sha256": &r.SHA256, "contract.number": &r.Contract,
+		"content.name": &r.Name, "content.size": &r.Size, "contract.number": &r.Contract,
 		"contract.title": &r.Title, "case.seq": &r.Seq, "depositor.name": &r.By,
 	} {
 		if v, ok := record.Get(name); ok {
@@ -77,7 +74,13 @@ func plain(v proofs.Value) string {
 // asked is what the form of the search was filled with.
 type asked struct {
 	By, What, Since, Until string
+	Due                    string // before which the term of retention ended, as the API writes times
 	Cursor                 string
+}
+
+// askedBy reads it from an address or a form.
+func askedBy(in url.Values) asked {
+	return asked{in.Get("by"), in.Get("what"), in.Get("since"), in.Get("until"), in.Get("due"), in.Get("cursor")}
 }
 
 // found is what the page of the search shows.
@@ -89,6 +92,7 @@ type found struct {
 	Wrong    *failView
 	Tenants  []api.Tenant // of which an auditor may choose
 	Grants   []api.Grant  // what was opened to a court
+	More     bool         // others may have been
 	Usage    *api.Usage
 }
 
@@ -114,8 +118,11 @@ func (a asked) query(zone *time.Location) (url.Values, *refusal) {
 			by = "contract"
 		}
 		q.Set(by, what)
-	} else {
+	} else if a.Due == "" {
 		q.Set("order", "desc") // nothing in particular: the newest first
+	}
+	if a.Due != "" {
+		q.Set("due", a.Due)
 	}
 	for name, text := range map[string]string{"since": a.Since, "until": a.Until} {
 		if text == "" {
@@ -153,8 +160,7 @@ func (v *visit) home() error {
 			return v.show("search", found{Tenants: list.Tenants})
 		}
 	}
-	in := v.r.URL.Query()
-	f := found{asked: asked{in.Get("by"), in.Get("what"), in.Get("since"), in.Get("until"), in.Get("cursor")}}
+	f := found{asked: askedBy(v.r.URL.Query())}
 	f.Searched = f.What != "" || f.Since != "" || f.Until != ""
 	q, wrong := f.query(v.zone())
 	if wrong == nil {
@@ -190,9 +196,17 @@ func (v *visit) courtHome() error {
 	if v.tenant == "" && v.who.Grant == (notary.ID{}) {
 		return v.show("search", found{})
 	}
-	var list api.GrantList
-	if err := v.get("/v1/grants", nil, &list); err != nil {
-		return err
+	f, q := found{}, url.Values{}
+	for range mostPages { // a page without any of its own may be followed by others
+		var list api.GrantList
+		if err := v.get("/v1/grants", q, &list); err != nil {
+			return err
+		}
+		f.Grants = append(f.Grants, list.Grants...)
+		if f.More = list.Next != ""; !f.More {
+			break
+		}
+		q.Set("cursor", list.Next)
 	}
-	return v.show("search", found{Grants: list.Grants})
+	return v.show("search", f)
 }

@@ -48,6 +48,7 @@ var words = map[string]said{
 	"choose-tenant":  {"选择要查看的机构", "Whose deposits do you look at?"},
 	"court-heading":  {"向您开放的案卷", "What is open to you"},
 	"court-lead":     {"填写存证主体的编号，即可查看其向您开放的案卷。", "Give the id of the depositor whose case is open to you."},
+	"court-more":     {"可能还有更多，请直接打开案卷的网址。", "There may be more: open the case by its own address."},
 	"court-tenant":   {"存证主体的编号", "Id of the depositor"},
 	"court-look":     {"查看", "Look"},
 	"court-case":     {"案卷 %s", "Case %s"},
@@ -192,7 +193,7 @@ var words = map[string]said{
 	"uploads":                {"本次存证", "Documents"},
 
 	"keeping-heading": {"保全与到期", "Holds and retention"},
-	"keeping-more":    {"以上各列最多显示最早的 100 项。muniment notices --open 列出全部。", "Each list above shows the oldest hundred. muniment notices --open lists them all."},
+	"keeping-more":    {"此处只显示其中较早的。muniment notices --open 列出全部。", "There are more than these, the oldest. muniment notices --open lists them all."},
 	"waiting-heading": {"待另一人确认的删除", "Erasures that wait for a second person"},
 	"waiting-what":    {"提出者本人不能确认；提出满 30 天未确认即失效。", "Who asked cannot confirm. After 30 days a request lapses."},
 	"waiting-none":    {"没有待确认的删除。", "None."},
@@ -330,14 +331,4 @@ var words = map[string]said{
 	"script.upload-done":    {"已存证，回执已核验", "deposited, and its receipt verifies"},
 	"script.upload-failed":  {"未能存证", "not deposited"},
 	"script.upload-again":   {"重试", "Try again"},
-
-	"problem.console-no-page":        {"没有这个页面。", "There is no such page."},
-	"problem.console-forged":         {"此请求不是由本页面发出的，或页面已过期。请刷新后重试。", "This did not come from a page of this console, or the page is too old. Load it again."},
-	"problem.console-form":           {"表单无法读取，或内容过长。", "The form cannot be read, or is too long."},
-	"problem.console-signed-out":     {"登录已失效，请重新登录。", "You are signed out. Sign in again."},
-	"problem.console-sign-in":        {"登录未完成。请重新开始。", "The sign-in was not completed. Begin again."},
-	"problem.console-nothing-chosen": {"没有勾选任何项目。", "Nothing was ticked."},
-	"problem.console-too-many":       {"一次最多导出 1,000 份证书。请缩小范围。", "At most 1,000 certificates at once. Narrow the search."},
-	"problem.console-digest":         {"摘要应为 64 位十六进制数字。", "A digest has 64 hexadecimal digits."},
-	"problem.console-date":           {"日期无法识别。", "This is not a date."},
 }

@@ -44,12 +44,12 @@ func matches(text, pattern string) map[string]bool {
 // TestWords: what the pages say has words in both languages, and every word is said.
 func TestWords(t *testing.T) {
 	pages, script, program := sources(t, "page/*.html"), sources(t, "page/*.js"), sources(t, "*.go")
-	want := matches(pages, `say "([a-z0-9-]+)"`)
+	want, refusals := matches(pages, `say "([a-z0-9-]+)"`), map[string]bool{}
 	for name := range matches(program, `(?:words\[|[^a-zA-Z.]say\(|lang\.say\()"([a-z0-9-]*[a-z0-9])"`) {
 		want[name] = true
 	}
 	for name := range matches(program, `own\("([a-z-]+)"`) {
-		want["problem.console-"+name] = true
+		refusals["console-"+name] = true
 	}
 	for name := range matches(script, `say\("([a-z-]+)"`) {
 		want["script."+name] = true
@@ -82,11 +82,21 @@ func TestWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range matches(string(contract), `"/problems/([a-z-]+)"`) {
-		want["problem."+name] = true
+		refusals[name] = true
 	}
 	for name := range want {
 		if _, ok := words[name]; !ok {
 			t.Errorf("no words for %q", name)
+		}
+	}
+	for name := range refusals {
+		if s := problems[name]; s.zh == "" || s.en == "" {
+			t.Errorf("no words for the problem %q", name)
+		}
+	}
+	for name := range problems {
+		if !refusals[name] {
+			t.Errorf("nothing is refused with %q", name)
 		}
 	}
 	verbs := regexp.MustCompile(`%[a-z]|\{[0-9]\}`)
