@@ -286,8 +286,8 @@ depository's policy, a list of contents that shows every gap, and verify.html, a
 checks all of it without a network. The bundle is checked before it gets its name; one that
 is refused is not kept. No file is ever replaced. With --link the case may be left out.
 
-Where the depository signs certificates, the bundle has one of each deposit, in the language
-of --in and as --profile says, without the document in it; --no-certificates leaves them out.
+The bundle has a certificate of each deposit, in the language of --in and as --profile says,
+without the document in it; --no-certificates leaves them out.
 
 JSON: bundle, outcome, verdict, proved, not_proved, policy, origin, contract, count,
 missing, findings, deposits.
@@ -299,7 +299,7 @@ bundle is there), or it could not be fetched.`,
 案卷包先经核验，然后才以其名称保存；不予采信者不保存。绝不替换任何已有文件。
 使用 --link 时可省略合同编号。
 
-存证机构签署证书的，案卷包中每次存证各附一份证书，语言由 --in、版式由 --profile 指定，其中不内嵌
+案卷包中每次存证各附一份证书，语言由 --in、版式由 --profile 指定，其中不内嵌
 文件；--no-certificates 表示不要证书。
 
 JSON 字段：bundle、outcome、verdict、proved、not_proved、policy、origin、contract、count、

@@ -617,8 +617,8 @@ export interface paths {
          *     `verify.html`, a page that checks all of it without a network. `muniment verify BUNDLE.zip
          *     --policy POLICY` checks it too, and so does the page `/verify`.
          *
-         *     Where the depository has a key for certificates, the bundle has a signed certificate of each
-         *     deposit too, made for it and without the document in it; its list of contents says
+         *     The bundle has a certificate of each deposit too, made for it and without the document in it,
+         *     signed where the depository has a key for them; its list of contents says
          *     `"certificates": "each"`, or `"none"`. If the first cannot be signed the answer is `signing`.
          *
          *     It streams, and has no length beforehand: an answer that breaks off is no ZIP. Where nothing
