@@ -364,7 +364,11 @@ func TestInterruptedMove(t *testing.T) {
 	if _, err := os.Stat(left); err == nil {
 		t.Error("half a mark was left")
 	}
-	// Killed between its last two marks: it is not served, and can come to its end.
+	// Killed between its last two marks: it is not served, and can come to its end; and whatever
+	// half a mark is there goes, also beside a whole one.
+	if err := os.WriteFile(left, []byte("half a mark"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(home.Dir, importingName), readFile(t, filepath.Join(archive, noteName)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -372,6 +376,9 @@ func TestInterruptedMove(t *testing.T) {
 		t.Fatalf("half a house is served: %v\n%s", err, out)
 	}
 	d.mustTool(t, "import", "--dir", home.Dir, "--from", archive)
+	if _, err := os.Stat(left); err == nil {
+		t.Error("half a mark was left beside a whole one")
+	}
 	if out, err := d.tool("import", "--dir", filepath.Join(t.TempDir(), "second"), "--from", archive); err == nil || !strings.Contains(out, "imported before") {
 		t.Errorf("a second house: %v\n%s", err, out)
 	}

@@ -205,13 +205,13 @@ func (a *archive) settle(ctx context.Context, cfg *config, o importOptions) erro
 		if err := newFile(mark, a.note); err != nil {
 			return err
 		}
-		if err := dropUnfinished(cfg.Dir); err != nil {
-			return err
-		}
 	case err != nil:
 		return err
 	case !bytes.Equal(there, a.note):
 		return fmt.Errorf("%s holds the beginning of another import", cfg.Dir)
+	}
+	if err := dropUnfinished(cfg.Dir); err != nil { // also of a run that ended right after its mark
+		return err
 	}
 	keys := o.Keys
 	if keys == "" {
