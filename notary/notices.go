@@ -190,8 +190,14 @@ func (n *Notary) standing(ctx context.Context, row Row) (Standing, error) {
 		}
 		s.add(o)
 	}
+	if s.Asked != nil && s.Asked.lapsed(n.clock.now()) {
+		s.Asked = nil
+	}
 	return s, nil
 }
+
+// lapsed reports whether an erasure was asked for so long ago that nobody can confirm it.
+func (n *Noted) lapsed(now time.Time) bool { return !now.Before(n.Time.Add(AskedFor)) }
 
 // add takes one more notice into account.
 func (s *Standing) add(o *opened) {
@@ -227,7 +233,7 @@ func (s *Standing) decide(who Principal, want Notice, now time.Time) (Act, error
 		return "", &HeldError{Matters: s.Matters}
 	case want.Matter == "" && now.Before(s.Until):
 		return "", &HeldError{Until: s.Until}
-	case s.Asked != nil && s.Asked.By != who.Caller && s.Asked.Matter == want.Matter && now.Before(s.Asked.Time.Add(AskedFor)):
+	case s.Asked != nil && s.Asked.By != who.Caller && s.Asked.Matter == want.Matter && !s.Asked.lapsed(now):
 		return ActErase, nil
 	}
 	return ActAsk, nil

@@ -467,6 +467,9 @@ func TestRetention(t *testing.T) {
 			t.Errorf("after it: %+v, %v", s, err)
 		}
 		later(notary.AskedFor)
+		if s, err := n.Notices(t.Context(), d.keeper("ann"), id); err != nil || s.Asked != nil || len(s.Notices) != 1 {
+			t.Errorf("a request that has lapsed still waits: %+v, %v", s, err)
+		}
 		if s, err := erase("e3", "bob", ""); err != nil || s.Erased != nil {
 			t.Errorf("a request that has lapsed was confirmed: %+v, %v", s, err)
 		}

@@ -155,6 +155,21 @@ func browse(t *testing.T, script string, config map[string]any) {
 	}
 }
 
+// TestScriptsParse: of a script that does not parse a browser's tests tell nothing but that
+// they waited in vain.
+func TestScriptsParse(t *testing.T) {
+	scripts, err := filepath.Glob("*/page/*.js")
+	must(t, err)
+	if len(scripts) < 3 {
+		t.Fatalf("only %q", scripts)
+	}
+	for _, script := range scripts {
+		if out, err := exec.CommandContext(t.Context(), "node", "--check", script).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", script, err, out)
+		}
+	}
+}
+
 // TestVerifyPageInBrowser: a judge at the page, in both languages, at a desk and on a phone.
 func TestVerifyPageInBrowser(t *testing.T) {
 	c := newCourt(t)

@@ -37,8 +37,11 @@ func keepingCommand(lang proofs.Language, use string, act client.Act, short, lon
 		Short: short.in(lang),
 		Long:  long.in(lang),
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 || len(args) == 0 && act != "" {
+			switch {
+			case len(args) > 1 || len(args) == 0 && act != "":
 				return sayOneID.err()
+			case len(args) == 1 && o.query != (client.NoticeQuery{}):
+				return sayListFlags.err()
 			}
 			return nil
 		},

@@ -67,6 +67,7 @@ id, which --json shows.`,
 	sayFlagHide         = phrase{"hide these `members`, in the same form", "隐去这些字段 `members`，格式同上"}
 	sayWhereDisclosed   = phrase{"a receipt that hides something goes into a file of its own: say where with -o, of one deposit or one receipt's file", "隐去部分内容的回执须另存为文件：请用 -o 指明位置，并只指明一项存证或一个回执文件"}
 	sayOneID            = phrase{"name one deposit by its id", "请以编号指明一项存证"}
+	sayListFlags        = phrase{"--act, --open and --newest-first list the notices of all deposits: leave the id out", "--act、--open 与 --newest-first 用于列出全部存证的通知：请勿同时指明编号"}
 	sayNoReason         = phrase{"say why, with --reason", "请用 --reason 说明理由"}
 	sayNoMatter         = phrase{"name the matter, with --matter", "请用 --matter 指明事由"}
 	sayNoted            = phrase{"Noted as entry %d (%s) at %s.", "已记载为条目 %d（%s），时间 %s。"}
