@@ -79,9 +79,9 @@ func (n *Notary) putRange(ctx context.Context, edge *proofs.Range, to uint64, ca
 	edge = edge.Clone()
 	part := part{begin: SegmentName{Origin: n.key.Name, From: edge.Size(), Begin: edge.Root()}}
 	for at := edge.Size(); at < to; {
-		rows := n.recent.take(at, to)
+		rows, gap := n.recent.take(at, to)
 		if remembered = remembered || rows != nil; rows == nil {
-			if rows, err = n.readMarked(ctx, at, min(at+1024, to)); err != nil {
+			if rows, err = n.readMarked(ctx, at, min(at+1024, gap)); err != nil {
 				return nil, false, err
 			}
 		}

@@ -62,7 +62,7 @@ func emptyHandler() http.Handler {
 
 // startHandler starts the empty handler in a process of its own, and returns what drives it,
 // and what ends it. Its answers are no receipts: they are counted and thrown away.
-func startHandler(w *workload) (drain *driver, end func(), err error) {
+func startHandler(w *workload, on cores) (drain *driver, end func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -75,7 +75,7 @@ func startHandler(w *workload) (drain *driver, end func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := startOn(cmd, on); err != nil {
 		return nil, nil, err
 	}
 	end = func() {
@@ -100,7 +100,7 @@ func startHandler(w *workload) (drain *driver, end func(), err error) {
 // measureHandler drives the empty handler with the requests and the number of
 // connections of the load.
 func (b *baselines) measureHandler(ctx context.Context, w *workload, m mix, clients int, d time.Duration) error {
-	drain, end, err := startHandler(w)
+	drain, end, err := startHandler(w, nil)
 	if err != nil {
 		return err
 	}

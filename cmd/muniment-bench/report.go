@@ -240,6 +240,9 @@ func (r *report) where() string {
 	if r.Server != "" {
 		return "load alone, the server is " + r.Server
 	}
+	if r.Fairness != nil && r.Fairness.Apart {
+		return "the servers on the first half of its cores, the load on the second"
+	}
 	return "load and server on it together"
 }
 

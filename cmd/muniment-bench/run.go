@@ -144,6 +144,7 @@ type localOptions struct {
 	Dir    string
 	Keep   bool
 	Serve  []string
+	cores  cores // on which it runs
 }
 
 func (l *localOptions) flags(c *cobra.Command) {
@@ -160,7 +161,7 @@ func (l *localOptions) open(ctx context.Context) (d *depository, done func() err
 		return nil, nil, err
 	}
 	if d, err = layOut(ctx, l.binary(), filepath.Join(home, "depository")); err == nil {
-		d.flags = l.Serve
+		d.flags, d.cores = l.Serve, l.cores
 		err = d.start(ctx)
 	}
 	if err != nil {

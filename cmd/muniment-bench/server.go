@@ -30,6 +30,7 @@ type depository struct {
 	process     *process
 	replicas    []*depository // others that serve the same
 	stores      *stores       // what they keep it in; nil: the directory
+	cores       cores         // on which it runs
 }
 
 // addrs are those of all replicas.
@@ -101,7 +102,7 @@ func (d *depository) start(ctx context.Context) error {
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()
-	if err := p.cmd.Start(); err != nil {
+	if err := startOn(p.cmd, d.cores); err != nil {
 		return err
 	}
 	go func() {

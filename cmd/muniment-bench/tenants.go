@@ -20,6 +20,7 @@ type tenantsOptions struct {
 	Limit   int
 	Times   float64
 	Rounds  int
+	Apart   bool
 }
 
 // A fairness is what many tenants cost beside one, and what a noisy one costs another.
@@ -41,6 +42,7 @@ type fairness struct {
 	Elsewhere   []latency `json:"quiet_ms_beside_as_many_requests_elsewhere"`
 	OfItselfP99 float64   `json:"noisy_to_elsewhere_p99"`
 	QuietSecond int       `json:"quiet_per_second"`
+	Apart       bool      `json:"apart"` // the servers had half of the processors, and the load the others
 }
 
 func tenantsCommand() *cobra.Command {
@@ -55,12 +57,19 @@ bench's own. Measure the digests of --clients for one of them, and divided among
 turns, --rounds times. Then let a quiet tenant deposit fifty times a second while another
 makes --limit deposits a second, which is its limit, and while it asks for --times as
 many, in turns, and compare the quiet one's p99; and, as a control, while the requests
-beyond its limit go to a server that does nothing, in a process of its own.`,
+beyond its limit go to a server that does nothing, in a process of its own. With --apart
+the load runs on other processors than the servers, as if it came from other machines.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := errors.Join(o.check(), v.check(o)); err != nil {
 				return err
 			}
 			l.Serve = append(l.Serve, "--limits-deposits=1000000")
+			if v.Apart {
+				var err error
+				if l.cores, err = apart(); err != nil {
+					return err
+				}
+			}
 			d, done, err := l.open(c.Context())
 			if err != nil {
 				return err
@@ -78,6 +87,7 @@ beyond its limit go to a server that does nothing, in a process of its own.`,
 	f.IntVar(&v.Tenants, "tenants", 303, "tenants (2 to 10,000)")
 	f.IntVar(&v.Limit, "limit", 300, "deposits a second that the noisy tenant may make (1 to 100,000)")
 	f.Float64Var(&v.Times, "times", 10, "how many times its limit it asks for (above 1, at most 1,000)")
+	f.BoolVar(&v.Apart, "apart", false, "give the servers the first half of the processors, and the load the second")
 	f.IntVar(&v.Rounds, "rounds", 5, "how often each is measured, in turns (1 to 100)")
 	return c
 }
@@ -107,7 +117,7 @@ func (r *report) tenants(ctx context.Context, d *depository, o loadOptions, v te
 	if err != nil {
 		return err
 	}
-	f := &fairness{Tenants: v.Tenants, Limit: v.Limit, QuietSecond: quietRate}
+	f := &fairness{Tenants: v.Tenants, Limit: v.Limit, QuietSecond: quietRate, Apart: v.Apart}
 	r.Fairness = f
 	if err := b.crowd(ctx, o, v, keys, f); err != nil {
 		return err
@@ -188,7 +198,7 @@ const (
 // does not, in turns.
 func (b *bench) noise(ctx context.Context, o loadOptions, v tenantsOptions, keys []string, f *fairness) error {
 	f.Asked = v.Times * float64(v.Limit)
-	drain, end, err := startHandler(b.drv.workload)
+	drain, end, err := startHandler(b.drv.workload, b.cores)
 	if err != nil {
 		return err
 	}

@@ -230,6 +230,9 @@ func forPoints(c *pgx.ConnConfig) {
 		c.RuntimeParams[name] = "off"
 	}
 	c.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	// What is switched off only looks dear to the planner, dear enough for helpers: starting two
+	// processes takes longer than such a walk.
+	c.RuntimeParams["max_parallel_workers_per_gather"] = "0"
 }
 
 // checkServer refuses a server that does not keep what it acknowledges. It is asked on
