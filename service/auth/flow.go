@@ -103,11 +103,20 @@ func (a *Authenticator) Redeem(ctx context.Context, redirect string, p Pending, 
 	}
 	text, _ := tokens.Extra("id_token").(string)
 	t, err := parseToken(text)
-	if err != nil || p.Nonce == "" || !same(textOf(t, "nonce"), p.Nonce) {
+	if err != nil || p.Nonce == "" || !same(textOf(t, "nonce"), p.Nonce) || !madeFor(t, i.ClientID) {
 		return who, ErrUnauthenticated
 	}
 	who, _, err = i.judgeBy(ctx, i.people, a.accounts, t)
 	return who, err
+}
+
+// madeFor reports whether a token was made for that client (OpenID Connect Core 1.0,
+// 3.1.3.7): one that another has for both of them signs nobody in here.
+func madeFor(t *token, client string) bool {
+	if _, told := t.all["azp"]; told {
+		return textOf(t, "azp") == client
+	}
+	return len(textsOf(t.all["aud"])) == 1
 }
 
 // answered is the code in an answer that is to this sign-in, and of this issuer.

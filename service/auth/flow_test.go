@@ -126,6 +126,18 @@ func TestSignInForged(t *testing.T) {
 		"no issuer's name":       {strict, func(*desk, *Pending, url.Values) {}},
 		"an API's token":         {"", func(d *desk, _ *Pending, _ url.Values) { d.claims = `{"nonce":"` + d.nonce + `"}` }},
 		"another client's token": {"", func(d *desk, _ *Pending, _ url.Values) { d.claims = `{"aud":"another","nonce":"` + d.nonce + `"}` }},
+		"another client's token, for us too": {"", func(d *desk, _ *Pending, _ url.Values) {
+			d.claims = `{"aud":["console","another"],"azp":"another","nonce":"` + d.nonce + `"}`
+		}},
+		"another client's token, for us alone": {"", func(d *desk, _ *Pending, _ url.Values) {
+			d.claims = `{"aud":"console","azp":"another","nonce":"` + d.nonce + `"}`
+		}},
+		"a token of nobody's for several": {"", func(d *desk, _ *Pending, _ url.Values) {
+			d.claims = `{"aud":["console","another"],"nonce":"` + d.nonce + `"}`
+		}},
+		"a client's name that is none": {"", func(d *desk, _ *Pending, _ url.Values) {
+			d.claims = `{"aud":"console","azp":["console"],"nonce":"` + d.nonce + `"}`
+		}},
 		"another issuer's token": {"", func(d *desk, _ *Pending, _ url.Values) {
 			d.claims = `{"aud":"console","iss":"https://elsewhere.example","nonce":"` + d.nonce + `"}`
 		}},
@@ -159,8 +171,14 @@ func TestSignInForged(t *testing.T) {
 			}
 		})
 	}
-	d := newDesk(t, strict)
+	d := newDesk(t, "")
 	p, q := d.begin()
+	d.claims = `{"aud":["another","console"],"azp":"console","nonce":"` + d.nonce + `"}`
+	if _, err := d.Redeem(t.Context(), redirect, p, q); err != nil {
+		t.Errorf("our token, for another too: %v", err)
+	}
+	d = newDesk(t, strict)
+	p, q = d.begin()
 	q.Set("iss", d.p.URL)
 	if _, err := d.Redeem(t.Context(), redirect, p, q); err != nil {
 		t.Errorf("with the issuer's name: %v", err)
