@@ -1,4 +1,6 @@
 // A judge at the public verify page.
+import os from "node:os";
+
 import { accessible, browser, check, config, expect, file, fits, note, outcome, ready, shot, sizes, visit } from "./browser.mjs";
 
 const document = "loan-contract-zh.pdf", receipt = document + ".tlog-proof";
@@ -12,21 +14,34 @@ async function judge(page, ...names) {
   return outcome(page);
 }
 
+// quiet waits until half of the machine's time is idle, not beyond late.
+async function quiet(late) {
+  const now = () => os.cpus().map((c) => c.times).reduce(([idle, all], t) => [idle + t.idle, all + t.user + t.nice + t.sys + t.irq + t.idle], [0, 0]);
+  for (let share = 0; share < 0.5 && Date.now() < late; ) {
+    const before = now();
+    await new Promise((next) => setTimeout(next, 500));
+    const after = now();
+    share = (after[0] - before[0]) / (after[1] - before[1]);
+  }
+}
+
 for (const lang of ["zh", "en"]) {
   for (const size of Object.keys(sizes)) {
     const w = says[lang], named = (what) => `${lang}-${size}-${what}`;
     const open = () => visit(`${config.url}/verify?lang=${lang}`, { lang, size });
 
     await check(named("opens"), async () => {
-      // The first that is soon enough: others use this machine too, for minutes.
+      // The first of five that is soon enough, each begun when others leave half of the machine,
+      // which they may not for a while.
       let took, visited;
-      for (const late = Date.now() + 120_000; ; ) {
+      const late = Date.now() + 120_000;
+      for (let i = 0; i < 5; i++) {
+        await quiet(late);
         visited = await open();
         took = await ready(visited.page);
         note(`ready in ${Math.round(took)} ms`);
-        if (took < 2000 || Date.now() > late) break;
+        if (took < 2000) break;
         await visited.context.close();
-        await new Promise((again) => setTimeout(again, 2000));
       }
       expect(took < 2000, `ready after ${took} ms`);
       const { page, fine, context } = visited;
